@@ -1,0 +1,19 @@
+-- One row per immutable file of vectors; views read the files listed here, never a glob.
+create table if not exists part (
+    uri varchar primary key,
+    kind varchar not null check (kind in ('embedding', 'profile', 'statistic')),
+    model varchar not null,
+    dataset varchar,
+    plate varchar,
+    normalization varchar,
+    level varchar,
+    num_rows bigint not null check (num_rows >= 0),
+    sha256 varchar not null,
+    inputs_hash varchar not null,
+    dropped json,
+    run_id varchar not null
+);
+comment on table part is 'One row per immutable file of vectors.';
+comment on column part.uri is 'Relative to the lake.';
+comment on column part.inputs_hash is 'Hash of everything the file was computed from.';
+comment on column part.dropped is 'What did not make it into the file: reason and count.';

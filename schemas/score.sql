@@ -1,0 +1,27 @@
+-- One row per score that was computed.
+create table if not exists score (
+    model varchar not null,
+    normalization varchar not null,
+    dataset varchar not null,
+    channels varchar[] not null,
+    metric varchar not null,
+    rules varchar not null,
+    label varchar not null,
+    level varchar not null,
+    accuracy double check (accuracy between 0 and 1),
+    interval_low double,
+    interval_high double,
+    n integer not null,
+    num_classes integer not null,
+    num_without_neighbour integer not null,
+    ceiling double,
+    chance double,
+    dropped json not null,
+    inputs_hash varchar not null,
+    run_id varchar not null
+);
+comment on table score is 'One row per score that was computed.';
+comment on column score.accuracy is 'Share of scored profiles whose nearest eligible neighbour has their label.';
+comment on column score.interval_low is 'Lower end of the 95 % interval, bootstrap over compounds.';
+comment on column score.ceiling is 'Share of scored profiles with an eligible neighbour of the same label.';
+comment on column score.chance is 'Expected accuracy of a random eligible neighbour.';

@@ -1,0 +1,9 @@
+-- Rows with a size or concentration that cannot be.   Reads: manifest.
+select
+    line,
+    case when pixel_size_um <= 0 then 'pixel_size_um' else 'concentration_um' end as "column",
+    'the value ' || case when pixel_size_um <= 0 then pixel_size_um else concentration_um end
+    || ' is not possible' as problem
+from manifest
+where pixel_size_um <= 0 or concentration_um < 0
+order by line

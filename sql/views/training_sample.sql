@@ -1,0 +1,19 @@
+-- Images that training may draw from: every plane with something on it.
+-- Grain: one row per plate, well, field, channel.   Reads: image, field, plate.
+select
+    plate.dataset,
+    image.plate,
+    image.well,
+    image.field,
+    image.channel,
+    image.channel_index,
+    plate.uri || '/' || field.path as uri,
+    field.height_px,
+    field.width_px,
+    image.dtype,
+    image.p0_1,
+    image.p99_9
+from image
+inner join field using (plate, well, field)
+inner join plate on plate.plate_id = image.plate
+where image.qc <> 'blank'

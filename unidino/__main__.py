@@ -1,0 +1,5 @@
+"""`python -m unidino`, and so `torchrun -m unidino`."""
+
+from unidino.cli import main
+
+main()

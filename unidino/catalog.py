@@ -1,0 +1,302 @@
+"""A lake: a folder with a DuckDB catalog that is held open only for moments.
+
+DuckDB lets one process write and shuts out all others meanwhile, so a command that computes takes
+a `snapshot` (an in-memory connection with a copy of the metadata and views over the files of
+vectors) and opens the catalog again, in one short transaction, only to land its results.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import re
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+
+from unidino import assets
+from unidino.errors import InputError, LakeError
+
+Connection = duckdb.DuckDBPyConnection
+
+_TABLES = ("plate", "channel", "well", "field", "image", "model", "run", "part", "score")
+_VIEWS_OVER_PARTS = {"embedding": "embedding", "profile": "profile", "statistic": "statistic"}
+_LOCK_PATIENCE_S = 60.0
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
+
+
+def quoted(name: str) -> str:
+    """The name as an SQL identifier: the only way a name is composed into SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def digest(*items: object) -> str:
+    """BLAKE2b (128 bit, hex) of the items' JSON."""
+    text = json.dumps(items, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 (hex) of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def prepare(con: Connection) -> Connection:
+    """The connection, with the macros of `sql/macros`."""
+    for name in assets.names("macros"):
+        con.execute(assets.sql("macros", name))
+    return con
+
+
+def scratch() -> Connection:
+    """An in-memory connection with the macros, for work on tables that are not the catalog's."""
+    return prepare(duckdb.connect(":memory:", config=_CONFIG))
+
+
+def read_only_statement(con: Connection, query: str) -> str:
+    """The query, if it is one statement that only reads.
+
+    Raises InputError for a statement that writes, or for several.
+    """
+    try:
+        statements = con.extract_statements(query)
+    except duckdb.Error as error:
+        raise InputError(_first_line(error)) from error
+    if len(statements) != 1:
+        raise InputError(f"expected one SQL statement, got {len(statements)}")
+    kind = statements[0].type
+    explains_a_write = kind == duckdb.StatementType.EXPLAIN and not re.match(
+        r"\s*explain\s+(analyze\s+)?(\([^)]*\)\s*)?(select|from|with|values|describe)\b",
+        query,
+        re.I,
+    )
+    if kind not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN) or explains_a_write:
+        raise InputError(
+            f"{kind.name.lower()} statements are refused by a read-only query; add --write to allow"
+        )
+    return query
+
+
+@dataclass
+class Run:
+    """A command under way; recorded with the first thing it lands."""
+
+    command: str
+    arguments: Mapping[str, Any]
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def record(self, con: Connection) -> None:
+        """Insert this run unless it is there, and set its end to now."""
+        versions = {"python": platform.python_version()} | {
+            name: version(name) for name in ("unidino", "duckdb", "torch", "timm", "zarr")
+        }
+        con.execute(
+            "insert or ignore into run by name select $run_id as run_id, $command as command,"
+            " $arguments::json as arguments, $versions::json as versions, $started as started",
+            {
+                "run_id": self.run_id,
+                "command": self.command,
+                "arguments": json.dumps(dict(self.arguments), default=str),
+                "versions": json.dumps(versions),
+                "started": self.started.replace(tzinfo=None),
+            },
+        )
+        con.execute(
+            "update run set ended = $now where run_id = $run_id",
+            {"now": datetime.now(UTC).replace(tzinfo=None), "run_id": self.run_id},
+        )
+
+
+@dataclass(frozen=True)
+class Lake:
+    """A lake at a folder.
+
+    path: folder that holds, or will hold, `catalog.duckdb`.
+    """
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: str | Path) -> "Lake":
+        """The lake at this folder, made if there is none.
+
+        Raises LakeError if the folder holds other things.
+        """
+        lake = cls(Path(path))
+        if lake.catalog.exists():
+            return lake
+        if lake.path.is_dir() and any(lake.path.iterdir()):
+            raise LakeError(f"'{path}' is neither empty nor a lake; choose another --lake")
+        lake.path.mkdir(parents=True, exist_ok=True)
+        with lake.write() as con:
+            for statement in assets.ddl():
+                con.execute(statement)
+        return lake
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Lake":
+        """The lake at this folder.
+
+        Raises LakeError if there is none.
+        """
+        lake = cls(Path(path))
+        if not lake.catalog.is_file():
+            raise LakeError(
+                f"no lake at '{path}'; make one with `unidino ingest`, or pass --lake FOLDER"
+            )
+        return lake
+
+    @property
+    def catalog(self) -> Path:
+        """The DuckDB file."""
+        return self.path / "catalog.duckdb"
+
+    def resolve(self, uri: str) -> Path:
+        """Path of a file or folder that the catalog names; relative uris are in the lake."""
+        return self.path / uri
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A connection inside one transaction: committed whole, or rolled back on any error."""
+        con = self._connect(read_only=False)
+        try:
+            con.execute("begin")
+            yield con
+            con.execute("commit")
+        finally:
+            con.close()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A read-only connection with macros and views; close it before computing."""
+        con = prepare(self._connect(read_only=True))
+        try:
+            self._create_views(con)
+            yield con
+        finally:
+            con.close()
+
+    @contextmanager
+    def snapshot(self, tables: Sequence[str] = _TABLES) -> Iterator[Connection]:
+        """An in-memory connection with these tables copied, macros, and views over the vectors."""
+        con = scratch()
+        try:
+            with self.read() as source:
+                for table in tables:
+                    rows = source.sql(f"from {quoted(table)}").to_arrow_table()
+                    con.register("_rows", rows)
+                    con.execute(f"create table {quoted(table)} as from _rows")
+                    con.unregister("_rows")
+            self._create_views(con)
+            yield con
+        finally:
+            con.close()
+
+    def query(self, query: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
+        """Rows of one read-only SQL statement.
+
+        Raises InputError if it writes or is not valid SQL.
+        """
+        with self.read() as con:
+            read_only_statement(con, query)
+            try:
+                return con.sql(query, params=dict(parameters or {})).pl()
+            except duckdb.Error as error:
+                raise InputError(_first_line(error)) from error
+
+    def execute(self, query: str) -> None:
+        """Run statements that may write to the catalog, in one transaction."""
+        try:
+            with self.write() as con:
+                con.execute(query)
+        except duckdb.Error as error:
+            raise InputError(_first_line(error)) from error
+
+    def _connect(self, *, read_only: bool) -> Connection:
+        """A connection to the catalog, waiting while another process writes."""
+        deadline = time.monotonic() + _LOCK_PATIENCE_S
+        pause_s = 0.02
+        while True:
+            try:
+                return duckdb.connect(str(self.catalog), read_only=read_only, config=_CONFIG)
+            except duckdb.IOException as error:
+                if "lock" not in str(error).lower():
+                    raise LakeError(f"cannot open {self.catalog}: {_first_line(error)}") from error
+                if time.monotonic() > deadline:
+                    holder = re.search(r"\(PID (\d+)\)", str(error))
+                    by = f"process {holder[1]}" if holder else "another process"
+                    raise LakeError(
+                        f"{self.catalog} is held by {by}; wait for it to end, then run again"
+                    ) from error
+                time.sleep(pause_s)
+                pause_s = min(pause_s * 1.5, 0.5)
+
+    def _create_views(self, con: Connection) -> None:
+        for view, kind in _VIEWS_OVER_PARTS.items():
+            uris = con.execute(
+                "select uri from part where kind = $kind order by uri", {"kind": kind}
+            )
+            files = [str(self.resolve(uri)) for (uri,) in uris.fetchall()]
+            if files:
+                con.execute(f"set variable {kind}_files = $files", {"files": files})
+                con.execute(f"create temp view {view} as {assets.sql('views', view)}")
+            else:
+                empty = assets.arrow_schema(kind).empty_table()
+                con.register(view, empty)
+        con.execute(f"create temp view training_sample as {assets.sql('views', 'training_sample')}")
+
+
+def insert(
+    con: Connection, table: str, rows: Sequence[Mapping[str, Any]], *, replace: bool = False
+) -> None:
+    """Insert rows by name; columns that are not given stay NULL.
+
+    replace: a row with the key of one that is there takes its place.
+    """
+    if rows:
+        con.register("_rows", pa.Table.from_pylist([dict(row) for row in rows]))
+        verb = "insert or replace into" if replace else "insert into"
+        con.execute(f"{verb} {quoted(table)} by name from _rows")
+        con.unregister("_rows")
+
+
+def land_part(lake: Lake, run: Run, uri: str, part: Mapping[str, Any]) -> None:
+    """Record a whole file in the catalog, in place of the one that was there."""
+    path = lake.resolve(uri)
+    row = {"uri": uri, "sha256": file_sha256(path), "run_id": run.run_id} | dict(part)
+    with lake.write() as con:
+        run.record(con)
+        insert(con, "part", [row], replace=True)
+
+
+@contextmanager
+def written_beside(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`, renamed to it when the block ends without an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0]
