@@ -17,7 +17,6 @@ create table if not exists score (
     ceiling double,
     chance double,
     dropped json not null,
-    inputs_hash varchar not null,
     run_id varchar not null
 );
 comment on table score is 'One row per score that was computed.';

@@ -49,6 +49,17 @@ def digest(*items: object) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
+def first_row(
+    con: Connection, query: str, parameters: Mapping[str, Any] | None = None
+) -> tuple[Any, ...]:
+    """The first row of a query, or an empty tuple.
+
+    Fetches all rows: a result that is not drained would refuse the connection to the next one.
+    """
+    rows: list[tuple[Any, ...]] = con.execute(query, dict(parameters or {})).fetchall()
+    return rows[0] if rows else ()
+
+
 def file_sha256(path: Path) -> str:
     """SHA-256 (hex) of a file's bytes."""
     with path.open("rb") as file:

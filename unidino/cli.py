@@ -1,1 +1,409 @@
-def main(): ...
+"""The command line: parse, one library call, print.
+
+Results go to standard output, progress and messages to standard error. Exit status: 0 done, 1 an
+error that the user can mend, 2 wrong usage.
+"""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from unidino import __version__
+from unidino.catalog import Lake
+from unidino.errors import InputError, UnidinoError, choose
+from unidino.progress import say
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="From fluorescence plates on disk to features that can be trusted and queried.",
+)
+models_app = typer.Typer(help="List the models of a lake, or create one.", add_completion=False)
+app.add_typer(models_app, name="models")
+
+LakeOption = Annotated[
+    Path, typer.Option("--lake", envvar="UNIDINO_LAKE", help="Folder of the lake.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+DEFAULT_LAKE = Path("lake")
+
+
+def main() -> None:
+    """Run the command line; a UnidinoError becomes one line and exit status 1."""
+    try:
+        app()
+    except UnidinoError as error:
+        say(f"error: {error}")
+        sys.exit(1)
+
+
+def show(table: pl.DataFrame) -> None:
+    """Print a table for people: to the terminal's width, or whole where there is no terminal."""
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name, dtype in zip(table.columns, table.dtypes, strict=True):
+        grid.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
+    for row in table.iter_rows():
+        grid.add_row(*(_cell(value) for value in row))
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = 1000
+    console.print(grid)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.1f}"
+    if isinstance(value, list) and len(value) > 6:
+        return f"[{', '.join(_cell(v) for v in value[:4])}, ... {len(value)} values]"
+    if isinstance(value, list):
+        return f"[{', '.join(_cell(v) for v in value)}]"
+    return str(value)
+
+
+def emit(as_json: bool, document: Any, table: pl.DataFrame | None = None) -> None:
+    """Print a result: JSON lines if asked for, else a table."""
+    if as_json:
+        for line in document if isinstance(document, list) else [document]:
+            print(json.dumps(line, default=str))
+    elif table is not None:
+        show(table)
+    else:
+        show(pl.DataFrame([document]) if isinstance(document, Mapping) else pl.DataFrame(document))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"unidino {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def unidino(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """From fluorescence plates on disk to features that can be trusted and queried."""
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="New folder for everything.")] = Path("demo"),
+    seed: Annotated[int, typer.Option(help="Of the simulation and the training.")] = 0,
+) -> None:
+    """Simulate two small screens and run every command on them."""
+    from unidino.demo import demo as run_demo
+
+    run_demo(folder, seed=seed)
+
+
+@app.command()
+def ingest(
+    path: Annotated[Path, typer.Argument(help="Folder of an export or set, or a manifest.")],
+    layout: Annotated[
+        str, typer.Option(help="manifest, bbbc021, harmony, filename, or a .sql file.")
+    ] = "manifest",
+    lake: LakeOption = DEFAULT_LAKE,
+    dataset: Annotated[str | None, typer.Option(help="Collection; default: the folder.")] = None,
+    metadata: Annotated[
+        list[Path] | None,
+        typer.Option(help="Table joined by plate and well, well, plate, or shared columns."),
+    ] = None,
+    platemap: Annotated[Path | None, typer.Option(help="Table joined first.")] = None,
+    pattern: Annotated[
+        str | None, typer.Option(help="For filename: regular expression with named groups.")
+    ] = None,
+    channel_names: Annotated[
+        str | None, typer.Option(help="Names in order of channel index: DNA,Actin,Tubulin.")
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="Where image paths start from.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Threads; default: one a core.")] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace plates with other content.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write images as OME-Zarr plates and register them."""
+    from unidino import ingest as module
+
+    if not path.exists():
+        raise InputError(f"no such file or folder: '{path}'")
+    done = module.ingest(
+        Lake.create(lake), path, layout, dataset=dataset, metadata=metadata or [],
+        platemap=platemap, pattern=pattern,
+        channel_names=[n.strip() for n in channel_names.split(",")] if channel_names else [],
+        images=images, jobs=jobs, overwrite=overwrite,
+    )  # fmt: skip
+    if done.skipped:
+        say(f"{len(done.skipped)} plates were in the lake already")
+    emit(as_json, {
+        "plates": len(done.landed), "skipped": len(done.skipped), "wells": done.num_wells,
+        "fields": done.num_fields, "images": done.num_images,
+    })  # fmt: skip
+
+
+@app.command()
+def train(
+    model: Annotated[str, typer.Option(help="Name of the new model.")],
+    lake: LakeOption = DEFAULT_LAKE,
+    samples: Annotated[
+        str, typer.Option(help="A view, or a SELECT with the columns of training_sample.")
+    ] = "training_sample",
+    preset: Annotated[str, typer.Option(help="paper, published or small.")] = "paper",
+    config: Annotated[Path | None, typer.Option(help="JSON with changes to the preset.")] = None,
+    epochs: Annotated[int | None, typer.Option()] = None,
+    batch_size: Annotated[int | None, typer.Option()] = None,
+    architecture: Annotated[str | None, typer.Option(help="A timm vision transformer.")] = None,
+    crop_size: Annotated[int | None, typer.Option(help="Side of the global crops, px.")] = None,
+    seed: Annotated[int | None, typer.Option()] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0, ...")] = "cpu",
+    as_json: JsonOption = False,
+) -> None:
+    """Train a single-channel vision transformer with DINO."""
+    from unidino import train as module
+
+    given = {"epochs": epochs, "batch_size": batch_size, "architecture": architecture,
+             "crop_size_px": crop_size, "seed": seed}  # fmt: skip
+    changes = {name: value for name, value in given.items() if value is not None}
+    log = module.train(
+        Lake.open(lake), model, samples=samples,
+        config=module.read_config(preset, config, changes), device=device,
+    )  # fmt: skip
+    emit(as_json, log)
+
+
+@models_app.callback(invoke_without_command=True)
+def models(
+    context: typer.Context, lake: LakeOption = DEFAULT_LAKE, as_json: JsonOption = False
+) -> None:
+    """List the models of a lake, or create one."""
+    if context.invoked_subcommand is None:
+        from unidino import assets
+
+        table = Lake.open(lake).query(assets.sql("queries", "model_list"))
+        emit(as_json, table.to_dicts(), table)
+
+
+@models_app.command("create")
+def models_create(
+    preset: Annotated[str, typer.Argument(help="random_vit or gaussian.")],
+    lake: LakeOption = DEFAULT_LAKE,
+    model: Annotated[str | None, typer.Option(help="Name; default: the preset's.")] = None,
+    seed: Annotated[int, typer.Option()] = 0,
+    like: Annotated[
+        str | None, typer.Option(help="A model whose network, crops and scaling to copy.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Create a baseline: a ViT with random weights, or Gaussian features."""
+    from unidino import model as module
+
+    name = module.create(Lake.open(lake), preset, model, like=like, seed=seed)
+    emit(as_json, {"model": name})
+
+
+@app.command()
+def embed(
+    model: Annotated[str, typer.Option(help="Name of the model.")],
+    lake: LakeOption = DEFAULT_LAKE,
+    plate: Annotated[list[str] | None, typer.Option(help="Plate to embed; repeatable.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every plate of the lake.")] = False,
+    where: Annotated[str | None, typer.Option(help="SQL condition over the table plate.")] = None,
+    batch_size: Annotated[int, typer.Option(help="Crops at once.")] = 64,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0, ...")] = "cpu",
+    overwrite: Annotated[bool, typer.Option(help="Embed again what is there.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Embed every channel of every field of plates."""
+    if not (plate or every or where):
+        raise InputError("say which plates: --plate NAME (repeatable), --where SQL, or --all")
+    from unidino import embed as module
+
+    done = module.embed(
+        Lake.open(lake), model, plates=plate or [], where=where, batch_size=batch_size,
+        device=device, overwrite=overwrite,
+    )  # fmt: skip
+    if not done.plates:
+        say(f"nothing to do: model {model} has embedded {', '.join(done.skipped)} already")
+    if done.num_blank:
+        say(f"{done.num_blank} blank images were left out")
+    emit(as_json, {"plates": len(done.plates), "skipped": len(done.skipped),
+                   "images": done.num_images, "crops": done.num_crops})  # fmt: skip
+
+
+@app.command()
+def profile(
+    lake: LakeOption = DEFAULT_LAKE,
+    model: Annotated[list[str] | None, typer.Option(help="Default: every model.")] = None,
+    normalize: Annotated[
+        str, typer.Option(help="mad_robustize, standardize or none.")
+    ] = "mad_robustize",
+    level: Annotated[
+        str, typer.Option(help="field, well, treatment, compound, plate, batch or source.")
+    ] = "well",
+    controls: Annotated[str, typer.Option(help="control_type to standardize on.")] = "negcon",
+    as_json: JsonOption = False,
+) -> None:
+    """Aggregate embeddings to profiles and normalize them per plate."""
+    from dataclasses import asdict
+
+    from unidino import profiles
+
+    done = profiles.profile(
+        Lake.open(lake), model or [], normalize=normalize, level=level, controls=controls
+    )
+    if not any(p.is_new for p in done):
+        say("nothing to do: the profiles are there")
+    emit(as_json, [asdict(p) for p in done], pl.DataFrame([
+        {"model": p.model, "normalization": p.normalization, "level": p.level,
+         "dataset": p.dataset, "profiles": p.num_profiles, "new": p.is_new}
+        for p in done
+    ]))  # fmt: skip
+
+
+@app.command()
+def score(
+    lake: LakeOption = DEFAULT_LAKE,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(help="nsc, nscb, nscp, nspw, nsb, nss, or a .sql rule; repeatable."),
+    ] = None,
+    not_same: Annotated[
+        str | None, typer.Option(help="A rule on the spot: compound,plate.")
+    ] = None,
+    model: Annotated[list[str] | None, typer.Option(help="Default: every model.")] = None,
+    label: Annotated[
+        str | None, typer.Option(help="moa, compound, target ...; default by metric.")
+    ] = None,
+    level: Annotated[str, typer.Option(help="See `unidino profile`.")] = "well",
+    normalize: Annotated[str, typer.Option(help="See `unidino profile`.")] = "mad_robustize",
+    rules: Annotated[str, typer.Option(help="text (the paper's) or published.")] = "text",
+    channels: Annotated[str | None, typer.Option(help="Only these: DNA,Actin.")] = None,
+    where: Annotated[str | None, typer.Option(help="SQL condition over profile.")] = None,
+    unmatched: Annotated[
+        str, typer.Option(help="Profiles without a neighbour: drop, or count as wrong.")
+    ] = "drop",
+    include_controls: Annotated[bool, typer.Option(help="Score negative controls too.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Score profiles by nearest neighbours that may not share what the rule names."""
+    names = [m.strip() for given in metric or [] for m in given.split(",")]
+    if not_same:
+        names.append("not same " + ", ".join(c.strip() for c in not_same.split(",")))
+    if not names:
+        raise InputError("say how to score: --metric NAME or --not-same COLUMNS")
+    from unidino import score as module
+    from unidino.report import score_table
+
+    scores = module.score(
+        Lake.open(lake), names, models=model or [], label=label, level=level, normalize=normalize,
+        rules=rules, channels=[c.strip() for c in channels.split(",")] if channels else [],
+        where=where, unmatched=unmatched, include_controls=include_controls,
+    )  # fmt: skip
+    emit(as_json, [s.as_json() for s in scores], score_table(scores))
+    for dropped in dict.fromkeys(
+        f"{s.dataset}, {s.metric}: left out {count} profiles ({reason.replace('_', ' ')})"
+        for s in scores
+        for reason, count in s.dropped.items()
+    ):
+        say(dropped)
+
+
+@app.command()
+def attribute(
+    model: Annotated[str, typer.Option(help="Name of the model.")],
+    lake: LakeOption = DEFAULT_LAKE,
+    label: Annotated[str, typer.Option(help="moa, compound, target ...")] = "moa",
+    level: Annotated[str, typer.Option(help="See `unidino profile`.")] = "well",
+    normalize: Annotated[str, typer.Option(help="See `unidino profile`.")] = "mad_robustize",
+    top: Annotated[int, typer.Option(help="Most important features to count.")] = 50,
+    seed: Annotated[int, typer.Option()] = 0,
+    where: Annotated[str | None, typer.Option(help="SQL condition over profile.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say which channels tell the classes of a label apart."""
+    from unidino import attribution
+
+    found = attribution.attribute(
+        Lake.open(lake), model, label=label, level=level, normalize=normalize, top=top, seed=seed,
+        where=where,
+    )  # fmt: skip
+    wide = found.shares.pivot("channel", index=["dataset", "class", "num_profiles"], values="share")
+    emit(as_json, found.shares.to_dicts(), wide)
+
+
+@app.command()
+def report(
+    lake: LakeOption = DEFAULT_LAKE,
+    output: Annotated[Path, typer.Option("-o", "--output")] = Path("report.html"),
+    model: Annotated[str | None, typer.Option(help="For the channels; default: the best.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write one self-contained page about the lake."""
+    from unidino import report as module
+
+    path = module.report(Lake.open(lake), output, model=model)
+    emit(as_json, {"report": str(path), "bytes": path.stat().st_size})
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="One SQL statement.")],
+    lake: LakeOption = DEFAULT_LAKE,
+    write: Annotated[bool, typer.Option("--write", help="Allow changes to the catalog.")] = False,
+    format_: Annotated[
+        str, typer.Option("--format", help="table, csv, json, parquet or arrow.")
+    ] = "table",
+    as_json: JsonOption = False,
+) -> None:
+    """Query the lake: plate, channel, well, field, image, model, embedding, profile, score ..."""
+    choose("format", format_, ("table", "csv", "json", "parquet", "arrow"))
+    opened = Lake.open(lake)
+    if write:
+        opened.execute(query)
+        return
+    rows = opened.query(query)
+    match "json" if as_json else format_:
+        case "table":
+            show(rows)
+        case "json":
+            emit(True, rows.to_dicts())
+        case "csv":
+            print(_flat(rows).write_csv(), end="")
+        case "parquet":
+            rows.write_parquet(sys.stdout.buffer)
+        case "arrow":
+            rows.write_ipc_stream(sys.stdout.buffer)
+
+
+def _flat(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows with lists as JSON text, which CSV can hold."""
+    lists = [name for name, dtype in rows.schema.items() if dtype.is_nested()]
+    texts: Sequence[pl.Series] = [
+        pl.Series(
+            name, [json.dumps(v.to_list() if isinstance(v, pl.Series) else v) for v in rows[name]]
+        )
+        for name in lists
+    ]
+    return rows.with_columns(texts)
+
+
+@app.command()
+def check(lake: LakeOption = DEFAULT_LAKE, as_json: JsonOption = False) -> None:
+    """Verify the catalog and the files against each other."""
+    from unidino.check import check as run_check
+
+    problems = run_check(Lake.open(lake))
+    if problems:
+        emit(as_json, [{"check": p.check, "problem": p.problem} for p in problems])
+        raise UnidinoError(f"{len(problems)} problems in the lake")
+    say("the lake is healthy")

@@ -79,7 +79,7 @@ class Screen:
     @property
     def compounds(self) -> list[Compound]:
         """Compounds, those of a mechanism differing in potency and side effect."""
-        variants = [(1.0, "speckle"), (1.7, "mottle")]
+        variants = [(1.5, "speckle"), (2.5, "mottle")]
         moas = [moa for moa in self.mechanisms for _ in range(self.compounds_per_mechanism)]
         return [
             Compound(f"{self.name}-{number:02d}", moa, *variants[(number - 1) % 2])
@@ -260,8 +260,10 @@ def _filter(image: Array, transfer: Array) -> Array:
 
 def _texture(rng: Random, size_px: int, wavelength_px: float) -> Array:
     """Random relief (S, S) of one wavelength, mean 0 and standard deviation 1."""
-    band = np.exp(-(((_frequency(size_px) * wavelength_px - 1) / 0.35) ** 2))
-    relief = _filter(rng.standard_normal((size_px, size_px), dtype=np.float32), band)
+    frequency = _frequency(size_px)
+    waves = rng.standard_normal((*frequency.shape, 2), dtype=np.float32).view(np.complex64)[..., 0]
+    waves *= np.exp(-(((frequency * wavelength_px - 1) / 0.35) ** 2))
+    relief = np.fft.irfft2(waves, (size_px, size_px))
     return relief / relief.std()
 
 
@@ -503,16 +505,16 @@ class Optics:
 
 # Middle and half range over the batches of a screen.
 BATCH_RANGE = {
-    "gain": (1.0, 0.4),
+    "gain": (0.8, 0.4),
     "background": (250.0, 130.0),
-    "blur_px": (1.3, 0.55),
-    "haze": (0.25, 0.12),
-    "shot_noise": (4.0, 2.3),
+    "blur_px": (1.4, 0.7),
+    "haze": (0.3, 0.2),
+    "shot_noise": (5.0, 3.3),
     "read_noise": (25.0, 14.0),
     "vignette": (0.3, 0.15),
-    "tilt": (0.2, 0.15),
-    "mottle": (0.22, 0.13),
-    "mottle_px": (9.0, 4.0),
+    "tilt": (0.25, 0.2),
+    "mottle": (0.3, 0.2),
+    "mottle_px": (9.0, 5.0),
 }
 
 
@@ -529,7 +531,10 @@ def batch_optics(screen: Screen, seed: int) -> dict[int, dict[str, Optics]]:
         level = {name: rng.permutation(levels) for name in BATCH_RANGE}
         for batch in optics:
             optics[batch][channel] = Optics(
-                **{k: mid + half * level[k][batch - 1] for k, (mid, half) in BATCH_RANGE.items()}
+                **{
+                    name: mid + half * float(level[name][batch - 1])
+                    for name, (mid, half) in BATCH_RANGE.items()
+                }
             )
     return optics
 

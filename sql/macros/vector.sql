@@ -1,10 +1,18 @@
--- Aggregates over vectors of one length, and what they need. A NULL vector makes an aggregate NULL.
+-- Aggregates over vectors of one length. Sorting them first makes a mean the same to the last
+-- bit however many threads gathered them.
 create or replace temp macro sliced(v, i) as list_transform(v, lambda e: e[i]);
 
--- Mean, median and median absolute deviation of each dimension.
 create or replace temp macro mean_vector(v) as
-list_transform(range(1, len(any_value(v)) + 1), lambda i: list_avg(sliced(list(v), i)));
+list_transform(range(1, len(any_value(v)) + 1), lambda i: list_avg(sliced(list(v order by v), i)));
 
+-- Mean with a weight for each vector.
+create or replace temp macro weighted_mean_vector(v, w) as
+list_transform(
+    range(1, len(any_value(v)) + 1),
+    lambda i: list_sum(list_transform(list({ 'v': v, 'w': w } order by v), lambda e: e.v[i] * e.w)) / sum(w)
+);
+
+-- Median, median absolute deviation and population standard deviation of each dimension.
 create or replace temp macro median_vector(v) as
 list_transform(
     range(1, len(any_value(v)) + 1), lambda i: list_aggregate(sliced(list(v), i), 'median')
@@ -17,5 +25,5 @@ list_transform(
 
 create or replace temp macro stddev_vector(v) as
 list_transform(
-    range(1, len(any_value(v)) + 1), lambda i: list_aggregate(sliced(list(v), i), 'stddev_pop')
+    range(1, len(any_value(v)) + 1), lambda i: list_aggregate(sliced(list(v order by v), i), 'stddev_pop')
 );

@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 
 from unidino import assets
-from unidino.catalog import Connection, quoted
+from unidino.catalog import Connection, first_row, quoted
 from unidino.errors import InputError
 
 _TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".parquet")
@@ -119,10 +119,11 @@ def join(con: Connection, table: str, path: Path) -> str:
         if "well" in keys:
             con.execute(f"update {quoted(side)} set well = {_CANONICAL_WELL}")
     key_list = ", ".join(map(quoted, keys))
-    twice = con.execute(
+    twice = first_row(
+        con,
         f"select {key_list}, min(_line), max(_line) from joined group by {key_list}"
-        " having count(*) > 1 order by all limit 1"
-    ).fetchone()
+        " having count(*) > 1 order by all limit 1",
+    )
     if twice:
         values = ", ".join(f"{k} {v}" for k, v in zip(keys, twice, strict=False))
         raise InputError(
@@ -136,13 +137,14 @@ def join(con: Connection, table: str, path: Path) -> str:
         f"coalesce(j.{quoted(c)}, t.{quoted(c)}) as {quoted(c)}" if c in have else f"j.{quoted(c)}"
         for c in gives
     ]
-    counts = con.execute(
+    counts = first_row(
+        con,
         f"select count(*), count(*) filter (where exists (from joined j where {on}))"
-        f" from (select distinct {key_list} from {quoted(table)}) t"
-    ).fetchone()
-    unused = con.execute(
-        f"select count(*) from joined j where not exists (from {quoted(table)} t where {on})"
-    ).fetchone()
+        f" from (select distinct {key_list} from {quoted(table)}) t",
+    )
+    unused = first_row(
+        con, f"select count(*) from joined j where not exists (from {quoted(table)} t where {on})"
+    )
     con.execute(
         f"create table merged as select {', '.join(kept + given)}, t._line"
         f" from {quoted(table)} t left join joined j on {on} order by t._line"
@@ -152,8 +154,6 @@ def join(con: Connection, table: str, path: Path) -> str:
     )
     con.execute(f"drop table {quoted(table)}")
     con.execute(f"alter table merged rename to {quoted(table)}")
-    assert counts is not None
-    assert unused is not None
     return (
         f"{path.name}: joined by {', '.join(keys)}; {counts[1]} of {counts[0]} matched,"
         f" {unused[0]} rows not used"
@@ -209,10 +209,11 @@ def _check_types(con: Connection, have: list[str]) -> None:
         if name not in have or rule["type"] == "string":
             continue
         kind = "integer" if rule["type"] == "integer" else "double"
-        wrong = con.execute(
+        wrong = first_row(
+            con,
             f"select {quoted(name)}, rowid + 2 from raw where {quoted(name)} is not null"
-            f" and try_cast({quoted(name)} as {kind}) is null limit 1"
-        ).fetchone()
+            f" and try_cast({quoted(name)} as {kind}) is null limit 1",
+        )
         if wrong:
             raise InputError(f"line {wrong[1]}, column {name}: '{wrong[0]}' is no {rule['type']}")
 

@@ -1,0 +1,7 @@
+-- Not the same compound.
+-- Grain: one row per profile and reason.   Reads: candidate.   Source: Morelli et al. 2025, section 2.3.2.
+select
+    profile_id,
+    'compound' as reason,
+    compound as key
+from candidate

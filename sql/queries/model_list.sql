@@ -1,0 +1,16 @@
+-- The models, and how many plates each has embedded.
+-- Grain: one row per model.   Reads: model, part.
+select
+    model.model,
+    model.kind,
+    model.architecture,
+    model.num_dims as dims,
+    (model.preprocessing ->> 'crop_size_px')::integer as crop_px,
+    model.preprocessing ->> 'intensity' as intensity,
+    count(part.uri) as plates,
+    model.samples,
+    model.created
+from model
+left join part on model.model = part.model and part.kind = 'embedding'
+group by all
+order by model.created, model.model

@@ -1,0 +1,25 @@
+"""Flips and intensity changes on batches of views, on the device they are on.
+
+Source: the 'flip' and 'color' augmentations of Kim et al. 2025 ("Self-supervision advances
+morphological profiling by unlocking powerful image representations") as uniDINO uses them.
+"""
+
+import torch
+from torch import Generator, Tensor
+
+SHIFT = 0.3
+GAMMA = (0.5, 1.5)
+
+
+def augmented(views: Tensor, generator: Generator) -> Tensor:
+    """Views (N, 1, H, W) in [0, 1], each flipped, shifted and gamma-changed at random.
+
+    Horizontal and vertical flip with probability 1/2 each; then intensity + U(-0.3, 0.3), clamped
+    to [0, 1], to the power U(0.5, 1.5).
+    """
+    draws = torch.rand((4, len(views), 1, 1, 1), generator=generator).to(views.device)
+    views = torch.where(draws[0] < 0.5, views.flip(-1), views)
+    views = torch.where(draws[1] < 0.5, views.flip(-2), views)
+    shift = (2 * draws[2] - 1) * SHIFT
+    gamma = GAMMA[0] + (GAMMA[1] - GAMMA[0]) * draws[3]
+    return (views + shift).clamp_(0, 1).pow_(gamma)

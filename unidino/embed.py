@@ -1,0 +1,227 @@
+"""Model and plate to an embedding table: one vector for every image.
+
+Shapes: N crops, S side of a crop, D embedding.
+"""
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+
+from unidino import assets, store
+from unidino.catalog import Lake, Run, digest, land_part, written_beside
+from unidino.errors import InputError, choose
+from unidino.model import Encoder, ModelConfig, intensity_range, load_config, load_encoder, scaled
+from unidino.progress import progress_bar
+from unidino.samples import padded
+from unidino.store import Plane
+
+_PLANES_AHEAD = 32
+_ROW = ("plate", "well", "field", "channel_index", "channel")
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What an embedding run did: plates done, plates that were there, images and crops."""
+
+    plates: tuple[str, ...]
+    skipped: tuple[str, ...]
+    num_images: int
+    num_crops: int
+    num_blank: int
+
+
+def crops_of(plane: Plane, size_px: int, stride_px: int) -> NDArray[Any]:
+    """Crops (N, S, S) of a plane (H, W), row by row; what the grid does not reach is left out.
+
+    A plane shorter than a crop is mirrored at its far edges to the crop's size.
+    Source: Morelli et al. 2025, section 2.2.2.
+    """
+    windows = np.lib.stride_tricks.sliding_window_view(padded(plane, size_px), (size_px, size_px))
+    return windows[::stride_px, ::stride_px].reshape(-1, size_px, size_px)
+
+
+def embed(
+    lake: Lake,
+    model: str,
+    *,
+    plates: Sequence[str] = (),
+    where: str | None = None,
+    batch_size: int = 64,
+    device: str = "cpu",
+    overwrite: bool = False,
+) -> Embedded:
+    """What was embedded: each plate's table is whole or absent, and those that are there are kept.
+
+    plates: names; where: SQL condition over the table plate; with neither, every plate.
+    Raises UnidinoError for an unknown model or plate, LakeError if an image cannot be read.
+    """
+    config = load_config(lake, model)
+    chosen = _chosen_plates(lake, plates, where)
+    done = dict(
+        lake.query(
+            "select uri, inputs_hash from part where kind = 'embedding' and model = $model",
+            {"model": model},
+        ).iter_rows()
+    )
+    weights = lake.query("select weights_hash from model where model = $m", {"m": model}).item()
+    todo, skipped = [], []
+    for plate, content_hash in chosen:
+        inputs = digest(weights, config.model_dump(), content_hash)
+        uri = f"embeddings/{model}/{plate}.parquet"
+        if done.get(uri) == inputs and lake.resolve(uri).is_file() and not overwrite:
+            skipped.append(plate)
+        else:
+            todo.append((plate, uri, inputs))
+    run = Run("embed", {"model": model, "plates": [plate for plate, _, _ in todo]})
+    totals = np.zeros(3, dtype=int)
+    if todo:
+        torch_device = torch.device(device)
+        encoder = load_encoder(lake, model, torch_device) if config.kind == "vit" else None
+        names = [plate for plate, _, _ in todo]
+        images = {plate: _images(lake, plate) for plate in names}
+        num_images = sum(len(rows) for rows in images.values())
+        with progress_bar(f"embed {model}", num_images, "images") as advance:
+            for plate, uri, inputs in todo:
+                rows = [row for row in images[plate] if row["qc"] != "blank"]
+                num_blank = len(images[plate]) - len(rows)
+                if encoder:
+                    vectors, num_crops = _embed_planes(
+                        lake, rows, encoder, config, batch_size, torch_device, advance
+                    )
+                else:
+                    vectors, num_crops = gaussian(rows, config)
+                table = _table(model, rows, vectors, num_crops)
+                with written_beside(lake.resolve(uri)) as path:
+                    pq.write_table(table, path, compression="none", use_dictionary=list(_TEXT))
+                part = {"kind": "embedding", "model": model, "plate": plate,
+                        "num_rows": len(rows), "inputs_hash": inputs,
+                        "dropped": f'{{"blank": {num_blank}}}'}  # fmt: skip
+                land_part(lake, run, uri, part)
+                totals += (len(rows), int(num_crops.sum()), num_blank)
+    return Embedded(tuple(p for p, _, _ in todo), tuple(skipped), *totals.tolist())
+
+
+_TEXT = ("model", "plate", "well", "channel")
+
+
+def _chosen_plates(lake: Lake, plates: Sequence[str], where: str | None) -> list[tuple[str, str]]:
+    """Name and content hash of the plates to embed."""
+    known = lake.query("select plate_id from plate order by 1")["plate_id"].to_list()
+    for plate in plates:
+        choose("plate", plate, known)
+    query = f"select plate_id, content_hash from plate where {where or 'true'} order by plate_id"
+    rows = [row for row in lake.query(query).iter_rows() if not plates or row[0] in plates]
+    if not rows:
+        raise InputError(f'no plate fits --where "{where}"' if where else "the lake has no plate")
+    return rows
+
+
+def _images(lake: Lake, plate: str) -> list[dict[str, Any]]:
+    """Images of a plate in the order of its table, each with the uri of its field."""
+    return lake.query(assets.sql("queries", "images_of_plate"), {"plate": plate}).to_dicts()
+
+
+def _embed_planes(
+    lake: Lake,
+    rows: list[dict[str, Any]],
+    encoder: Encoder,
+    config: ModelConfig,
+    batch_size: int,
+    device: torch.device,
+    advance: Any,
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Mean crop embedding (num_images, D) of each image, and its number of crops.
+
+    Crops of several planes share a minibatch; planes are read in threads ahead of their use.
+    """
+    sums = np.zeros((len(rows), encoder.num_dims), dtype=np.float64)
+    counts = np.zeros(len(rows), dtype=np.int32)
+    waiting: list[tuple[int, NDArray[Any]]] = []
+
+    def flush() -> None:
+        if not waiting:
+            return
+        owners = np.concatenate([np.full(len(crops), i) for i, crops in waiting])
+        counts_in = torch.from_numpy(np.concatenate([crops for _, crops in waiting])).to(device)
+        ranges = [
+            intensity_range(config.intensity, *(rows[i][k] for k in ("dtype", "p0_1", "p99_9")))
+            for i in owners
+        ]
+        low, high = torch.tensor(ranges, dtype=torch.float32, device=device).T
+        with torch.inference_mode():
+            embedded = encoder(scaled(counts_in, low, high).unsqueeze(1))
+        np.add.at(sums, owners, embedded.double().cpu().numpy())
+        np.add.at(counts, owners, 1)
+        advance(len({i for i, _ in waiting}))
+        waiting.clear()
+
+    for i, crops in _crops_ahead(lake, rows, config):
+        start = 0
+        while start < len(crops):
+            room = batch_size - sum(len(c) for _, c in waiting)
+            waiting.append((i, crops[start : start + room]))
+            start += room
+            if sum(len(c) for _, c in waiting) == batch_size:
+                flush()
+    flush()
+    return (sums / np.maximum(counts, 1)[:, None]).astype(np.float32), counts
+
+
+def _crops_ahead(
+    lake: Lake, rows: list[dict[str, Any]], config: ModelConfig
+) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Index and crops of each image in order, read by threads a few planes ahead."""
+
+    def read(row: dict[str, Any]) -> NDArray[Any]:
+        plane = store.read_plane(lake.resolve(row["uri"]), row["channel_index"])
+        return crops_of(plane, config.crop_size_px, config.stride_px)
+
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        ahead: deque[Future[NDArray[Any]]] = deque()
+        for i in range(len(rows) + _PLANES_AHEAD):
+            if i < len(rows):
+                ahead.append(pool.submit(read, rows[i]))
+            if i >= _PLANES_AHEAD:
+                yield i - _PLANES_AHEAD, ahead.popleft().result()
+
+
+def gaussian(
+    rows: list[dict[str, Any]], config: ModelConfig
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Standard normal vectors (num_images, D), the same for every field of a well and channel.
+
+    So a well's profile is itself a draw from the standard normal, as in the paper's baseline.
+    """
+    vectors = np.empty((len(rows), config.num_dims), dtype=np.float32)
+    for i, row in enumerate(rows):
+        key = f"{config.seed}|{row['plate']}|{row['well']}|{row['channel']}"
+        seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8])
+        vectors[i] = np.random.default_rng(seed).standard_normal(config.num_dims)
+    return vectors, np.ones(len(rows), dtype=np.int32)
+
+
+def _table(
+    model: str,
+    rows: list[dict[str, Any]],
+    vectors: NDArray[np.float32],
+    num_crops: NDArray[np.int32],
+) -> pa.Table:
+    """The embedding table of a plate, in the schema of `schemas/embedding.arrow.json`."""
+    num_dims = vectors.shape[1]
+    schema = assets.arrow_schema("embedding", num_dims)
+    columns = {name: [row[name] for row in rows] for name in _ROW} | {
+        "model": [model] * len(rows),
+        "num_crops": num_crops,
+        "embedding": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), num_dims),
+    }
+    return pa.Table.from_pydict({name: columns[name] for name in schema.names}, schema=schema)

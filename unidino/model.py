@@ -1,0 +1,315 @@
+"""The network, the DINO head and loss, and models in the lake.
+
+Shapes: N crops, V views, T teacher views, B images of a minibatch, D embedding, K head outputs.
+Source: Caron et al. 2021, "Emerging properties in self-supervised vision transformers";
+Morelli et al. 2025, doi 10.1016/j.csbj.2025.02.020.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import timm
+import torch
+from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+from safetensors.torch import load_file, save
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from unidino.catalog import Lake, Run, digest, insert, written_beside
+from unidino.errors import ModelError, choose
+
+
+class ModelConfig(BaseModel):
+    """What a model is and how images are prepared for it; `config.json` beside its weights.
+
+    architecture: name of a timm vision transformer; architecture_options override its shape.
+    crop_size_px: side of the square crops; stride_px: distance of their corners.
+    intensity: `percentile` scales a plane's 0.1st..99.9th percentile to 0..1, clamped;
+    `dtype` divides by the type's maximum, as the published checkpoints were trained.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["vit", "gaussian"]
+    architecture: str | None = None
+    architecture_options: dict[str, int] = {}
+    num_dims: PositiveInt
+    crop_size_px: PositiveInt = 224
+    stride_px: PositiveInt = 224
+    intensity: Literal["percentile", "dtype"] = "percentile"
+    seed: int = 0
+
+
+class Encoder(nn.Module):
+    """A vision transformer that embeds crops (N, 1, H, W) in [0, 1] as its CLS token (N, D).
+
+    Parameter names under `vit` are timm's. Other crop sizes than the native one are embedded with
+    bicubic position embeddings, interpolated by scale factor as the published program does.
+    Raises ModelError for an architecture that timm does not know or that has no CLS token.
+    """
+
+    def __init__(
+        self,
+        architecture: str,
+        crop_size_px: int,
+        options: Mapping[str, int] | None = None,
+        *,
+        drop_path: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if not timm.is_model(architecture):
+            raise ModelError(
+                f"unknown architecture '{architecture}'; choose a timm vision transformer such as"
+                " vit_small_patch16_224"
+            )
+        vit = timm.create_model(
+            architecture,
+            img_size=crop_size_px,
+            in_chans=1,
+            num_classes=0,
+            dynamic_img_size=True,
+            drop_path_rate=drop_path,
+            **(options or {}),
+        )
+        if not isinstance(vit, VisionTransformer) or vit.cls_token is None:
+            raise ModelError(f"architecture '{architecture}' is no vision transformer with CLS")
+        self.vit = vit
+        self.num_dims: int = vit.embed_dim
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """Embeddings (N, D) of crops (N, 1, H, W)."""
+        vit = self.vit
+        patches = vit.patch_embed(crops)
+        grid_height, grid_width = patches.shape[1:3]
+        tokens = torch.cat([vit.cls_token.expand(len(crops), -1, -1), patches.flatten(1, 2)], dim=1)
+        tokens = vit.pos_drop(tokens + self._positions(grid_height, grid_width))
+        embeddings: Tensor = vit.norm(vit.blocks(vit.norm_pre(tokens)))[:, 0]
+        return embeddings
+
+    def _positions(self, height: int, width: int) -> Tensor:
+        """Position embeddings (1, 1 + height * width, D) of a grid of patches."""
+        positions: Tensor = self.vit.pos_embed
+        native_height, native_width = self.vit.patch_embed.grid_size
+        if (height, width) == (native_height, native_width):
+            return positions
+        grid = positions[:, 1:].unflatten(1, (native_height, native_width)).permute(0, 3, 1, 2)
+        # The published program adds 0.1 before it divides, so that rounding never loses a row.
+        scale = ((height + 0.1) / native_height, (width + 0.1) / native_width)
+        grid = F.interpolate(grid, scale_factor=scale, mode="bicubic")
+        return torch.cat([positions[:, :1], grid.flatten(2).transpose(1, 2)], dim=1)
+
+
+class DinoHead(nn.Module):
+    """Three-layer MLP, L2 norm, and a last layer whose rows have unit length.
+
+    Maps embeddings (N, D) to outputs (N, K).
+    """
+
+    def __init__(
+        self, num_dims: int, num_outputs: int, *, hidden: int = 2048, bottleneck: int = 256
+    ) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(
+            nn.Linear(num_dims, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, bottleneck),
+        )
+        for layer in self.mlp:
+            if isinstance(layer, nn.Linear):
+                nn.init.trunc_normal_(layer.weight, std=0.02)
+                nn.init.zeros_(layer.bias)
+        self.last_layer = nn.Parameter(torch.empty(num_outputs, bottleneck))
+        nn.init.kaiming_uniform_(self.last_layer, a=math.sqrt(5))
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Outputs (N, K) of embeddings (N, D)."""
+        hidden = F.normalize(self.mlp(embeddings), dim=-1)
+        return F.linear(hidden, F.normalize(self.last_layer, dim=-1))
+
+
+class DinoLoss(nn.Module):
+    """Cross-entropy of student views against sharpened and centred teacher views."""
+
+    center: Tensor
+
+    def __init__(
+        self, num_outputs: int, *, student_temperature: float = 0.1, center_momentum: float = 0.9
+    ) -> None:
+        super().__init__()
+        self.student_temperature = student_temperature
+        self.center_momentum = center_momentum
+        self.register_buffer("center", torch.zeros(1, num_outputs))
+
+    def forward(self, student: Tensor, teacher: Tensor, teacher_temperature: float) -> Tensor:
+        """Mean over the pairs of different views; then the centre moves towards this minibatch.
+
+        student: (V, B, K), the first T views being the teacher's. teacher: (T, B, K).
+        """
+        targets = ((teacher - self.center) / teacher_temperature).softmax(dim=-1).detach()
+        log_student = (student / self.student_temperature).log_softmax(dim=-1)
+        pairs = -torch.einsum("tbk,vbk->tv", targets, log_student) / student.shape[1]
+        same_view = torch.eye(*pairs.shape, dtype=torch.bool, device=pairs.device)
+        loss = pairs.masked_fill(same_view, 0.0).sum() / (~same_view).sum()
+        self._move_center(teacher)
+        return loss
+
+    @torch.no_grad()
+    def _move_center(self, teacher: Tensor) -> None:
+        mean = teacher.flatten(0, 1).mean(dim=0, keepdim=True)
+        self.center.mul_(self.center_momentum).add_(mean, alpha=1 - self.center_momentum)
+
+
+def scaled(planes: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Intensities in [0, 1] of planes (N, ...) in counts: low maps to 0, high to 1, clamped.
+
+    low, high: (N,), counts. A plane without range becomes 0.
+    """
+    shape = (-1, *[1] * (planes.dim() - 1))
+    span = (high - low).clamp_min(1e-6)
+    return ((planes.float() - low.view(shape)) / span.view(shape)).clamp_(0, 1)
+
+
+def intensity_range(intensity: str, dtype: str, p0_1: float, p99_9: float) -> tuple[float, float]:
+    """Counts that map to 0 and 1 under a model's intensity scaling."""
+    if intensity == "percentile":
+        return p0_1, p99_9
+    return 0.0, float({"uint8": 255, "uint16": 65535}[dtype])
+
+
+def new_encoder(config: ModelConfig, *, drop_path: float = 0.0) -> Encoder:
+    """An encoder with weights drawn from the configuration's seed."""
+    if config.architecture is None:
+        raise ModelError(f"a model of kind {config.kind} has no network")
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        return Encoder(
+            config.architecture,
+            config.crop_size_px,
+            config.architecture_options,
+            drop_path=drop_path,
+        )
+
+
+def register(
+    lake: Lake,
+    run: Run,
+    name: str,
+    config: ModelConfig,
+    encoder: Encoder | None,
+    *,
+    samples: str | None = None,
+    parent: str | None = None,
+    licence: str | None = None,
+) -> None:
+    """Write a model's weights and configuration, and register it.
+
+    Raises ModelError if the name is taken or cannot be a folder.
+    """
+    check_new_name(lake, name)
+    folder = lake.path / "models" / name
+    weights = save(encoder.vit.state_dict()) if encoder else b""
+    document = config.model_dump_json(indent=1)
+    if encoder:
+        with written_beside(folder / "model.safetensors") as path:
+            path.write_bytes(weights)
+    with written_beside(folder / "config.json") as path:
+        path.write_text(document, encoding="utf-8")
+    row = {
+        "model": name,
+        "kind": config.kind,
+        "architecture": config.architecture,
+        "num_dims": config.num_dims,
+        "preprocessing": config.model_dump_json(
+            include={"crop_size_px", "stride_px", "intensity", "seed"}
+        ),
+        "weights_hash": hashlib.sha256(weights).hexdigest() if encoder else digest(document),
+        "samples": samples,
+        "parent": parent,
+        "licence": licence,
+        "created": datetime.now(UTC).replace(tzinfo=None),
+        "run_id": run.run_id,
+    }
+    with lake.write() as con:
+        run.record(con)
+        insert(con, "model", [row])
+
+
+def check_new_name(lake: Lake, name: str) -> None:
+    """Raise ModelError unless a new model may have this name."""
+    if not name.replace("-", "_").replace(".", "_").isidentifier():
+        raise ModelError(f"a model may not be named '{name}'; use letters, digits, '_', '-', '.'")
+    if name in model_names(lake):
+        raise ModelError(f"there is a model '{name}' already; choose another name")
+
+
+def model_names(lake: Lake) -> list[str]:
+    """Names of the models in the lake, sorted."""
+    names: list[str] = lake.query("select model from model order by model")["model"].to_list()
+    return names
+
+
+def load_config(lake: Lake, name: str) -> ModelConfig:
+    """Configuration of a model in the lake.
+
+    Raises UnidinoError that lists the models if there is none of this name.
+    """
+    choose("model", name, model_names(lake))
+    path = lake.path / "models" / name / "config.json"
+    try:
+        return ModelConfig.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, ValidationError) as error:
+        raise ModelError(f"model '{name}': {path} is missing or damaged") from error
+
+
+def load_encoder(lake: Lake, name: str, device: torch.device) -> Encoder:
+    """A model's encoder for inference, with its weights.
+
+    Raises ModelError if the weights are missing, damaged or of another architecture.
+    """
+    config = load_config(lake, name)
+    encoder = new_encoder(config)
+    path = lake.path / "models" / name / "model.safetensors"
+    try:
+        state: dict[str, Any] = load_file(path)
+        encoder.vit.load_state_dict(state, strict=True)
+    except (OSError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(f"cannot load the weights of model '{name}': {reason}") from error
+    return encoder.eval().requires_grad_(False).to(device)
+
+
+PRESETS: dict[str, ModelConfig] = {
+    "random_vit": ModelConfig(kind="vit", architecture="vit_small_patch16_224", num_dims=384),
+    "gaussian": ModelConfig(kind="gaussian", num_dims=384),
+}
+
+
+def create(
+    lake: Lake, preset: str, name: str | None = None, *, like: str | None = None, seed: int = 0
+) -> str:
+    """Name of a new model made from a preset: `random_vit` or `gaussian`.
+
+    like: a model whose network, crops and intensity scaling the new one takes over.
+    Raises ModelError if the name is taken.
+    """
+    choose("preset", preset, sorted(PRESETS))
+    config = PRESETS[preset]
+    if like:
+        template = load_config(lake, like)
+        config = template.model_copy(update={"kind": config.kind})
+        if config.kind != "vit":
+            config = config.model_copy(update={"architecture": None, "architecture_options": {}})
+        elif template.kind != "vit":
+            raise ModelError(f"model '{like}' has no network to copy; choose a trained one")
+    config = config.model_copy(update={"seed": seed})
+    encoder = new_encoder(config) if config.kind == "vit" else None
+    run = Run("models create", {"preset": preset, "name": name, "like": like, "seed": seed})
+    register(lake, run, name or preset, config, encoder)
+    return name or preset
