@@ -21,6 +21,6 @@ comment on column image.p99_9 is '99.9th percentile of the plane, counts.';
 comment on column image.mean is 'Mean of the plane, counts.';
 comment on column image.saturation is 'Share of pixels at the maximum of the type.';
 comment on column image.focus is 'Variance of the Laplacian over variance of the plane, unitless; higher is sharper.';
-comment on column image.qc is 'ok; blank: one value everywhere; saturated: over 1 % of pixels at the maximum.';
+comment on column image.qc is 'ok; blank: both percentiles are equal; saturated: over 1 % of pixels at the maximum.';
 comment on column image.origin is 'File that the plane was read from.';
 comment on column image.origin_hash is 'BLAKE2b of that file.';

@@ -26,6 +26,7 @@ import pyarrow as pa
 
 from unidino import assets
 from unidino.errors import InputError, LakeError
+from unidino.progress import say
 
 Connection = duckdb.DuckDBPyConnection
 
@@ -219,16 +220,23 @@ class Lake:
             con.close()
 
     def query(self, query: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
-        """Rows of one read-only SQL statement.
+        """Rows of one read-only SQL statement over tables, views and macros.
 
         Raises InputError if it writes or is not valid SQL.
         """
         with self.read() as con:
-            read_only_statement(con, query)
-            try:
-                return con.sql(query, params=dict(parameters or {})).pl()
-            except duckdb.Error as error:
-                raise InputError(_first_line(error)) from error
+            return _rows(con, query, parameters)
+
+    def look_up(self, query: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
+        """Rows of one read-only SQL statement over the catalog's tables; no other file is opened.
+
+        Raises InputError if it writes or is not valid SQL.
+        """
+        con = self._connect(read_only=True)
+        try:
+            return _rows(con, query, parameters)
+        finally:
+            con.close()
 
     def execute(self, query: str) -> None:
         """Run statements that may write to the catalog, in one transaction."""
@@ -262,10 +270,18 @@ class Lake:
             uris = con.execute(
                 "select uri from part where kind = $kind order by uri", {"kind": kind}
             )
-            files = [str(self.resolve(uri)) for (uri,) in uris.fetchall()]
+            paths = [self.resolve(uri) for (uri,) in uris.fetchall()]
+            files = [str(path) for path in paths if path.is_file()]
+            if len(files) < len(paths):
+                say(f"{len(paths) - len(files)} {kind} files are missing; run `unidino check`")
             if files:
                 con.execute(f"set variable {kind}_files = $files", {"files": files})
-                con.execute(f"create temp view {view} as {assets.sql('views', view)}")
+                try:
+                    con.execute(f"create temp view {view} as {assets.sql('views', view)}")
+                except duckdb.Error as error:
+                    raise LakeError(
+                        f"a file of {kind}s is damaged ({_first_line(error)}); run `unidino check`"
+                    ) from error
             else:
                 empty = assets.arrow_schema(kind).empty_table()
                 con.register(view, empty)
@@ -307,6 +323,16 @@ def written_beside(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _rows(
+    con: Connection, query: str, parameters: Mapping[str, Any] | None
+) -> pl.DataFrame:
+    read_only_statement(con, query)
+    try:
+        return con.sql(query, params=dict(parameters or {})).pl()
+    except duckdb.Error as error:
+        raise InputError(_first_line(error)) from error
 
 
 def _first_line(error: BaseException) -> str:

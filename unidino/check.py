@@ -19,15 +19,15 @@ def check(lake: Lake) -> list[Problem]:
     problems = []
     for name in assets.names("checks"):
         if not name.startswith("manifest_"):
-            for row in lake.query(assets.sql("checks", name)).iter_rows():
+            for row in lake.look_up(assets.sql("checks", name)).iter_rows():
                 problems.append(Problem(name, ", ".join(str(value) for value in row)))
-    for uri, sha256 in lake.query("select uri, sha256 from part order by uri").iter_rows():
+    for uri, sha256 in lake.look_up("select uri, sha256 from part order by uri").iter_rows():
         path = lake.resolve(uri)
         if not path.is_file():
             problems.append(Problem("missing_file", uri))
         elif file_sha256(path) != sha256:
             problems.append(Problem("changed_file", uri))
-    plates = lake.query("select plate.uri, field.path from field join plate on plate_id = plate")
+    plates = lake.look_up("select plate.uri, field.path from field join plate on plate_id = plate")
     for uri, path in plates.iter_rows():
         if not (lake.resolve(uri) / path / "zarr.json").is_file():
             problems.append(Problem("missing_field", f"{uri}/{path}"))

@@ -189,7 +189,7 @@ def models(
     if context.invoked_subcommand is None:
         from unidino import assets
 
-        table = Lake.open(lake).query(assets.sql("queries", "model_list"))
+        table = Lake.open(lake).look_up(assets.sql("queries", "model_list"))
         emit(as_json, table.to_dicts(), table)
 
 

@@ -68,12 +68,12 @@ def embed(
     config = load_config(lake, model)
     chosen = _chosen_plates(lake, plates, where)
     done = dict(
-        lake.query(
+        lake.look_up(
             "select uri, inputs_hash from part where kind = 'embedding' and model = $model",
             {"model": model},
         ).iter_rows()
     )
-    weights = lake.query("select weights_hash from model where model = $m", {"m": model}).item()
+    weights = lake.look_up("select weights_hash from model where model = $m", {"m": model}).item()
     todo, skipped = [], []
     for plate, content_hash in chosen:
         inputs = digest(weights, config.model_dump(), content_hash)
@@ -116,11 +116,11 @@ _TEXT = ("model", "plate", "well", "channel")
 
 def _chosen_plates(lake: Lake, plates: Sequence[str], where: str | None) -> list[tuple[str, str]]:
     """Name and content hash of the plates to embed."""
-    known = lake.query("select plate_id from plate order by 1")["plate_id"].to_list()
+    known = lake.look_up("select plate_id from plate order by 1")["plate_id"].to_list()
     for plate in plates:
         choose("plate", plate, known)
     query = f"select plate_id, content_hash from plate where {where or 'true'} order by plate_id"
-    rows = [row for row in lake.query(query).iter_rows() if not plates or row[0] in plates]
+    rows = [row for row in lake.look_up(query).iter_rows() if not plates or row[0] in plates]
     if not rows:
         raise InputError(f'no plate fits --where "{where}"' if where else "the lake has no plate")
     return rows
@@ -128,7 +128,7 @@ def _chosen_plates(lake: Lake, plates: Sequence[str], where: str | None) -> list
 
 def _images(lake: Lake, plate: str) -> list[dict[str, Any]]:
     """Images of a plate in the order of its table, each with the uri of its field."""
-    return lake.query(assets.sql("queries", "images_of_plate"), {"plate": plate}).to_dicts()
+    return lake.look_up(assets.sql("queries", "images_of_plate"), {"plate": plate}).to_dicts()
 
 
 def _embed_planes(

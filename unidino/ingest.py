@@ -6,6 +6,7 @@ nothing half-written is ever read: after a crash the next run starts the plate a
 
 import hashlib
 import io
+import logging
 import os
 import shutil
 from collections.abc import Sequence
@@ -24,6 +25,9 @@ from unidino.catalog import Lake, Run, digest, insert
 from unidino.datasets import Manifest, read_manifest
 from unidino.errors import InputError
 from unidino.progress import progress_bar, say
+
+# What is wrong with a file is said once, by read_image.
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 _PLATE_KEYS = ("dataset", "source", "batch", "barcode")
 _WELL_KEYS = ("perturbation", "compound", "concentration_um", "control_type", "moa", "target",
@@ -157,7 +161,7 @@ def _is_in_lake(lake: Lake, plate: str, rows: list[dict[str, Any]], *, overwrite
     Raises InputError if it is there with other content and is not to be overwritten.
     """
     fingerprint = _fingerprint(rows)
-    found = lake.query(
+    found = lake.look_up(
         "select fingerprint, content_hash from plate where plate_id = $plate", {"plate": plate}
     )
     if found.is_empty():
@@ -195,6 +199,8 @@ def read_image(path: str) -> tuple[store.Plane, str]:
             f"image '{path}' is truncated or no valid image ({len(data)} bytes): {reason[0]}"
         ) from error
     plane = np.squeeze(plane)
+    if plane.size == 0:
+        raise InputError(f"image '{path}' is truncated or no valid image ({len(data)} bytes)")
     if plane.ndim != 2:
         raise InputError(f"image '{path}' has shape {plane.shape}; expected one plane (H, W)")
     if plane.dtype not in (np.uint8, np.uint16):

@@ -8,6 +8,7 @@ Morelli et al. 2025, doi 10.1016/j.csbj.2025.02.020.
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from typing import Any, Literal
 import timm
 import torch
 from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
@@ -67,15 +69,20 @@ class Encoder(nn.Module):
                 f"unknown architecture '{architecture}'; choose a timm vision transformer such as"
                 " vit_small_patch16_224"
             )
-        vit = timm.create_model(
-            architecture,
-            img_size=crop_size_px,
-            in_chans=1,
-            num_classes=0,
-            dynamic_img_size=True,
-            drop_path_rate=drop_path,
-            **(options or {}),
-        )
+        try:
+            vit = timm.create_model(
+                architecture,
+                img_size=crop_size_px,
+                in_chans=1,
+                num_classes=0,
+                dynamic_img_size=True,
+                drop_path_rate=drop_path,
+                **(options or {}),
+            )
+        except TypeError as error:
+            raise ModelError(
+                f"architecture '{architecture}' is no vision transformer: {error}"
+            ) from error
         if not isinstance(vit, VisionTransformer) or vit.cls_token is None:
             raise ModelError(f"architecture '{architecture}' is no vision transformer with CLS")
         self.vit = vit
@@ -111,16 +118,22 @@ class DinoHead(nn.Module):
     """
 
     def __init__(
-        self, num_dims: int, num_outputs: int, *, hidden: int = 2048, bottleneck: int = 256
+        self,
+        num_dims: int,
+        num_outputs: int,
+        *,
+        hidden: int = 2048,
+        bottleneck: int = 256,
+        batch_norm: bool = False,
     ) -> None:
         super().__init__()
-        self.mlp = nn.Sequential(
-            nn.Linear(num_dims, hidden),
-            nn.GELU(),
-            nn.Linear(hidden, hidden),
-            nn.GELU(),
-            nn.Linear(hidden, bottleneck),
-        )
+        layers: list[nn.Module] = []
+        for inputs in (num_dims, hidden):
+            layers.append(nn.Linear(inputs, hidden))
+            if batch_norm:
+                layers.append(nn.BatchNorm1d(hidden))
+            layers.append(nn.GELU())
+        self.mlp = nn.Sequential(*layers, nn.Linear(hidden, bottleneck))
         for layer in self.mlp:
             if isinstance(layer, nn.Linear):
                 nn.init.trunc_normal_(layer.weight, std=0.02)
@@ -243,7 +256,7 @@ def register(
 
 def check_new_name(lake: Lake, name: str) -> None:
     """Raise ModelError unless a new model may have this name."""
-    if not name.replace("-", "_").replace(".", "_").isidentifier():
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise ModelError(f"a model may not be named '{name}'; use letters, digits, '_', '-', '.'")
     if name in model_names(lake):
         raise ModelError(f"there is a model '{name}' already; choose another name")
@@ -251,7 +264,7 @@ def check_new_name(lake: Lake, name: str) -> None:
 
 def model_names(lake: Lake) -> list[str]:
     """Names of the models in the lake, sorted."""
-    names: list[str] = lake.query("select model from model order by model")["model"].to_list()
+    names: list[str] = lake.look_up("select model from model order by model")["model"].to_list()
     return names
 
 
@@ -279,7 +292,7 @@ def load_encoder(lake: Lake, name: str, device: torch.device) -> Encoder:
     try:
         state: dict[str, Any] = load_file(path)
         encoder.vit.load_state_dict(state, strict=True)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelError(f"cannot load the weights of model '{name}': {reason}") from error
     return encoder.eval().requires_grad_(False).to(device)

@@ -60,7 +60,7 @@ def profile(
     choose("control_type", controls, ("trt", "negcon", "poscon", "empty"))
     for model in models:
         load_config(lake, model)
-    present = lake.query(assets.sql("queries", "embedded_dataset"))
+    present = lake.look_up(assets.sql("queries", "embedded_dataset"))
     for dataset in datasets:
         choose("dataset", dataset, sorted(set(present["dataset"])))
     chosen = [
@@ -100,7 +100,7 @@ def _profile_dataset(
     epsilon: float | None, inputs: str,
 ) -> Profiled:  # fmt: skip
     uri = f"profiles/{model}/{normalize}/{level}/{dataset}.parquet"
-    current = lake.query(
+    current = lake.look_up(
         "select num_rows, dropped from part where uri = $uri and inputs_hash = $inputs",
         {"uri": uri, "inputs": inputs},
     )

@@ -25,15 +25,15 @@ def report(lake: Lake, output: Path, *, model: str | None = None, label: str = "
     model: whose attribution is shown; default: the best-scored one.
     """
     sections = [
-        _section("In this lake", table=lake.query(assets.sql("queries", "lake_content"))),
+        _section("In this lake", table=lake.look_up(assets.sql("queries", "lake_content"))),
         _section(
             "Images",
             "The first treated well of each dataset, every channel scaled to its 0.1st and 99.9th"
             " percentile.",
             figures=_fields(lake),
         ),
-        _section("Quality of the images", table=lake.query(assets.sql("queries", "image_quality"))),
-        _section("Models", table=lake.query(assets.sql("queries", "model_list"))),
+        _section("Quality of the images", table=lake.look_up(assets.sql("queries", "image_quality"))),
+        _section("Models", table=lake.look_up(assets.sql("queries", "model_list"))),
     ]
     scores = latest_scores(lake)
     if scores:
@@ -74,7 +74,7 @@ def report(lake: Lake, output: Path, *, model: str | None = None, label: str = "
 
 def latest_scores(lake: Lake) -> list[LakeScore]:
     """The last score of each metric, rules, label, level, model, normalization and dataset."""
-    rows = lake.query(assets.sql("queries", "latest_score")).to_dicts()
+    rows = lake.look_up(assets.sql("queries", "latest_score")).to_dicts()
     scores = []
     for row in rows:
         low, high = row.pop("interval_low"), row.pop("interval_high")
@@ -127,7 +127,7 @@ def _attribution(lake: Lake, model: str | None, label: str) -> Attribution | Non
 
 def _fields(lake: Lake) -> list[tuple[Figure, str]]:
     figures = []
-    for (dataset, place), rows in _grouped(lake.query(assets.sql("queries", "example_field"))):
+    for (dataset, place), rows in _grouped(lake.look_up(assets.sql("queries", "example_field"))):
         planes: list[NDArray[np.float32]] = []
         for row in rows:
             plane = store.read_plane(lake.resolve(row["uri"]), row["channel_index"])

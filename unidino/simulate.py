@@ -23,13 +23,17 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+from unidino.errors import InputError, choose
+
+Array = NDArray[np.floating]  # float32, whatever numpy's stubs make of a transform
 Random = np.random.Generator
 
 PATCH_HALF_PX = 44  # holds the largest body
 CAMERA_OFFSET = 150.0  # counts
 FULL_SIGNAL = 3000.0  # counts of a signal of 1 at gain 1
 HAZE_PX = 9.0  # spread of the light that is out of focus
+_PLATEMAP = ("plate", "well", "compound", "concentration_um", "control_type", "moa")
+_DMSO = ("DMSO", "0", "negcon", "")
 
 
 # ---- what is screened
@@ -75,6 +79,7 @@ class Screen:
     rows: str = "BCDEF"
     columns: tuple[int, ...] = (2, 3, 4, 5, 6, 7)
     source: str = "simulator"
+    batch_effect: float = 1.0  # times the half ranges of BATCH_RANGE, 0 to 1.5
 
     @property
     def compounds(self) -> list[Compound]:
@@ -115,13 +120,11 @@ class Screen:
     def layout(self, plate: str, seed: int) -> dict[str, Treatment]:
         """Treatment of every used well of a plate, in an order of its own.
 
-        Raises ValueError where the wells are too few.
+        Raises InputError where the wells are too few.
         """
         if len(self.treatments) > len(self.wells):
-            raise ValueError(
-                f"{len(self.treatments)} treatments and controls in {len(self.wells)} wells; "
-                "add rows or columns"
-            )
+            what = f"{len(self.treatments)} treatments and controls in {len(self.wells)} wells"
+            raise InputError(f"{what} of '{self.name}'; add rows or columns")
         wells = _stream(seed, self, "layout", plate).permutation(self.wells)
         return dict(sorted(zip(map(str, wells), self.treatments, strict=False)))
 
@@ -150,6 +153,8 @@ SCREENS = {
             "mitochondrial uncoupler": "Mito",
             "kinesin inhibitor": "Mito",
         },
+        # One mechanism a channel is easy to tell apart, so its batches lie further apart.
+        batch_effect=1.3,
     ),
 }
 
@@ -245,12 +250,14 @@ def _polar_patch() -> tuple[Array, Array]:
 def _frequency(size_px: int) -> Array:
     """Spatial frequency in cycles per px of the transform of a field."""
     y, x = np.fft.fftfreq(size_px)[:, None], np.fft.rfftfreq(size_px)[None, :]
-    return np.hypot(y, x).astype(np.float32)
+    frequency: Array = np.hypot(y, x).astype(np.float32)
+    return frequency
 
 
-def _spread(size_px: int, width_px: float) -> Array:
+def _gaussian(size_px: int, width_px: float) -> Array:
     """Transfer function of a Gaussian of this standard deviation."""
-    return np.exp(-2 * (np.pi * width_px * _frequency(size_px)) ** 2)
+    transfer: Array = np.exp(-2 * (np.pi * width_px * _frequency(size_px)) ** 2)
+    return transfer
 
 
 def _filter(image: Array, transfer: Array) -> Array:
@@ -263,8 +270,9 @@ def _texture(rng: Random, size_px: int, wavelength_px: float) -> Array:
     frequency = _frequency(size_px)
     waves = rng.standard_normal((*frequency.shape, 2), dtype=np.float32).view(np.complex64)[..., 0]
     waves *= np.exp(-(((frequency * wavelength_px - 1) / 0.35) ** 2))
-    relief = np.fft.irfft2(waves, (size_px, size_px))
-    return relief / relief.std()
+    relief: Array = np.fft.irfft2(waves, (size_px, size_px))
+    relief /= relief.std()
+    return relief
 
 
 # ---- stains
@@ -273,19 +281,20 @@ def _texture(rng: Random, size_px: int, wavelength_px: float) -> Array:
 class Brush:
     """Draws one channel of the cells of a field; every drawing comes back as (S, S).
 
-    response: (N, 1), how strongly each cell shows the mechanism `moa`, 0 to 1.
+    dye_spread: times every width and wavelength.
     """
 
-    def __init__(self, cells: Cells, moa: str, strength: float, rng: Random) -> None:
+    def __init__(self, cells: Cells, treatment: Treatment, dye_spread: float, rng: Random) -> None:
         num = len(cells.centre)
-        self.cells, self.moa, self.rng = cells, moa, rng
+        self.cells, self.treatment, self.dye_spread, self.rng = cells, treatment, dye_spread, rng
         self.stain = np.exp(rng.normal(0, 0.2, (num, 1))).astype(np.float32)
-        spread = rng.uniform(0.6, 1.4, (num, 1))
-        self.response = np.clip(strength * spread, 0, 1).astype(np.float32)
+        response = treatment.strength * rng.uniform(0.6, 1.4, (num, 1))
+        self.response = np.clip(response, 0, 1).astype(np.float32)
 
     def shows(self, moa: str) -> Array:
-        """Response (N, 1) of the cells if this is the mechanism, else zeros."""
-        return self.response * np.float32(moa == self.moa)
+        """Response (N, 1) of the cells, 0 to 1, if this is the mechanism; else zeros."""
+        compound = self.treatment.compound
+        return self.response * np.float32(compound is not None and compound.moa == moa)
 
     def uniform(self, low: float, high: float, num: int) -> Array:
         """Draws (N, num) between low and high."""
@@ -293,7 +302,7 @@ class Brush:
 
     def texture(self, wavelength_px: float) -> Array:
         """Random relief of one wavelength, mean 0 and standard deviation 1."""
-        return _texture(self.rng, self.cells.size_px, wavelength_px)
+        return _texture(self.rng, self.cells.size_px, wavelength_px * self.dye_spread)
 
     def fill(self, values: Array, weight: Array | float = 1.0) -> Array:
         """Patches (N, P, P), each times its cell's weight (N, 1)."""
@@ -303,6 +312,12 @@ class Brush:
     def points(self, depth: Array, angle: Array, weight: Array | float, width_px: float) -> Array:
         """Gaussian points (N, M) of this peak and standard deviation."""
         return self._dots(*self.cells.locate(depth, angle), self.stain * weight, width_px)
+
+    def headings(self, first: Array, num_steps: int, bend: float) -> Array:
+        """Turns (N, M, T) of strands that set out at `first` (N, M) and wander, radian a step."""
+        turn = self.rng.normal(0, bend, (*first.shape, num_steps)).astype(np.float32)
+        turn[:, :, 0] = first
+        return turn
 
     def strands(
         self,
@@ -334,33 +349,31 @@ class Brush:
         rows = (np.rint(y).astype(np.intp) + centre[:, 0]) % size
         columns = (np.rint(x).astype(np.intp) + centre[:, 1]) % size
         dots = self._sum(rows * size + columns, np.broadcast_to(weight, y.shape))
-        return _filter(dots, _spread(size, width_px)) * np.float32(2 * np.pi * width_px**2)
+        transfer = _gaussian(size, width_px * self.dye_spread)
+        return _filter(dots, transfer) * np.float32(2 * np.pi * width_px**2)
 
     def _sum(self, pixel: NDArray[np.intp], values: Array) -> Array:
         size = self.cells.size_px
         total = np.bincount(pixel.ravel(), values.ravel(), size * size)
         return total.astype(np.float32).reshape(size, size)
 
-    def headings(self, first: Array, num_steps: int, bend: float) -> Array:
-        """Turns (N, M, T) of strands that set out at `first` (N, M) and wander, radian a step."""
-        turn = self.rng.normal(0, bend, (*first.shape, num_steps)).astype(np.float32)
-        turn[:, :, 0] = first
-        return turn
-
 
 def _step(edge: float, depth: Array, softness: float = 0.06) -> Array:
     """1 inside of this depth, 0 outside, with a short ramp between."""
-    return np.clip((edge - depth) / softness + 0.5, 0, 1)
+    inside: Array = np.clip((edge - depth) / softness + 0.5, 0, 1)
+    return inside
 
 
 def _band(middle: float, depth: Array, width: Array | float) -> Array:
     """A Gaussian ring around this depth."""
-    return np.exp(-(((depth - middle) / width) ** 2))
+    ring: Array = np.exp(-(((depth - middle) / width) ** 2))
+    return ring
 
 
 def _discs(brush: Brush, depth: Array, angle: Array, weight: Array | float, px: float) -> Array:
     """Discs of this radius: Gaussian points, saturated."""
-    return np.clip(brush.points(depth, angle, 6.0 * weight, px / 1.9), 0, 1)
+    discs: Array = np.clip(brush.points(depth, angle, 6.0 * weight, px / 1.9), 0, 1)
+    return discs
 
 
 def stain_dna(brush: Brush) -> Array:
@@ -370,7 +383,7 @@ def stain_dna(brush: Brush) -> Array:
     whole = brush.fill(nucleus, (1 - broken) * (1 - 0.55 * condensed))
     whole = whole * (1 + 0.22 * brush.texture(6) + 0.12 * brush.texture(12))
     foci = brush.uniform(0, 0.85, 9), brush.uniform(0, 2 * np.pi, 9)
-    pieces = brush.uniform(0.35, 1.35, 7), brush.uniform(0, 2 * np.pi, 7)
+    pieces = brush.uniform(0.4, 1.5, 7), brush.uniform(0, 2 * np.pi, 7)
     return (
         whole
         + brush.points(*foci, 0.15 + 1.3 * condensed, 1.4)
@@ -398,10 +411,11 @@ def stain_er(brush: Brush) -> Array:
     sheet = _step(2, depth) * (1 - 0.8 * _step(1, depth)) * np.exp(-1.3 * np.maximum(depth - 1, 0))
     net = np.exp(-((brush.texture(8) / 0.6) ** 2))
     reticulum = brush.fill(sheet) * (0.25 + net)
-    holes = brush.uniform(1.15, 1.75, 9), brush.uniform(0, 2 * np.pi, 9)
-    hole = _discs(brush, *holes, stressed, 3.8)
-    rim = _discs(brush, *holes, stressed, 5.2) - hole
-    return reticulum * (1 - 0.9 * hole) + 0.35 * rim
+    holes = brush.uniform(1.15, 1.75, 8), brush.uniform(0, 2 * np.pi, 8)
+    hole = _discs(brush, *holes, stressed, 5.0)
+    rim = _discs(brush, *holes, stressed, 6.6) - hole
+    vacuoles: Array = reticulum * (1 - 0.9 * hole) + 0.5 * rim
+    return vacuoles
 
 
 def stain_agp(brush: Brush) -> Array:
@@ -415,18 +429,15 @@ def stain_agp(brush: Brush) -> Array:
 
 
 def stain_mito(brush: Brush) -> Array:
-    """Short curved strands; they break into dots or clump on one side of the nucleus."""
-    split, clumped = brush.shows("mitochondrial uncoupler"), brush.shows("kinesin inhibitor")
+    """Short curved strands; they swell into balls or clump on one side of the nucleus."""
+    swollen, clumped = brush.shows("mitochondrial uncoupler"), brush.shows("kinesin inhibitor")
     depth = 1.08 + brush.uniform(0, 0.75, 40) * (1 - 0.75 * clumped)
     turn = brush.uniform(-np.pi, np.pi, 40) * (1 - 0.7 * clumped)
-    start = depth, brush.cells.pole + turn
     heading = brush.headings(brush.uniform(0, 2 * np.pi, 40), 14, 0.3)
+    strands = brush.strands((depth, brush.cells.pole + turn), heading, 0.3 * (1 - swollen))
+    balls = brush.uniform(1.1, 1.9, 13), brush.uniform(0, 2 * np.pi, 13)
     haze = brush.fill(_step(2, brush.cells.depth) * (brush.cells.depth > 1), 0.08)
-    return (
-        haze
-        + brush.strands(start, heading, 0.3 * (1 - split))
-        + brush.points(*start, 1.0 * split, 1.4)
-    )
+    return haze + strands + 0.9 * _discs(brush, *balls, swollen, 3.6)
 
 
 def stain_actin(brush: Brush) -> Array:
@@ -440,9 +451,9 @@ def stain_actin(brush: Brush) -> Array:
     fibres = brush.strands(
         start, brush.headings(along, 34, 0.02), 0.3 * (1 - lost) * (1 - 0.8 * ringed)
     )
-    puncta = brush.uniform(1.05, 1.9, 30), brush.uniform(0, 2 * np.pi, 30)
+    puncta = brush.uniform(1.05, 1.9, 22), brush.uniform(0, 2 * np.pi, 22)
     haze = brush.fill(_step(2, depth), 0.15)
-    return haze + cortex + ring + fibres + brush.points(*puncta, 0.9 * lost, 1.5)
+    return haze + cortex + ring + fibres + brush.points(*puncta, 1.0 * lost, 2.3)
 
 
 def stain_tubulin(brush: Brush) -> Array:
@@ -476,12 +487,16 @@ STAINS: dict[str, Callable[[Brush], Array]] = {
 }
 
 
-def _side_effect(brush: Brush, signal: Array, kind: str, strength: float) -> Array:
-    """The signal with what this compound does besides: puncta, or uneven staining."""
-    if kind == "speckle":
+def _side_effect(brush: Brush, signal: Array) -> Array:
+    """The signal with what its compound does besides: puncta, or uneven staining."""
+    compound, strength = brush.treatment.compound, brush.treatment.strength
+    if compound is None:
+        return signal
+    if compound.side_effect == "speckle":
         dots = brush.uniform(1.1, 1.9, 12), brush.uniform(0, 2 * np.pi, 12)
         return signal + brush.points(*dots, 0.3 * strength, 1.0)
-    return signal * np.maximum(1 + 0.25 * strength * brush.texture(16), 0)
+    mottle: Array = np.maximum(1 + 0.25 * strength * brush.texture(16), 0)
+    return signal * mottle
 
 
 # ---- optics
@@ -499,42 +514,42 @@ class Optics:
     read_noise: float  # standard deviation, counts
     vignette: float  # share of the light lost in the corners
     tilt: float  # share of the light lost towards the right
+    dye_spread: float  # relative width of stained structures
     mottle: float  # relative strength of uneven staining
     mottle_px: float  # wavelength of uneven staining
 
 
 # Middle and half range over the batches of a screen.
 BATCH_RANGE = {
-    "gain": (0.8, 0.4),
-    "background": (250.0, 130.0),
-    "blur_px": (1.4, 0.7),
-    "haze": (0.3, 0.2),
-    "shot_noise": (5.0, 3.3),
-    "read_noise": (25.0, 14.0),
+    "gain": (0.8, -0.3),
+    "background": (250.0, 100.0),
+    "blur_px": (1.25, 0.5),
+    "haze": (0.25, 0.15),
+    "shot_noise": (4.0, 2.0),
+    "read_noise": (20.0, 10.0),
     "vignette": (0.3, 0.15),
-    "tilt": (0.25, 0.2),
-    "mottle": (0.3, 0.2),
-    "mottle_px": (9.0, 5.0),
+    "tilt": (0.2, 0.15),
+    "dye_spread": (1.1, 0.32),
+    "mottle": (0.18, 0.08),
+    "mottle_px": (9.0, 4.0),
 }
 
 
 def batch_optics(screen: Screen, seed: int) -> dict[int, dict[str, Optics]]:
     """Optics of every batch, then of every channel.
 
-    Batches lie evenly over each range, so they differ by its width whatever the seed;
-    which of them is the blurred or the noisy one is drawn for every channel.
+    Batches lie evenly over each range, so they differ by its width whatever the seed; which of
+    them is the poor one (faint, blurred, noisy, uneven) is drawn for every channel.
     """
-    levels = np.linspace(-1, 1, screen.num_batches) if screen.num_batches > 1 else np.zeros(1)
+    levels = screen.batch_effect * (
+        np.linspace(-1, 1, screen.num_batches) if screen.num_batches > 1 else np.zeros(1)
+    )
     optics: dict[int, dict[str, Optics]] = {batch: {} for batch in screen.plates.values()}
     for channel in screen.channels:
         rng = _stream(seed, screen, "batch", channel)
-        level = {name: rng.permutation(levels) for name in BATCH_RANGE}
-        for batch in optics:
+        for batch, level in enumerate(map(float, rng.permutation(levels)), start=1):
             optics[batch][channel] = Optics(
-                **{
-                    name: mid + half * float(level[name][batch - 1])
-                    for name, (mid, half) in BATCH_RANGE.items()
-                }
+                **{k: mid + half * level for k, (mid, half) in BATCH_RANGE.items()}
             )
     return optics
 
@@ -545,7 +560,7 @@ def well_optics(screen: Screen, plate: str, well: str, channel: str, seed: int) 
     of_well = _stream(seed, screen, "well", plate, well, channel)
     optics = asdict(batch_optics(screen, seed)[screen.plates[plate]][channel])
     for name, (_, half) in BATCH_RANGE.items():
-        shift = of_plate.normal(0, 0.15) + of_well.normal(0, 0.1)
+        shift = of_plate.normal(0, 0.15) + of_well.normal(0, 0.07)
         optics[name] += half * float(np.clip(shift, -0.5, 0.5))
     if well in screen.edge:
         optics["gain"] *= 0.8
@@ -557,7 +572,7 @@ def expose(signal: Array, optics: Optics, rng: Random) -> NDArray[np.uint16]:
     """Camera counts (S, S) of a noise-free signal (S, S)."""
     size = len(signal)
     stained = signal * np.exp(optics.mottle * _texture(rng, size, optics.mottle_px))
-    sharp, wide = _spread(size, optics.blur_px), _spread(size, HAZE_PX)
+    sharp, wide = _gaussian(size, optics.blur_px), _gaussian(size, HAZE_PX)
     light = _filter(stained, (1 - optics.haze) * sharp + optics.haze * wide)
     across = np.linspace(-1, 1, size, dtype=np.float32)
     corner = (across[:, None] ** 2 + across**2) / 2
@@ -570,31 +585,6 @@ def expose(signal: Array, optics: Optics, rng: Random) -> NDArray[np.uint16]:
 
 
 # ---- fields and files
-
-
-def render_signal(
-    screen: Screen,
-    plate: str,
-    well: str,
-    field: int,
-    channel: str,
-    treatment: Treatment,
-    *,
-    cells: Cells,
-    seed: int,
-) -> Array:
-    """Noise-free signal (S, S) of one channel; DMSO's own unless the mechanism is planted here."""
-    compound = treatment.compound
-    planted = compound is not None and screen.mechanisms[compound.moa] == channel
-    strength = treatment.strength if planted else 0.0
-    moa = compound.moa if compound is not None and planted else ""
-    brush = Brush(
-        cells, moa, strength, _stream(seed, screen, "signal", plate, well, field, channel)
-    )
-    signal = STAINS[channel](brush)
-    if compound is not None and planted:
-        signal = _side_effect(brush, signal, compound.side_effect, strength)
-    return signal
 
 
 def render_field(
@@ -611,18 +601,20 @@ def render_field(
 
     Everything but the planted channel is the same for any treatment.
     """
-    crowd = _stream(seed, screen, "crowd", plate, well).uniform(13.5, 19)
+    crowd = _stream(seed, screen, "crowd", plate, well).uniform(14.5, 18)
     rng = _stream(seed, screen, "cells", plate, well, field)
     num = max(2, round((crowd + rng.uniform(-1, 1)) * (size_px / 256) ** 2))
     cells = Cells.draw(rng, num, size_px)
+    planted = treatment.compound and screen.mechanisms[treatment.compound.moa]
     planes = []
     for channel in screen.channels:
-        signal = render_signal(
-            screen, plate, well, field, channel, treatment, cells=cells, seed=seed
-        )
         optics = well_optics(screen, plate, well, channel, seed)
-        noise = _stream(seed, screen, "camera", plate, well, field, channel)
-        planes.append(expose(signal, optics, noise))
+        shown = treatment if channel == planted else Treatment()
+        signal_rng = _stream(seed, screen, "signal", plate, well, field, channel)
+        brush = Brush(cells, shown, optics.dye_spread, signal_rng)
+        signal = _side_effect(brush, STAINS[channel](brush))
+        camera_rng = _stream(seed, screen, "camera", plate, well, field, channel)
+        planes.append(expose(signal, optics, camera_rng))
     return np.stack(planes)
 
 
@@ -649,12 +641,10 @@ def simulate_screen(
     plates: some of the screen's plates; the tables then list only these.
     progress: called with the fields done and all fields, in the caller's thread.
     The pixels depend on the seed alone, not on jobs or on which plates are asked for.
-    Raises ValueError for a plate that the screen lacks.
+    Raises UnidinoError for a plate that the screen lacks or cannot hold.
     """
-    chosen = list(screen.plates if plates is None else plates)
-    for plate in chosen:
-        if plate not in screen.plates:
-            raise ValueError(f"unknown plate '{plate}'; choose from {', '.join(screen.plates)}")
+    everything = list(screen.plates)
+    chosen = everything if plates is None else [choose("plate", p, everything) for p in plates]
     layouts = {plate: screen.layout(plate, seed) for plate in chosen}
     for plate in chosen:
         (folder / plate / "Images").mkdir(parents=True, exist_ok=True)
@@ -684,25 +674,24 @@ def simulate_screen(
 def _write_tables(
     folder: Path, screen: Screen, layouts: Mapping[str, Mapping[str, Treatment]], seed: int
 ) -> None:
-    """platemap.csv, plates.csv and truth.json."""
-    with (folder / "platemap.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["plate", "well", "compound", "concentration_um", "control_type", "moa"])
-        for plate, layout in layouts.items():
-            for well, treatment in layout.items():
-                compound = treatment.compound
-                if compound is None:
-                    writer.writerow([plate, well, "DMSO", 0, "negcon", ""])
-                else:
-                    dose = f"{treatment.concentration_um:g}"
-                    writer.writerow([plate, well, compound.name, dose, "trt", compound.moa])
-    with (folder / "plates.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["plate", "batch", "source"])
-        writer.writerows([plate, screen.plates[plate], screen.source] for plate in layouts)
+    """Writes platemap.csv, plates.csv and truth.json."""
+    wells: list[tuple[object, ...]] = []
+    for plate, layout in layouts.items():
+        for well, treatment in layout.items():
+            compound, dose = treatment.compound, f"{treatment.concentration_um:g}"
+            what = (compound.name, dose, "trt", compound.moa) if compound else _DMSO
+            wells.append((plate, well, *what))
+    _write_csv(folder / "platemap.csv", _PLATEMAP, wells)
+    plates = [(plate, screen.plates[plate], screen.source) for plate in layouts]
+    _write_csv(folder / "plates.csv", ("plate", "batch", "source"), plates)
     optics = {
         batch: {channel: asdict(value) for channel, value in by_channel.items()}
         for batch, by_channel in batch_optics(screen, seed).items()
     }
     truth = {"screen": screen.name, "mechanisms": dict(screen.mechanisms), "batch_optics": optics}
-    (folder / "truth.json").write_text(json.dumps(truth, indent=2) + "\n")
+    (folder / "truth.json").write_text(json.dumps(truth, indent=2) + "\n", encoding="utf-8")
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])

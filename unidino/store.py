@@ -45,8 +45,8 @@ class PlaneStatistics:
 
     @property
     def qc(self) -> str:
-        """`blank` if one value everywhere, `saturated` if over 1 % are at the maximum, or `ok`."""
-        if self.p0_1 == self.p99_9 and self.focus == 0:
+        """`blank` if both percentiles are equal, `saturated` if over 1 % are at the maximum."""
+        if self.p0_1 == self.p99_9:
             return "blank"
         return "saturated" if self.saturation > 0.01 else "ok"
 

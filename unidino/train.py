@@ -67,6 +67,7 @@ class TrainConfig(BaseModel):
     num_outputs: PositiveInt = 20_000
     head_hidden: PositiveInt = 2048
     head_bottleneck: PositiveInt = 256
+    head_batch_norm: bool = False
     drop_path: float = Field(0.1, ge=0, lt=1)
     last_layer_frozen: int = Field(3, ge=0)
     gradient_clip: PositiveFloat | None = None
@@ -194,6 +195,7 @@ class Dino:
         return DinoHead(
             self.student.num_dims, config.num_outputs,
             hidden=config.head_hidden, bottleneck=config.head_bottleneck,
+            batch_norm=config.head_batch_norm,
         )  # fmt: skip
 
     def step(

@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from unidino import assets
-from unidino.catalog import Connection, scratch
+from unidino.catalog import Connection, quoted, scratch
 from unidino.datasets import filenames, tables
 from unidino.errors import InputError, choose
 
@@ -66,7 +66,7 @@ def read_manifest(
     try:
         extra_tables = [*([platemap] if platemap else []), *metadata]
         if layout == "manifest":
-            tables.load(con, "raw", path)
+            tables.load(con, "_images", path)
         elif layout.endswith(".sql") or layout in assets.names("datasets"):
             _run_dataset_sql(con, layout, path, extra_tables)
             extra_tables = []
@@ -74,9 +74,9 @@ def read_manifest(
             choose("layout", layout, layouts())
             rows = filenames.scan(path, layout, pattern)
             con.register("scanned", rows)
-            con.execute("create table raw as from scanned")
-        tables.rename_to_manifest(con, "raw")
-        notes = [tables.join(con, "raw", table) for table in extra_tables]
+            con.execute("create table _images as from scanned")
+        tables.rename_to_manifest(con, "_images")
+        notes = [tables.join(con, "_images", table) for table in extra_tables]
         root = images or _image_root(path)
         tables.finish(con, dataset or _default_dataset(path), root, list(channel_names))
         tables.validate(con, source=path)
@@ -97,7 +97,9 @@ def _run_dataset_sql(con: Connection, layout: str, path: Path, given: Sequence[P
     found = [file for file in sorted(folder.iterdir()) if tables.is_table(file)]
     for table in [*found, *given]:
         tables.load(con, tables.stem(table), table)
-    tables.run_select(con, "raw", query, layout)
+    tables.run_select(con, "_images", query, layout)
+    for table in {tables.stem(file) for file in [*found, *given]}:
+        con.execute(f"drop table {quoted(table)}")
 
 
 def _image_root(path: Path) -> Path:

@@ -167,14 +167,14 @@ _CANONICAL_WELL = (
 
 
 def finish(con: Connection, dataset: str, root: Path, channel_names: list[str]) -> None:
-    """Create the table `manifest` from `raw`: every column there, typed, named and in order.
+    """Create the table `manifest` from `_images`: every column there, typed, named and in order.
 
     Raises InputError if a column that the manifest needs is not there, or a value has a wrong type.
     """
-    have = columns(con, "raw")
+    have = columns(con, "_images")
     schema = assets.manifest_schema()
     if "channel" not in have and "channel_index" in have:
-        con.execute("alter table raw add column channel varchar")
+        con.execute("alter table _images add column channel varchar")
         have.append("channel")
     missing = [c for c in schema["required"] if c not in have]
     if missing:
@@ -197,7 +197,7 @@ def finish(con: Connection, dataset: str, root: Path, channel_names: list[str]) 
         typed.append(f"{value} as {quoted(name)}")
     line = "_line" if "_line" in have else "row_number() over ()"
     con.execute(f"create table typed as select {', '.join(typed)}, {extra_json} as extra,"
-                f" {line} as line from raw")  # fmt: skip
+                f" {line} as line from _images")  # fmt: skip
     con.execute(
         f"create table manifest as {assets.sql('queries', 'manifest')}",
         {"dataset": dataset, "root": str(root.resolve()), "channel_names": channel_names},
@@ -209,9 +209,10 @@ def _check_types(con: Connection, have: list[str]) -> None:
         if name not in have or rule["type"] == "string":
             continue
         kind = "integer" if rule["type"] == "integer" else "double"
+        line = "_line" if "_line" in have else "rowid + 2"
         wrong = first_row(
             con,
-            f"select {quoted(name)}, rowid + 2 from raw where {quoted(name)} is not null"
+            f"select {quoted(name)}, {line} from _images where {quoted(name)} is not null"
             f" and try_cast({quoted(name)} as {kind}) is null limit 1",
         )
         if wrong:

@@ -1,0 +1,97 @@
+"""One tiny simulated plate, ingested once, serves every stage; real data where they are at hand."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from unidino.catalog import Lake
+from unidino.ingest import ingest
+from unidino.simulate import Screen, simulate_screen
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+TINY = Screen(
+    name="tiny",
+    channels=("DNA", "Actin", "Tubulin"),
+    mechanisms={"topoisomerase inhibitor": "DNA", "actin disruptor": "Actin"},
+    compounds_per_mechanism=2,
+    concentrations_um=(10.0,),
+    num_controls=2,
+    num_batches=2,
+    plates_per_batch=1,
+    rows="BC",
+    columns=(2, 3, 4),
+)
+
+
+def _shared(name: str) -> Path:
+    path = SHARED / name
+    if not path.exists():
+        pytest.skip(f"{path} is not at hand")
+    return path
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Folder of real images and profiles."""
+    return _shared("data")
+
+
+@pytest.fixture(scope="session")
+def parity() -> Path:
+    """Folder of what the published program returns."""
+    return _shared("parity")
+
+
+@pytest.fixture(scope="session")
+def tiny_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A vendor-like export: 2 plates in 2 batches, 6 wells, 2 fields, 3 channels of 96 px."""
+    folder = tmp_path_factory.mktemp("export") / "tiny"
+    simulate_screen(folder, TINY, seed=1, size_px=96)
+    return folder
+
+
+def ingest_tiny(lake: Lake, export: Path, **options: object) -> object:
+    """Ingest the tiny export as a user would."""
+    return ingest(
+        lake, export, "harmony", platemap=export / "platemap.csv",
+        metadata=[export / "plates.csv"], channel_names=TINY.channels, **options,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def ingested(tiny_export: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a lake that holds the tiny export; copy it before changing it."""
+    folder = tmp_path_factory.mktemp("lakes") / "lake"
+    ingest_tiny(Lake.create(folder), tiny_export)
+    return folder
+
+
+@pytest.fixture
+def lake(ingested: Path, tmp_path: Path) -> Lake:
+    """A fresh lake that holds the tiny export."""
+    shutil.copytree(ingested, tmp_path / "lake")
+    return Lake.open(tmp_path / "lake")
+
+
+@pytest.fixture
+def run_cli(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """A function that runs a command and returns its exit status, output and messages."""
+    from unidino import cli
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        import sys
+        from unittest.mock import patch
+
+        capfd.readouterr()
+        with patch.object(sys, "argv", ["unidino", *map(str, arguments)]):
+            try:
+                cli.main()
+                status = 0
+            except SystemExit as exit_:
+                status = int(exit_.code or 0)
+        captured = capfd.readouterr()
+        return status, captured.out, captured.err
+
+    return run

@@ -1,0 +1,244 @@
+"""Plates land whole or not at all, once, and say what is wrong with what did not."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from conftest import ingest_tiny
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unidino.catalog import Lake, scratch
+from unidino.datasets.filenames import _well_name
+from unidino.errors import InputError
+from unidino.ingest import ingest, read_image
+
+
+def _counts(lake: Lake) -> dict[str, int]:
+    return {
+        table: lake.query(f"select count(*) from {table}").item()
+        for table in ("plate", "channel", "well", "field", "image")
+    }
+
+
+WHOLE = {"plate": 2, "channel": 6, "well": 12, "field": 24, "image": 72}
+
+
+def test_every_image_is_registered_with_its_metadata(lake: Lake) -> None:
+    assert _counts(lake) == WHOLE
+    controls = lake.query("select distinct compound, moa, concentration_um from well where"
+                          " control_type = 'negcon'")  # fmt: skip
+    assert controls.rows() == [("DMSO", None, 0.0)]
+    assert lake.query("select dataset, batch, source from plate order by plate_id").rows() == [
+        ("tiny", "1", "simulator"), ("tiny", "2", "simulator"),
+    ]  # fmt: skip
+
+
+def test_pixels_are_the_files(lake: Lake) -> None:
+    from unidino import store
+
+    rows = lake.query(
+        "select origin, uri, path, channel_index from image join field using (plate, well, field)"
+        " join plate on plate_id = image.plate using sample 5"
+    )
+    for origin, uri, path, index in rows.iter_rows():
+        plane = store.read_plane(lake.resolve(uri) / path, index)
+        np.testing.assert_array_equal(plane, tifffile.imread(origin))
+
+
+def test_a_second_ingest_does_nothing(lake: Lake, tiny_export: Path) -> None:
+    before = lake.query("from plate")
+    done = ingest_tiny(lake, tiny_export)
+    assert (done.landed, len(done.skipped)) == ((), 2)
+    assert lake.query("from plate").equals(before)
+
+
+def test_touched_files_with_the_same_content_are_the_same_plate(
+    lake: Lake, tiny_export: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "elsewhere" / "tiny"
+    shutil.copytree(tiny_export, copy, copy_function=shutil.copyfile)
+    done = ingest_tiny(lake, copy)
+    assert len(done.skipped) == 2
+
+
+def test_changed_content_is_refused_and_overwrite_replaces_it(
+    lake: Lake, tiny_export: Path, tmp_path: Path
+) -> None:
+    changed = tmp_path / "changed" / "tiny"
+    shutil.copytree(tiny_export, changed)
+    image = sorted((changed / "tiny_b1_p1" / "Images").iterdir())[0]
+    tifffile.imwrite(image, np.full((96, 96), 7, np.uint16))
+    with pytest.raises(InputError, match=r"tiny_b1_p1.*--overwrite"):
+        ingest_tiny(lake, changed)
+    assert lake.query("select count(*) from image where qc = 'blank'").item() == 0
+    done = ingest_tiny(lake, changed, overwrite=True)
+    assert (done.landed, done.skipped) == (("tiny_b1_p1",), ("tiny_b2_p1",))
+    assert lake.query("select count(*) from image where qc = 'blank'").item() == 1
+    assert _counts(lake) == WHOLE
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda p: p.write_bytes(p.read_bytes()[:900]), "truncated or no valid image"),
+        (lambda p: p.write_bytes(b""), "truncated or no valid image"),
+        (lambda p: p.write_bytes(b"II*\0 no image"), "truncated or no valid image"),
+        (lambda p: tifffile.imwrite(p, np.zeros((96, 96), np.float32)), "expected uint8 or uint16"),
+        (lambda p: tifffile.imwrite(p, np.zeros((50, 96), np.uint16)), r"is uint16 \(50, 96\)"),
+        (
+            lambda p: tifffile.imwrite(p, np.zeros((2, 96, 96), np.uint16), photometric="minisblack"),
+            "expected one plane",
+        ),
+    ],
+)
+def test_a_bad_image_is_named_and_its_plate_is_left_out(
+    tiny_export: Path, tmp_path: Path, damage, message: str
+) -> None:
+    export = tmp_path / "tiny"
+    shutil.copytree(tiny_export, export)
+    bad = sorted((export / "tiny_b1_p1" / "Images").iterdir())[7]
+    damage(bad)
+    lake = Lake.create(tmp_path / "lake")
+    with pytest.raises(InputError, match=message) as caught:
+        ingest_tiny(lake, export)
+    assert bad.name in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert lake.query("select plate_id from plate").rows() == [("tiny_b2_p1",)]
+    assert [p.name for p in (lake.path / "plates").iterdir()] == ["tiny_b2_p1.zarr"]
+    shutil.copy(sorted((tiny_export / "tiny_b1_p1" / "Images").iterdir())[7], bad)
+    ingest_tiny(lake, export)
+    assert _counts(lake) == WHOLE
+
+
+def _manifest(folder: Path, text: str) -> Path:
+    tifffile.imwrite(folder / "a.tif", np.arange(64 * 64, dtype=np.uint16).reshape(64, 64))
+    path = folder / "manifest.csv"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,plate,well,field\na.tif,p,A01,1\n", "lacks the column channel"),
+        ("path,plate,well,field,channel\nb.tif,p,A01,1,DNA\n", "no image file .*b.tif"),
+        ("path,plate,well,field,channel\na.tif,p,ZZ9,1,DNA\n", "line 2, column well: .*'ZZ09'"),
+        ("path,plate,well,field,channel\na.tif,p,A49,1,DNA\n", "column well"),
+        ("path,plate,well,field,channel\na.tif,p,A01,x,DNA\n", "column field: 'x' is no integer"),
+        ("path,plate,well,field,channel\na.tif,p,A01,1,DNA\na.tif,p,a1,1,DNA\n", "named 2 times"),
+        (
+            "path,plate,well,field,channel,control_type\na.tif,p,A01,1,DNA,dmso\n",
+            "'dmso' is none of trt",
+        ),
+        (
+            "path,plate,well,field,channel,pixel_size_um\na.tif,p,A01,1,DNA,-1\n",
+            "column pixel_size_um",
+        ),
+        (
+            "path,plate,well,field,channel\na.tif,p,A01,1,DNA\na.tif,p,A01,1,RNA\n"
+            "a.tif,p,A02,1,DNA\n",
+            "line 4, .*well A02 field 1 has no channel RNA",
+        ),
+        ("path,plate,well,field,channel\na.tif,../p,A01,1,DNA\n", "may not be named"),
+    ],
+)
+def test_a_wrong_manifest_is_refused_with_its_place(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    manifest = _manifest(tmp_path, text)
+    lake = Lake.create(tmp_path / "lake")
+    with pytest.raises(InputError, match=message) as caught:
+        ingest(lake, manifest, "manifest")
+    assert "\n" not in str(caught.value)
+    assert _counts(lake) == dict.fromkeys(WHOLE, 0)
+
+
+def test_a_manifest_with_metadata_of_its_own_lands(tmp_path: Path) -> None:
+    manifest = _manifest(
+        tmp_path,
+        "path,plate,well,field,channel,compound,concentration_um,solvent,pixel_size_um\n"
+        "a.tif,p,b7,3,DNA,taxol,0.3,DMSO,0.65\n",
+    )
+    lake = Lake.create(tmp_path / "lake")
+    ingest(lake, manifest, "manifest", dataset="mine")
+    assert lake.query(
+        "select plate, well, well_row, well_column, compound, concentration_um, control_type,"
+        " extra ->> 'solvent' from well"
+    ).rows() == [("p", "B07", 2, 7, "taxol", 0.3, "trt", "DMSO")]
+    assert lake.query("select field, pixel_size_um, height_px from field").rows() == [(3, 0.65, 64)]
+
+
+def test_a_table_with_two_rows_for_a_well_is_refused(tiny_export: Path, tmp_path: Path) -> None:
+    table = tmp_path / "platemap.csv"
+    table.write_text((tiny_export / "platemap.csv").read_text() + "tiny_b1_p1,B02,water,0,negcon,\n")
+    lake = Lake.create(tmp_path / "lake")
+    with pytest.raises(InputError, match=r"two rows for plate tiny_b1_p1, well B02"):
+        ingest(lake, tiny_export, "harmony", platemap=table)
+
+
+def test_a_table_that_shares_no_column_is_refused(tiny_export: Path, tmp_path: Path) -> None:
+    table = tmp_path / "prices.csv"
+    table.write_text("supplier,price\nacme,3\n")
+    with pytest.raises(InputError, match="shares no column"):
+        ingest(Lake.create(tmp_path / "lake"), tiny_export, "harmony", metadata=[table])
+
+
+def test_a_layout_without_its_table_says_which(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="needs the table BBBC021_v1_image"):
+        ingest(Lake.create(tmp_path / "lake"), tmp_path, "bbbc021")
+
+
+def test_a_layout_whose_table_lacks_a_column_says_which(tmp_path: Path) -> None:
+    (tmp_path / "BBBC021_v1_image.csv").write_text("ImageNumber,Replicate\n1,1\n")
+    (tmp_path / "BBBC021_v1_moa.csv").write_text("compound,concentration,moa\na,1,b\n")
+    with pytest.raises(InputError, match="needs the column Image_Metadata_"):
+        ingest(Lake.create(tmp_path / "lake"), tmp_path, "bbbc021")
+
+
+def test_a_users_own_layout_is_one_select(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    _manifest(folder, "file,where\na.tif,C3\n")
+    (folder / "layout.sql").write_text(
+        "select 'p1' as plate, \"where\" as well, 1 as field, 'DNA' as channel, file as path"
+        " from manifest"
+    )
+    lake = Lake.create(tmp_path / "lake")
+    ingest(lake, folder, str(folder / "layout.sql"))
+    assert lake.query("select dataset, well from well join plate on plate_id = plate").rows() == [
+        ("mine", "C03")
+    ]
+
+
+def test_a_pattern_reads_any_file_names(tmp_path: Path) -> None:
+    folder = tmp_path / "scope"
+    folder.mkdir()
+    for channel in (1, 2):
+        tifffile.imwrite(folder / f"run7_C04_s2_w{channel}.tif", np.eye(64, dtype=np.uint8))
+    lake = Lake.create(tmp_path / "lake")
+    pattern = r"(?P<plate>run\d+)_(?P<well>[A-H]\d\d)_s(?P<field>\d+)_w(?P<channel_index>\d)"
+    ingest(lake, folder, "filename", pattern=pattern, channel_names=["DNA"])
+    assert lake.query("select plate, well, field, channel from image order by channel_index").rows() == [
+        ("run7", "C04", 2, "DNA"), ("run7", "C04", 2, "ch2"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("pattern", [None, "(", "(?P<plate>x)", "(?P<nonsense>x)(?P<well>y)"])
+def test_a_pattern_that_cannot_work_is_refused(tmp_path: Path, pattern: str | None) -> None:
+    with pytest.raises(InputError, match="--pattern"):
+        ingest(Lake.create(tmp_path / "lake"), tmp_path, "filename", pattern=pattern)
+
+
+@given(st.integers(1, 32), st.integers(1, 48))
+def test_well_names_round_trip(row: int, column: int) -> None:
+    name = _well_name(row, column)
+    found = scratch().execute("select row_of($w), column_of($w)", {"w": name}).fetchall()
+    assert found == [(row, column)]
+
+
+def test_reading_says_what_a_missing_image_is(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No such file"):
+        read_image(str(tmp_path / "none.tif"))

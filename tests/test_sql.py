@@ -1,0 +1,124 @@
+"""Every SQL file parses, explains on an empty lake, and keeps its header and grain."""
+
+import json
+import re
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from unidino import assets, model
+from unidino.catalog import Lake, scratch
+from unidino.embed import embed
+
+ROOMS = ("views", "queries", "checks", "normalize", "exclude", "exclude/published")
+FILES = [(room, name) for room in ROOMS for name in assets.names(room)]
+# Relations that a step makes before it runs the query, with the columns that it reads.
+MADE = {
+    "sample": "0 as image_id, '' as dataset, '' as plate, '' as well, 0 as field, 0 as channel_index",
+    "candidate": "0 as profile_id, '' as compound, '' as batch, '' as plate, '' as well,"
+    " '' as source, '' as label",
+    "key": "0 as profile_id, '' as reason, '' as key",
+    "raw_profile": "'' as plate, '' as well, 0 as field, '' as dataset, [''] as channels,"
+    " [0.0] as embedding, true as is_complete, '' as control_type",
+    "applied": "'' as plate, [0.0] as center, [0.0] as spread",
+    "normalized_profile": "'' as dataset, '' as plate, '' as well, 0 as field, '' as source,"
+    " '' as batch, '' as perturbation, '' as compound, 0.0 as concentration_um,"
+    " '' as control_type, '' as moa, '' as target, '' as cell_line, [''] as channels,"
+    " [0.0] as embedding",
+    "typed": None,
+    "manifest": "0 as line, '' as plate, '' as well, 0 as field, '' as channel, 1 as well_row,"
+    " 1 as well_column, '' as control_type, 1.0 as pixel_size_um, 1.0 as concentration_um",
+}
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    return Lake.create(tmp_path_factory.mktemp("empty") / "lake")
+
+
+@pytest.mark.parametrize(("room", "name"), FILES)
+def test_every_query_explains_on_an_empty_lake(empty: Lake, room: str, name: str) -> None:
+    query = assets.sql(room, name)
+    if room == "views" and name != "training_sample":
+        pytest.skip("reads files; the view itself is tested by every stage")
+    with empty.snapshot() as con:
+        for relation, columns in MADE.items():
+            if columns:
+                con.execute(f"create table {relation} as select {columns}")
+        schema = assets.manifest_schema()["properties"]
+        kinds = {"string": "varchar", "integer": "integer", "number": "double"}
+        typed = ", ".join(f"null::{kinds[r['type']]} as {n}" for n, r in schema.items())
+        con.execute(f"create table typed as select {typed}, null::json as extra, 0 as line")
+        values = {"seed": 0, "epoch": 0, "channel_names": ["DNA"], "epsilon": None}
+        wanted = set(re.findall(r"\$([a-z_]+)", re.sub(r"--.*", "", query)))
+        parameters = {name: values.get(name, "x") for name in wanted}
+        plan = con.execute(f"explain {query}", parameters).fetchall()
+        assert plan
+
+
+@pytest.mark.parametrize("path", sorted((assets.ROOT / "sql").rglob("*.sql")), ids=lambda p: p.stem)
+def test_every_file_opens_with_what_it_is(path: Path) -> None:
+    text = path.read_text()
+    assert text.startswith("-- ")
+    assert text.endswith("\n")
+    if "macros" not in path.parts:
+        assert "Reads:" in text.split("\nselect")[0].split("\nwith")[0]
+
+
+def test_every_table_and_column_of_meaning_is_documented(empty: Lake) -> None:
+    with empty.read() as con:
+        bare = con.execute(
+            "select table_name from duckdb_tables() where comment is null and not temporary"
+        ).fetchall()
+    assert bare == []
+
+
+@pytest.mark.parametrize("name", assets.names("exclude") + assets.names("exclude/published"))
+def test_a_rule_gives_one_row_per_profile_and_reason(name: str) -> None:
+    room = "exclude" if name in assets.names("exclude") else "exclude/published"
+    con = scratch()
+    con.execute(f"create table candidate as select range as profile_id, 'c' as compound, 'b' as"
+                f" batch, 'p' as plate, 'w' as well, 's' as source, 'l' as label from range(5)")  # noqa: F541
+    for folder in ("exclude", "exclude/published"):
+        if name in assets.names(folder):
+            rows = con.execute(assets.sql(folder, name)).fetchall()
+            assert len(rows) == len({(r[0], r[1]) for r in rows})
+            assert {r[0] for r in rows} == set(range(5))
+            assert all(r[2] is not None for r in rows)
+    assert room
+
+
+def test_views_keep_their_grain(lake: Lake) -> None:
+    model.create(lake, "gaussian")
+    embed(lake, "gaussian")
+    for view, key in (
+        ("embedding", "model, plate, well, field, channel"),
+        ("training_sample", "plate, well, field, channel"),
+    ):
+        twice = lake.query(f"select {key} from {view} group by all having count(*) > 1")
+        assert twice.is_empty()
+        assert lake.query(f"select count(*) from {view}").item() == 72
+
+
+def test_the_manifests_schema_is_a_schema() -> None:
+    schema = assets.manifest_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    row = {"path": "a.tif", "plate": "p", "well": "A01", "field": 1, "channel": "DNA"}
+    jsonschema.validate(row, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(row | {"well": "A"}, schema)
+
+
+def test_arrow_schemas_describe_what_is_written(lake: Lake) -> None:
+    import pyarrow.parquet as pq
+
+    model.create(lake, "gaussian")
+    embed(lake, "gaussian")
+    uri = lake.query("select uri from part limit 1").item()
+    written = pq.read_schema(lake.resolve(uri))
+    want = assets.arrow_schema("embedding", 384)
+    assert written.names == want.names
+    assert written.field("embedding").type.list_size == 384
+    for path in (assets.ROOT / "schemas").glob("*.arrow.json"):
+        assert json.loads(path.read_text())["description"]

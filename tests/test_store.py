@@ -1,0 +1,108 @@
+"""What is written reads back, by this package and by others."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from unidino import store
+from unidino.catalog import Lake
+from unidino.errors import LakeError
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    hnp.arrays(
+        st.sampled_from([np.uint8, np.uint16]),
+        st.tuples(st.just(2), st.integers(3, 40), st.integers(3, 40)),
+    )
+)
+def test_planes_round_trip(planes: np.ndarray) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "A" / "01" / "1"
+        figures = [store.plane_statistics(plane) for plane in planes]
+        store.write_field(path, list(planes), ["a", "b"], figures, 0.5)
+        store._open_array.cache_clear()
+        for index, plane in enumerate(planes):
+            read = store.read_plane(path, index)
+            assert read.dtype == plane.dtype
+            np.testing.assert_array_equal(read, plane)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    hnp.arrays(
+        st.sampled_from([np.uint8, np.uint16]), st.tuples(st.integers(1, 50), st.integers(1, 50))
+    )
+)
+def test_statistics_equal_numpys(plane: np.ndarray) -> None:
+    figures = store.plane_statistics(plane)
+    low, high = np.percentile(plane, [0.1, 99.9])
+    assert figures.p0_1 == pytest.approx(low, abs=1e-6)
+    assert figures.p99_9 == pytest.approx(high, abs=1e-6)
+    assert figures.mean == pytest.approx(plane.mean())
+    assert figures.saturation == (plane == np.iinfo(plane.dtype).max).mean()
+    assert (figures.qc == "blank") == (figures.p0_1 == figures.p99_9)
+
+
+def test_a_sharp_plane_has_more_focus_than_a_blurred_one() -> None:
+    from scipy.ndimage import gaussian_filter
+
+    sharp = np.random.default_rng(0).integers(0, 60000, (64, 64)).astype(np.uint16)
+    blurred = gaussian_filter(sharp.astype(float), 2).astype(np.uint16)
+    assert store.plane_statistics(sharp).focus > 5 * store.plane_statistics(blurred).focus
+
+
+def test_a_plate_opens_with_ome_zarrs_own_reader(lake: Lake) -> None:
+    from ome_zarr.io import parse_url
+    from ome_zarr.reader import Reader
+
+    plate, uri = lake.query("select plate_id, uri from plate order by plate_id limit 1").row(0)
+    nodes = list(Reader(parse_url(str(lake.resolve(uri)), mode="r"))())
+    assert nodes, f"ome-zarr found no image in {plate}"
+    field = lake.query("select path from field where plate = $p limit 1", {"p": plate}).item()
+    images = list(Reader(parse_url(str(lake.resolve(uri) / field), mode="r"))())
+    assert images[0].data[0].shape == (3, 96, 96)
+    assert images[0].metadata["channel_names"] == ["DNA", "Actin", "Tubulin"]
+    plane = store.read_plane(lake.resolve(uri) / field, 1)
+    np.testing.assert_array_equal(np.asarray(images[0].data[0])[1], plane)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_plate_passes_the_validator(lake: Lake) -> None:
+    import zarr
+    from ome_zarr_models.v05 import HCS
+
+    for (uri,) in lake.query("select uri from plate").iter_rows():
+        plate = HCS.from_zarr(zarr.open_group(str(lake.resolve(uri)), mode="r"))
+        wells = list(plate.well_groups)
+        assert len(wells) == 6
+        images = [image for well in wells for image in well.members.values()]
+        assert len(images) == 12
+
+
+def test_zarr_reads_the_same_pixels(lake: Lake) -> None:
+    import zarr
+
+    uri, path = lake.query(
+        "select uri, path from field join plate on plate_id = plate limit 1"
+    ).row(0)
+    array = zarr.open_array(str(lake.resolve(uri) / path / "0"), mode="r")
+    for index in range(3):
+        plane = store.read_plane(lake.resolve(uri) / path, index)
+        np.testing.assert_array_equal(array[index], plane)
+
+
+def test_a_damaged_chunk_is_named(lake: Lake) -> None:
+    uri, path = lake.query(
+        "select uri, path from field join plate on plate_id = plate limit 1"
+    ).row(0)
+    chunk = lake.resolve(uri) / path / "0" / "c" / "0" / "0" / "0"
+    chunk.write_bytes(chunk.read_bytes()[:50])
+    with pytest.raises(LakeError, match="cannot read channel 0"):
+        store.read_plane(lake.resolve(uri) / path, 0)
