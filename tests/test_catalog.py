@@ -30,9 +30,14 @@ def test_a_folder_of_other_things_is_not_made_a_lake(tmp_path: Path) -> None:
 
 def test_an_error_inside_a_transaction_leaves_nothing(lake: Lake) -> None:
     before = lake.query("from plate")
-    with pytest.raises(duckdb.Error), lake.write() as con:
-        con.execute("delete from plate")
-        con.execute("select no_such_column from plate")
+
+    def half_done() -> None:
+        with lake.write() as con:
+            con.execute("delete from plate")
+            con.execute("select no_such_column from plate")
+
+    with pytest.raises(duckdb.Error):
+        half_done()
     assert lake.query("from plate").equals(before)
 
 
@@ -64,7 +69,13 @@ def test_a_read_only_query_refuses_to_write(
 
 @pytest.mark.parametrize(
     "statement",
-    ["from well", "explain select 1", "describe well", "summarize well", "with a as (from well) from a"],
+    [
+        "from well",
+        "explain select 1",
+        "describe well",
+        "summarize well",
+        "with a as (from well) from a",
+    ],
 )
 def test_a_read_only_query_reads(lake: Lake, statement: str) -> None:
     assert lake.query(statement).height > 0
@@ -148,7 +159,8 @@ def test_vector_macros_agree_with_numpy() -> None:
     con = scratch()
     con.execute("create table t (v double[], w integer)")
     con.executemany(
-        "insert into t values (?, ?)", [(v.tolist(), int(w)) for v, w in zip(vectors, weights, strict=True)]
+        "insert into t values (?, ?)",
+        [(v.tolist(), int(w)) for v, w in zip(vectors, weights, strict=True)],
     )
     row = con.execute(
         "select mean_vector(v), weighted_mean_vector(v, w), median_vector(v), mad_vector(v),"

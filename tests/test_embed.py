@@ -27,15 +27,11 @@ def toy(lake: Lake) -> Lake:
     return lake
 
 
-@given(
-    st.integers(1, 90), st.integers(1, 90), st.integers(4, 32), st.integers(3, 40)
-)
+@given(st.integers(1, 90), st.integers(1, 90), st.integers(4, 32), st.integers(3, 40))
 def test_crops_cover_the_grid_of_any_plane(height: int, width: int, size: int, stride: int) -> None:
     plane = np.arange(height * width, dtype=np.uint16).reshape(height, width)
     crops = crops_of(plane, size, stride)
-    whole = np.pad(
-        plane, [(0, max(0, size - height)), (0, max(0, size - width))], mode="symmetric"
-    )
+    whole = np.pad(plane, [(0, max(0, size - height)), (0, max(0, size - width))], mode="symmetric")
     expected = [
         whole[top : top + size, left : left + size]
         for top in range(0, whole.shape[0] - size + 1, stride)

@@ -89,7 +89,9 @@ def test_changed_content_is_refused_and_overwrite_replaces_it(
         (lambda p: tifffile.imwrite(p, np.zeros((96, 96), np.float32)), "expected uint8 or uint16"),
         (lambda p: tifffile.imwrite(p, np.zeros((50, 96), np.uint16)), r"is uint16 \(50, 96\)"),
         (
-            lambda p: tifffile.imwrite(p, np.zeros((2, 96, 96), np.uint16), photometric="minisblack"),
+            lambda p: tifffile.imwrite(
+                p, np.zeros((2, 96, 96), np.uint16), photometric="minisblack"
+            ),
             "expected one plane",
         ),
     ],
@@ -173,7 +175,9 @@ def test_a_manifest_with_metadata_of_its_own_lands(tmp_path: Path) -> None:
 
 def test_a_table_with_two_rows_for_a_well_is_refused(tiny_export: Path, tmp_path: Path) -> None:
     table = tmp_path / "platemap.csv"
-    table.write_text((tiny_export / "platemap.csv").read_text() + "tiny_b1_p1,B02,water,0,negcon,\n")
+    table.write_text(
+        (tiny_export / "platemap.csv").read_text() + "tiny_b1_p1,B02,water,0,negcon,\n"
+    )
     lake = Lake.create(tmp_path / "lake")
     with pytest.raises(InputError, match=r"two rows for plate tiny_b1_p1, well B02"):
         ingest(lake, tiny_export, "harmony", platemap=table)
@@ -187,14 +191,14 @@ def test_a_table_that_shares_no_column_is_refused(tiny_export: Path, tmp_path: P
 
 
 def test_a_layout_without_its_table_says_which(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="needs the table BBBC021_v1_image"):
+    with pytest.raises(InputError, match="needs the table bbbc021_v1_image"):
         ingest(Lake.create(tmp_path / "lake"), tmp_path, "bbbc021")
 
 
 def test_a_layout_whose_table_lacks_a_column_says_which(tmp_path: Path) -> None:
     (tmp_path / "BBBC021_v1_image.csv").write_text("ImageNumber,Replicate\n1,1\n")
     (tmp_path / "BBBC021_v1_moa.csv").write_text("compound,concentration,moa\na,1,b\n")
-    with pytest.raises(InputError, match="needs the column Image_Metadata_"):
+    with pytest.raises(InputError, match="needs the column image_"):
         ingest(Lake.create(tmp_path / "lake"), tmp_path, "bbbc021")
 
 
@@ -221,9 +225,8 @@ def test_a_pattern_reads_any_file_names(tmp_path: Path) -> None:
     lake = Lake.create(tmp_path / "lake")
     pattern = r"(?P<plate>run\d+)_(?P<well>[A-H]\d\d)_s(?P<field>\d+)_w(?P<channel_index>\d)"
     ingest(lake, folder, "filename", pattern=pattern, channel_names=["DNA"])
-    assert lake.query("select plate, well, field, channel from image order by channel_index").rows() == [
-        ("run7", "C04", 2, "DNA"), ("run7", "C04", 2, "ch2"),
-    ]  # fmt: skip
+    rows = lake.query("select plate, well, field, channel from image order by channel_index").rows()
+    assert rows == [("run7", "C04", 2, "DNA"), ("run7", "C04", 2, "ch2")]
 
 
 @pytest.mark.parametrize("pattern", [None, "(", "(?P<plate>x)", "(?P<nonsense>x)(?P<well>y)"])

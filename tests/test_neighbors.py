@@ -36,7 +36,9 @@ def _cases(draw: st.DrawFn) -> tuple[np.ndarray, pl.DataFrame, np.ndarray]:
     num = draw(st.integers(1, 24))
     directions = draw(
         st.lists(
-            st.lists(st.integers(-3, 3), min_size=3, max_size=3).filter(any), min_size=num, max_size=num
+            st.lists(st.integers(-3, 3), min_size=3, max_size=3).filter(any),
+            min_size=num,
+            max_size=num,
         )
     )
     vectors = np.array(directions, dtype=np.float32)

@@ -21,7 +21,8 @@ class _Links(HTMLParser):
         self.tags.append(tag)
         self.outside += [
             value or "" for name, value in attrs
-            if name in ("src", "href", "xlink:href") and not (value or "").startswith(("#", "data:"))
+            if name in ("src", "href", "xlink:href")
+            and not (value or "").startswith(("#", "data:"))
         ]  # fmt: skip
 
 

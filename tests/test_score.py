@@ -62,8 +62,10 @@ def test_bounds_by_hand() -> None:
 
 def test_labels_that_no_neighbour_could_have_are_dropped_and_counted() -> None:
     table = _profiles(
-        [("a", "x", "1"), ("b", "x", "2"), ("c", "y", "1"), ("d", "y", "2")]
-        + [("e", "lonely", "1"), ("e", "lonely", "2"), ("f", "local", "1"), ("g", "local", "1")]
+        [
+            *(("a", "x", "1"), ("b", "x", "2"), ("c", "y", "1"), ("d", "y", "2")),
+            *(("e", "lonely", "1"), ("e", "lonely", "2"), ("f", "local", "1"), ("g", "local", "1")),
+        ]
     )
     vectors = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
     assert score_profiles(table, vectors, "moa", rule_sql("nsc")).dropped == {
@@ -90,18 +92,18 @@ def test_controls_missing_labels_and_zero_vectors_are_dropped_and_counted() -> N
 
 
 def test_profiles_without_neighbours_are_left_out_or_wrong() -> None:
-    table = _profiles([("a", "x", "1"), ("b", "x", "1"), ("c", "y", "1"), ("d", "y", "2")])
-    rule = "select profile_id, 'batch' as reason, case when profile_id < 3 then '1' end as key from candidate"
-    vectors = np.eye(4, dtype=np.float32) + 0.1
-    dropped = score_profiles(table, vectors, "moa", rule)
-    assert (dropped.n, dropped.num_without_neighbour) == (4, 0)
-    rule = rule.replace("case when profile_id < 3 then '1' end", "case when profile_id = 3 then '2' else batch end")
-    rule += " union all by name select profile_id, 'all' as reason, case when profile_id in (2, 3) then 'k' end as key from candidate"
+    table = _profiles([(c, m, "1") for c, m in zip("abcde", "xxyyy", strict=True)])
+    vectors = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1], [1, 1]], dtype=np.float32)
+    rule = """
+        select profile_id, 'k' as reason, 'k' || profile_id as key
+        from candidate where profile_id < 4
+        union all
+        select 4 as profile_id, 'k' as reason, 'k' || range as key from range(4)
+    """
     kept = score_profiles(table, vectors, "moa", rule)
+    assert (kept.n, kept.num_without_neighbour, kept.accuracy) == (4, 1, 1)
     wrong = score_profiles(table, vectors, "moa", rule, unmatched="wrong")
-    assert (kept.n, kept.num_without_neighbour) == (3, 1)
-    assert (wrong.n, wrong.num_without_neighbour) == (4, 1)
-    assert wrong.accuracy == pytest.approx(kept.accuracy * 3 / 4)
+    assert (wrong.n, wrong.num_without_neighbour, wrong.accuracy) == (5, 1, 4 / 5)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +152,10 @@ def test_scores_land_in_the_lake(lake: Lake) -> None:
     model.create(lake, "gaussian")
     embed(lake, "gaussian")
     results = score(lake, ["nsc", "nsb"])
-    assert [(s.metric, s.label, s.n) for s in results] == [("nsc", "moa", 8), ("nsb", "compound", 8)]
+    assert [(s.metric, s.label, s.n) for s in results] == [
+        ("nsc", "moa", 8),
+        ("nsb", "compound", 8),
+    ]
     rows = lake.query("select metric, accuracy, n, channels, run_id from score order by metric")
     assert rows["metric"].to_list() == ["nsb", "nsc"]
     assert rows["accuracy"].to_list() == [results[1].accuracy, results[0].accuracy]

@@ -15,7 +15,8 @@ ROOMS = ("views", "queries", "checks", "normalize", "exclude", "exclude/publishe
 FILES = [(room, name) for room in ROOMS for name in assets.names(room)]
 # Relations that a step makes before it runs the query, with the columns that it reads.
 MADE = {
-    "sample": "0 as image_id, '' as dataset, '' as plate, '' as well, 0 as field, 0 as channel_index",
+    "sample": "0 as image_id, '' as dataset, '' as plate, '' as well, 0 as field,"
+    " 0 as channel_index",
     "candidate": "0 as profile_id, '' as compound, '' as batch, '' as plate, '' as well,"
     " '' as source, '' as label",
     "key": "0 as profile_id, '' as reason, '' as key",
@@ -78,8 +79,10 @@ def test_every_table_and_column_of_meaning_is_documented(empty: Lake) -> None:
 def test_a_rule_gives_one_row_per_profile_and_reason(name: str) -> None:
     room = "exclude" if name in assets.names("exclude") else "exclude/published"
     con = scratch()
-    con.execute(f"create table candidate as select range as profile_id, 'c' as compound, 'b' as"
-                f" batch, 'p' as plate, 'w' as well, 's' as source, 'l' as label from range(5)")  # noqa: F541
+    con.execute(
+        "create table candidate as select range as profile_id, 'c' as compound, 'b' as"
+        " batch, 'p' as plate, 'w' as well, 's' as source, 'l' as label from range(5)"
+    )
     for folder in ("exclude", "exclude/published"):
         if name in assets.names(folder):
             rows = con.execute(assets.sql(folder, name)).fetchall()

@@ -17,9 +17,9 @@ from unidino.train import Dino, TrainConfig, effective_rank, read_config, train
 
 TOY = TrainConfig(
     architecture="vit_tiny_patch16_224", architecture_options={"depth": 1}, crop_size_px=32,
-    local_crop_size_px=16, num_local_crops=2, epochs=2, batch_size=8, learning_rate=1e-3,
+    local_crop_size_px=16, num_local_crops=2, epochs=2, batch_size=8, learning_rate=5e-4,
     learning_rate_warmup=0, teacher_momentum=(0.9, 1.0), teacher_temperature=(0.04, 0.04),
-    teacher_temperature_warmup=0, num_outputs=64, head_hidden=32, head_bottleneck=16,
+    teacher_temperature_warmup=0, num_outputs=64, head_hidden=64, head_batch_norm=True,
     drop_path=0.0, last_layer_frozen=0,
 )  # fmt: skip
 

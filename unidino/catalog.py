@@ -325,12 +325,11 @@ def written_beside(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def _rows(
-    con: Connection, query: str, parameters: Mapping[str, Any] | None
-) -> pl.DataFrame:
+def _rows(con: Connection, query: str, parameters: Mapping[str, Any] | None) -> pl.DataFrame:
     read_only_statement(con, query)
     try:
-        return con.sql(query, params=dict(parameters or {})).pl()
+        rows: pl.DataFrame = con.sql(query, params=dict(parameters or {})).pl()
+        return rows
     except duckdb.Error as error:
         raise InputError(_first_line(error)) from error
 

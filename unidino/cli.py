@@ -105,7 +105,10 @@ def demo(
     """Simulate two small screens and run every command on them."""
     from unidino.demo import demo as run_demo
 
-    run_demo(folder, seed=seed)
+    def run(words: list[str]) -> None:
+        app(words, standalone_mode=False)
+
+    show(run_demo(folder, run, seed=seed))
 
 
 @app.command()

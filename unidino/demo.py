@@ -3,51 +3,57 @@
 import json
 import shlex
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 
-from unidino import cli
 from unidino.catalog import Lake
 from unidino.errors import InputError
-from unidino.progress import progress_bar, say
+from unidino.progress import say
 from unidino.report import latest_scores
 from unidino.simulate import SCREENS, simulate_screen
 
 _MODELS = ("demo_vit", "random_vit", "gaussian")
 
 
-def demo(folder: Path, *, seed: int = 0) -> pl.DataFrame:
+def demo(folder: Path, run: Callable[[list[str]], None], *, seed: int = 0) -> pl.DataFrame:
     """The closing table: accuracy of every model by screen and metric.
 
     folder: new; gets the simulated exports, the lake and the report.
+    run: carries out a command line, given its words after `unidino`.
     Raises InputError if the folder holds something already.
     """
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"'{folder}' is not empty; name a new folder, or remove it")
     started = time.monotonic()
     for name, screen in SCREENS.items():
-        with progress_bar(f"simulate {name}", 1, "screens") as advance:
-            simulate_screen(folder / name, screen, seed=seed)
-            advance(1)
+        say(f"simulating {name}: {', '.join(screen.channels)}")
+        simulate_screen(folder / name, screen, seed=seed)
+
+    def type_and_run(words: list[str]) -> None:
+        say("\n$ unidino " + shlex.join(words))
+        run(words)
+
     at_lake = ["--lake", str(folder / "lake")]
     for name, screen in SCREENS.items():
         place = folder / name
-        _run(["ingest", str(place), "--layout", "harmony", *at_lake,
+        type_and_run(["ingest", str(place), "--layout", "harmony", *at_lake,
               "--platemap", str(place / "platemap.csv"), "--metadata", str(place / "plates.csv"),
               "--channel-names", ",".join(screen.channels)])  # fmt: skip
-    _run(["train", "--model", "demo_vit", "--preset", "small", "--seed", str(seed), *at_lake])
-    _run(["models", "create", "random_vit", "--like", "demo_vit", *at_lake])
-    _run(["models", "create", "gaussian", "--like", "demo_vit", *at_lake])
+    type_and_run(
+        ["train", "--model", "demo_vit", "--preset", "small", "--seed", str(seed), *at_lake]
+    )
+    type_and_run(["models", "create", "random_vit", "--like", "demo_vit", *at_lake])
+    type_and_run(["models", "create", "gaussian", "--like", "demo_vit", *at_lake])
     for model in _MODELS:
-        _run(["embed", "--model", model, "--all", *at_lake])
-    _run(["profile", *at_lake])
+        type_and_run(["embed", "--model", model, "--all", *at_lake])
+    type_and_run(["profile", *at_lake])
     for rules in ("text", "published"):
-        _run(["score", "--metric", "nsc,nscb,nspw,nsb", "--rules", rules, *at_lake])
-    _run(["attribute", "--model", "demo_vit", *at_lake])
-    _run(["report", "--model", "demo_vit", "-o", str(folder / "report.html"), *at_lake])
+        type_and_run(["score", "--metric", "nsc,nscb,nspw,nsb", "--rules", rules, *at_lake])
+    type_and_run(["attribute", "--model", "demo_vit", *at_lake])
+    type_and_run(["report", "--model", "demo_vit", "-o", str(folder / "report.html"), *at_lake])
     table = closing_table(Lake.open(folder / "lake"))
-    cli.show(table)
     truth = {
         name: json.loads((folder / name / "truth.json").read_text(encoding="utf-8"))
         for name in SCREENS
@@ -59,12 +65,6 @@ def demo(folder: Path, *, seed: int = 0) -> pl.DataFrame:
     return table
 
 
-def _run(arguments: list[str]) -> None:
-    """Print a command as it would be typed, and run it."""
-    say("\n$ unidino " + shlex.join(arguments))
-    cli.app(arguments, standalone_mode=False)
-
-
 def closing_table(lake: Lake) -> pl.DataFrame:
     """Accuracy by screen, metric and rules, a column for each model."""
     rows = [
@@ -73,6 +73,8 @@ def closing_table(lake: Lake) -> pl.DataFrame:
         for s in latest_scores(lake)
     ]  # fmt: skip
     index = ["screen", "metric", "rules", "n", "chance"]
-    return pl.DataFrame(rows).pivot("model", index=index, values="accuracy").sort(
-        "screen", "rules", "metric", descending=[False, True, False]
+    return (
+        pl.DataFrame(rows)
+        .pivot("model", index=index, values="accuracy")
+        .sort("screen", "rules", "metric", descending=[False, True, False])
     )

@@ -295,8 +295,8 @@ def _records(
             }
         ],
         "channel": [
-            {"plate": plate, "channel_index": index} | {k: channels[index][k] for k in _CHANNEL_KEYS}
-            for index in sorted(channels)
+            {"plate": plate, "channel_index": i} | {k: channels[i][k] for k in _CHANNEL_KEYS}
+            for i in sorted(channels)
         ],
         "well": [
             {"plate": plate, "well": well, "well_row": row["well_row"],

@@ -104,7 +104,7 @@ class Encoder(nn.Module):
         native_height, native_width = self.vit.patch_embed.grid_size
         if (height, width) == (native_height, native_width):
             return positions
-        grid = positions[:, 1:].unflatten(1, (native_height, native_width)).permute(0, 3, 1, 2)
+        grid = positions[:, 1:].reshape(1, native_height, native_width, -1).permute(0, 3, 1, 2)
         # The published program adds 0.1 before it divides, so that rounding never loses a row.
         scale = ((height + 0.1) / native_height, (width + 0.1) / native_width)
         grid = F.interpolate(grid, scale_factor=scale, mode="bicubic")

@@ -5,6 +5,7 @@ Colours are Okabe and Ito's, which colour-blind readers can tell apart.
 
 from collections.abc import Sequence
 from io import StringIO
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from unidino.score import LakeScore
 
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
-_STYLE = {
+_STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,

@@ -1,6 +1,5 @@
 """A progress bar on standard error: done, rate and time left."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -16,7 +15,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-console = Console(file=sys.stderr, stderr=True, highlight=False)
+console = Console(stderr=True, highlight=False)
 
 
 class _RateColumn(ProgressColumn):

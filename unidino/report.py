@@ -32,7 +32,9 @@ def report(lake: Lake, output: Path, *, model: str | None = None, label: str = "
             " percentile.",
             figures=_fields(lake),
         ),
-        _section("Quality of the images", table=lake.look_up(assets.sql("queries", "image_quality"))),
+        _section(
+            "Quality of the images", table=lake.look_up(assets.sql("queries", "image_quality"))
+        ),
         _section("Models", table=lake.look_up(assets.sql("queries", "model_list"))),
     ]
     scores = latest_scores(lake)

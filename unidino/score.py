@@ -157,7 +157,7 @@ def score(
                         rules=rules,
                         label=own_label,
                         level=level,
-                    )  # fmt: skip
+                    )
                 )
     if not results:
         raise ProfileError(why_not[0] if why_not else "no profile fits --where")
@@ -283,7 +283,7 @@ def _run_rule(con: Connection, rule: str) -> pl.DataFrame:
         )
     except duckdb.Error as error:
         raise InputError(f"the rule fails: {str(error).strip().splitlines()[0]}") from error
-    rows = con.sql("from key").pl()
+    rows: pl.DataFrame = con.sql("from key").pl()
     for reason, of_reason in rows.group_by("reason"):
         if of_reason["key"].null_count() == len(of_reason):
             raise ProfileError(f"no profile has a {reason[0]}, which the rule needs")
@@ -323,8 +323,8 @@ def _land(lake: Lake, run: Run, results: list[LakeScore]) -> None:
     for result in results:
         row = result.as_json()
         low, high = row.pop("interval_95") or (None, None)
-        row |= {"interval_low": low, "interval_high": high, "run_id": run.run_id,
-                "dropped": json.dumps(row["dropped"]), "channels": list(result.channels)}  # fmt: skip
+        row |= {"interval_low": low, "interval_high": high, "run_id": run.run_id}
+        row |= {"dropped": json.dumps(row["dropped"]), "channels": list(result.channels)}
         rows.append(row)
     with lake.write() as con:
         run.record(con)

@@ -22,7 +22,7 @@ from ome_zarr_models.v05.hcs import HCSAttrs
 
 from unidino.errors import LakeError
 
-Plane = NDArray[np.uint8] | NDArray[np.uint16]
+Plane = NDArray[Any]  # of uint8 or uint16, (H, W)
 
 _NGFF_VERSION = "0.5"
 _CNAME, _CLEVEL = "lz4", 5

@@ -186,9 +186,11 @@ class Dino:
         parameters = [*self.student.named_parameters(), *self.student_head.named_parameters()]
         plain = [p for name, p in parameters if p.ndim == 1 or name.endswith(".bias")]
         decayed = [p for name, p in parameters if not (p.ndim == 1 or name.endswith(".bias"))]
-        self.optimizer = torch.optim.AdamW(
-            [{"params": decayed}, {"params": plain, "weight_decay": 0.0}], fused=True
-        )
+        groups: list[dict[str, Any]] = [
+            {"params": decayed},
+            {"params": plain, "weight_decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, fused=True)
 
     def _head(self) -> DinoHead:
         config = self.config
@@ -287,6 +289,7 @@ def train(
     TrainingError if the loss is not finite.
     """
     check_new_name(lake, name)
+    model_config = model_config_of(config)
     table = select_samples(lake, samples)
     run = Run("train", {"model": name, "samples": samples, "config": config.model_dump()})
     order = draw_epoch(table, config.seed, 0)
@@ -309,7 +312,8 @@ def train(
     with progress_bar(f"train {name}", config.epochs * steps_per_epoch, "steps") as advance:
         for epoch in range(config.epochs):
             started = time.monotonic()
-            losses, embeddings = [], []
+            losses: list[float] = []
+            embeddings: list[Tensor] = []
             order = draw_epoch(table, config.seed, epoch)
             minibatches = reader.minibatches(order, config.batch_size, config.seed, epoch)
             for i, crops in enumerate(minibatches):
@@ -345,7 +349,7 @@ def train(
                 " {images_per_s:.0f} images/s".format(**figures))  # fmt: skip
             if on_epoch:
                 on_epoch(figures)
-    register(lake, run, name, model_config_of(config), dino.teacher, samples=samples)
+    register(lake, run, name, model_config, dino.teacher, samples=samples)
     with written_beside(lake.path / "models" / name / "train.jsonl") as path:
         path.write_text("".join(json.dumps(f) + "\n" for f in log), encoding="utf-8")
     return log

@@ -10,6 +10,6 @@ from (
         count(*) over (partition by plate, well, field, channel) as num_rows,
         row_number() over (partition by plate, well, field, channel order by line) as nth
     from manifest
-)
+) as numbered
 where nth = 2
 order by line

@@ -4,15 +4,15 @@
 with field as (
     select
         *,
-        Image_Metadata_Plate_DAPI as plate,
-        Image_Metadata_Well_DAPI as well,
-        Image_Metadata_Compound as compound,
-        Image_Metadata_Concentration::double as concentration_um,
+        image_metadata_plate_dapi as plate,
+        image_metadata_well_dapi as well,
+        image_metadata_compound as compound,
+        image_metadata_concentration::double as concentration_um,
         row_number() over (
-            partition by Image_Metadata_Plate_DAPI, Image_Metadata_Well_DAPI
-            order by ImageNumber::integer
+            partition by image_metadata_plate_dapi, image_metadata_well_dapi
+            order by imagenumber::integer
         ) as field
-    from BBBC021_v1_image
+    from bbbc021_v1_image
 ),
 
 image as (
@@ -20,21 +20,21 @@ image as (
         *,
         0 as channel_index,
         'DNA' as channel,
-        Image_PathName_DAPI || '/' || Image_FileName_DAPI as path
+        image_pathname_dapi || '/' || image_filename_dapi as path
     from field
     union all by name
     select
         *,
         1 as channel_index,
         'Tubulin' as channel,
-        Image_PathName_Tubulin || '/' || Image_FileName_Tubulin as path
+        image_pathname_tubulin || '/' || image_filename_tubulin as path
     from field
     union all by name
     select
         *,
         2 as channel_index,
         'Actin' as channel,
-        Image_PathName_Actin || '/' || Image_FileName_Actin as path
+        image_pathname_actin || '/' || image_filename_actin as path
     from field
 )
 
@@ -52,8 +52,8 @@ select
     case when image.compound = 'DMSO' then 'negcon' else 'trt' end as control_type,
     case when image.compound <> 'DMSO' then moa.moa end as moa,
     'MCF-7' as cell_line,
-    image.Replicate as replicate,
+    image.replicate,
     image._line
 from image
-left join BBBC021_v1_moa as moa
+left join bbbc021_v1_moa as moa
     on image.compound = moa.compound and image.concentration_um = moa.concentration::double

@@ -13,21 +13,33 @@ with field as (
     group by all
 ),
 
+size as (
+    select
+        dataset,
+        count(*) as num_fields,
+        max(count(*)) over () as longest
+    from field
+    group by dataset
+),
+
+cycle as (
+    select
+        dataset,
+        longest,
+        unnest(range(ceil(longest / num_fields)::bigint)) as pass
+    from size
+),
+
 cycled as (
     select
         field.*,
+        cycle.longest,
         cycle.pass,
         md5_number_lower(
             concat_ws('|', $seed, $epoch, cycle.pass, field.plate, field.well, field.field)
         ) as draw
     from field
-    inner join (
-        select
-            dataset,
-            unnest(range(ceil(max(count(*)) over () / count(*))::bigint)) as pass
-        from field
-        group by dataset
-    ) as cycle using (dataset)
+    inner join cycle on field.dataset = cycle.dataset
 ),
 
 ranked as (
@@ -39,5 +51,5 @@ ranked as (
 
 select images[1 + (draw % len(images))::bigint] as image_id
 from ranked
-where nth <= (select max(num) from (select count(*) as num from field group by dataset))
+where nth <= longest
 order by md5_number_lower(concat_ws('|', 'order', draw, plate, well, field))

@@ -4,16 +4,17 @@
 select score.* exclude (run_id, dropped)
 from score
 inner join run using (run_id)
-qualify row_number() over (
-    partition by
-        score.dataset,
-        score.model,
-        score.normalization,
-        score.metric,
-        score.rules,
-        score.label,
-        score.level,
-        score.channels
-    order by run.started desc
-) = 1
-order by score.dataset, score.rules desc, score.metric, run.started, score.model
+qualify
+    row_number() over (
+        partition by
+            score.dataset,
+            score.model,
+            score.normalization,
+            score.metric,
+            score.rules,
+            score.label,
+            score.level,
+            score.channels
+        order by run.started desc
+    ) = 1
+order by score.dataset asc, score.rules desc, score.metric asc, run.started asc, score.model asc

@@ -7,10 +7,11 @@ select
     case
         when applied.plate is null then raw_profile.embedding
         else list_transform(
-            raw_profile.embedding,
-            lambda x, i: case
-                when $epsilon is not null then (x - center[i]) / (spread[i] + $epsilon)
-                when spread[i] > 0 then (x - center[i]) / spread[i]
+            range(1, len(raw_profile.embedding) + 1),
+            lambda i: case
+                when $epsilon is not null
+                    then (raw_profile.embedding[i] - center[i]) / (spread[i] + $epsilon)
+                when spread[i] > 0 then (raw_profile.embedding[i] - center[i]) / spread[i]
                 else 0.0
             end
         )

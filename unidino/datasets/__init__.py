@@ -98,8 +98,8 @@ def _run_dataset_sql(con: Connection, layout: str, path: Path, given: Sequence[P
     for table in [*found, *given]:
         tables.load(con, tables.stem(table), table)
     tables.run_select(con, "_images", query, layout)
-    for table in {tables.stem(file) for file in [*found, *given]}:
-        con.execute(f"drop table {quoted(table)}")
+    for name in {tables.stem(table) for table in [*found, *given]}:
+        con.execute(f"drop table {quoted(name)}")
 
 
 def _image_root(path: Path) -> Path:

@@ -26,10 +26,7 @@ def scan(path: Path, layout: str, pattern: str | None) -> pa.Table:
 
     Raises InputError if the pattern is wrong or matches nothing.
     """
-    if layout == "harmony":
-        expression = re.compile(_HARMONY)
-    else:
-        expression = _compiled(pattern)
+    expression = re.compile(_HARMONY) if layout == "harmony" else _compiled(pattern)
     if not path.is_dir():
         raise InputError(f"layout {layout} reads a folder; '{path}' is a file")
     files = sorted(f for f in path.rglob("*") if f.suffix.lower() in _IMAGE_SUFFIXES)

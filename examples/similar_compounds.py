@@ -1,0 +1,40 @@
+"""Which compounds look alike? Mean profiles by SQL, cosine in Polars.
+
+python examples/similar_compounds.py LAKE MODEL
+"""
+
+import sys
+
+import polars as pl
+
+from unidino import Lake
+from unidino.profiles import profile
+
+QUERY = """
+with compound_mean as (
+    select compound, any_value(moa) as moa, mean_vector(embedding) as v
+    from profile
+    where model = $model and level = 'compound' and control_type = 'trt'
+    group by compound
+)
+select
+    a.compound,
+    a.moa,
+    b.compound as most_similar,
+    b.moa as its_moa,
+    list_cosine_similarity(a.v, b.v) as similarity
+from compound_mean as a
+inner join compound_mean as b on a.compound <> b.compound and len(a.v) = len(b.v)
+qualify row_number() over (partition by a.compound order by similarity desc, b.compound) = 1
+order by similarity desc
+"""
+
+
+def most_similar(lake: Lake, model: str) -> pl.DataFrame:
+    """For each compound the one whose profile points the same way most."""
+    profile(lake, [model], level="compound")
+    return lake.query(QUERY, {"model": model})
+
+
+if __name__ == "__main__":
+    print(most_similar(Lake.open(sys.argv[1]), sys.argv[2]))
