@@ -52,7 +52,7 @@ def score_bars(scores: Sequence[LakeScore]) -> Figure:
                     if found and found.accuracy is not None:
                         left = x - 0.4 + (m + 0.5) * width
                         _bar(axes, left, width, found, COLORS[m % len(COLORS)])
-            axes.set_xticks(range(len(metrics)), [f"{m.upper()}\n{r} rules" for m, r in metrics])
+            axes.set_xticks(range(len(metrics)), [f"{m.upper()}\n{r}" for m, r in metrics])
             axes.set(ylim=(0, 1.02), ylabel="accuracy", title=dataset)
         handles = [
             mpl.patches.Patch(color=COLORS[m % len(COLORS)], label=model)

@@ -146,9 +146,9 @@ def stain_er(brush: Brush) -> Array:
     net = np.exp(-((brush.texture(8) / 0.6) ** 2))
     reticulum = brush.fill(sheet) * (0.25 + net)
     holes = brush.uniform(1.15, 1.75, 8), brush.uniform(0, 2 * np.pi, 8)
-    hole = _discs(brush, *holes, stressed, 5.0)
-    rim = _discs(brush, *holes, stressed, 6.6) - hole
-    vacuoles: Array = reticulum * (1 - 0.9 * hole) + 0.5 * rim
+    hole = _discs(brush, *holes, stressed, 5.5)
+    rim = _discs(brush, *holes, stressed, 8.0) - hole
+    vacuoles: Array = reticulum * (1 - 0.9 * hole) + 1.2 * rim
     return vacuoles
 
 
@@ -185,9 +185,9 @@ def stain_actin(brush: Brush) -> Array:
     fibres = brush.strands(
         start, brush.headings(along, 34, 0.02), 0.3 * (1 - lost) * (1 - 0.8 * ringed)
     )
-    puncta = brush.uniform(1.05, 1.9, 22), brush.uniform(0, 2 * np.pi, 22)
-    haze = brush.fill(_step(2, depth), 0.15)
-    return haze + cortex + ring + fibres + brush.points(*puncta, 1.0 * lost, 2.3)
+    puncta = brush.uniform(1.05, 1.9, 16), brush.uniform(0, 2 * np.pi, 16)
+    haze = brush.fill(_step(2, depth), 0.15 + 0.35 * lost)
+    return haze + cortex + ring + fibres + brush.points(*puncta, 1.5 * lost, 3.0)
 
 
 def stain_tubulin(brush: Brush) -> Array:
