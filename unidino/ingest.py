@@ -98,8 +98,10 @@ def ingest(
                 counts[i] += len(records[table])
     if errors:
         rest = f" (and {len(errors) - 1} more plates failed)" if len(errors) > 1 else ""
-        kept = f"; {len(landed)} other plates landed" if landed else ""
-        raise InputError(f"{errors[0]}{rest}; the plate was not landed{kept}")
+        kept = f", {len(landed)} others were" if landed else ""
+        raise InputError(
+            f"{errors[0]}{rest}; mend its files and run again (the plate was not landed{kept})"
+        )
     return Ingested(tuple(landed), tuple(skipped), *counts)
 
 
