@@ -144,7 +144,11 @@ def _manifest(folder: Path, text: str) -> Path:
             "a.tif,p,A02,1,DNA\n",
             "line 4, .*well A02 field 1 has no channel RNA",
         ),
-        ("path,plate,well,field,channel\na.tif,../p,A01,1,DNA\n", "may not be named"),
+        ("path,plate,well,field,channel\na.tif,../p,A01,1,DNA\n", "plate: it may not be named"),
+        (
+            "path,plate,well,field,channel,dataset\na.tif,p,A01,1,DNA,../../d\n",
+            "column dataset: it may not be named '../../d'",
+        ),
     ],
 )
 def test_a_wrong_manifest_is_refused_with_its_place(

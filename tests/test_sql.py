@@ -28,7 +28,8 @@ MADE = {
     " '' as control_type, '' as moa, '' as target, '' as cell_line, [''] as channels,"
     " [0.0] as embedding",
     "typed": None,
-    "manifest": "0 as line, '' as plate, '' as well, 0 as field, '' as channel, 1 as well_row,"
+    "manifest": "0 as line, '' as dataset,"
+    " '' as plate, '' as well, 0 as field, '' as channel, 1 as well_row,"
     " 1 as well_column, '' as control_type, 1.0 as pixel_size_um, 1.0 as concentration_um",
 }
 

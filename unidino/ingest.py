@@ -217,8 +217,6 @@ def _write_plate(
 
     Raises InputError for the first image that cannot be read; then nothing is left.
     """
-    if "/" in plate or plate.startswith("."):
-        raise InputError(f"a plate may not be named '{plate}': '/' and a leading '.' are reserved")
     final = lake.path / "plates" / f"{plate}.zarr"
     temporary = final.with_name(f".{plate}.zarr.{os.getpid()}.tmp")
     fields = _fields(rows)

@@ -1,0 +1,22 @@
+-- Rows whose dataset or plate cannot be the name of a file in the lake.   Reads: manifest.
+with named as (
+    select
+        line,
+        'plate' as "column",
+        plate as name
+    from manifest
+    union all
+    select
+        line,
+        'dataset' as "column",
+        dataset as name
+    from manifest
+)
+
+select
+    line,
+    "column",
+    'it may not be named ''' || name || ''': ''/'', ''\'' and a leading ''.'' are reserved' as problem
+from named
+where regexp_matches(name, '[/\\]|^\.|^$')
+order by line, "column"
