@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unidino.catalog import Lake, scratch
-from unidino.datasets.filenames import _well_name
+from unidino.datasets.filenames import well_name
 from unidino.errors import InputError
 from unidino.ingest import ingest, read_image
 
@@ -239,9 +239,34 @@ def test_a_pattern_that_cannot_work_is_refused(tmp_path: Path, pattern: str | No
         ingest(Lake.create(tmp_path / "lake"), tmp_path, "filename", pattern=pattern)
 
 
+@pytest.mark.parametrize(
+    ("xml", "message"),
+    [
+        ("<EvaluationInputData><Images>", "no valid Harmony index"),
+        (
+            '<!DOCTYPE x [<!ENTITY a "b">]><EvaluationInputData>&a;</EvaluationInputData>',
+            "no valid Harmony index",
+        ),
+        ("<EvaluationInputData><Images/></EvaluationInputData>", "lists no image"),
+        (
+            "<EvaluationInputData><Images><Image><URL>a.tiff</URL></Image></Images>"
+            "</EvaluationInputData>",
+            "an image without Row",
+        ),
+    ],
+)
+def test_a_damaged_index_is_named(tmp_path: Path, xml: str, message: str) -> None:
+    folder = tmp_path / "plate" / "Images"
+    folder.mkdir(parents=True)
+    (folder / "Index.idx.xml").write_text(xml)
+    with pytest.raises(InputError, match=message) as caught:
+        ingest(Lake.create(tmp_path / "lake"), tmp_path / "plate", "harmony")
+    assert "Index.idx.xml" in str(caught.value)
+
+
 @given(st.integers(1, 32), st.integers(1, 48))
-def test_well_names_round_trip(row: int, column: int) -> None:
-    name = _well_name(row, column)
+def testwell_names_round_trip(row: int, column: int) -> None:
+    name = well_name(row, column)
     found = scratch().execute("select row_of($w), column_of($w)", {"w": name}).fetchall()
     assert found == [(row, column)]
 

@@ -119,6 +119,21 @@ def test_another_export_by_its_file_names(data: Path, tmp_path: Path) -> None:
     assert (len(done.landed), done.num_wells, done.num_fields, done.num_images) == (1, 24, 72, 72)
 
 
+def test_an_operetta_export_by_its_index(data: Path, tmp_path: Path) -> None:
+    lake = Lake.create(tmp_path / "lake")
+    ingest(lake, data / "formats" / "operetta", "harmony")
+    rows = lake.query(
+        "select image.plate, well, field, image.channel, excitation_nm, emission_nm,"
+        " round(pixel_size_um, 4), round(position_x_um, 1), height_px"
+        " from image join field using (plate, well, field)"
+        " join channel using (plate, channel_index) order by field"
+    ).rows()
+    assert rows == [
+        ("Test_Sample_BALL", "C03", 1, "Fluorescein (FITC)", 475, 525, 1.196, -645.8, 1080),
+        ("Test_Sample_BALL", "C03", 2, "Fluorescein (FITC)", 475, 525, 1.196, rows[1][7], 1080),
+    ]
+
+
 def test_the_example_script_runs(data: Path, tmp_path: Path) -> None:
     import os
     import subprocess

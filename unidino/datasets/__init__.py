@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from unidino import assets
 from unidino.catalog import Connection, quoted, scratch
-from unidino.datasets import filenames, tables
+from unidino.datasets import filenames, harmony, tables
 from unidino.errors import InputError, choose
 
 READERS = ("filename", "harmony", "manifest")
@@ -72,7 +72,9 @@ def read_manifest(
             extra_tables = []
         else:
             choose("layout", layout, layouts())
-            rows = filenames.scan(path, layout, pattern)
+            rows = (
+                harmony.scan(path) if layout == "harmony" else filenames.scan(path, layout, pattern)
+            )
             con.register("scanned", rows)
             con.execute("create table _images as from scanned")
         tables.rename_to_manifest(con, "_images")

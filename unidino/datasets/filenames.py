@@ -38,7 +38,7 @@ def scan(path: Path, layout: str, pattern: str | None) -> pa.Table:
             if "plate" not in groups:
                 groups["plate"] = path.resolve().name
             if "well" not in groups:
-                groups["well"] = _well_name(int(groups["well_row"]), int(groups["well_column"]))
+                groups["well"] = well_name(int(groups["well_row"]), int(groups["well_column"]))
             if "field" not in groups:
                 groups["field"] = "1"
             if "channel" not in groups and "channel_index" not in groups:
@@ -53,7 +53,7 @@ def scan(path: Path, layout: str, pattern: str | None) -> pa.Table:
     return pa.Table.from_pylist(rows)
 
 
-def _well_name(row: int, column: int) -> str:
+def well_name(row: int, column: int) -> str:
     """Name of a well from its row and column, both from 1: 1, 2 is A02; 27, 1 is AA01."""
     letters = chr(64 + row) if row <= 26 else "A" + chr(64 + row - 26)
     return f"{letters}{column:02d}"
