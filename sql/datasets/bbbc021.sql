@@ -8,10 +8,7 @@ with field as (
         image_metadata_well_dapi as well,
         image_metadata_compound as compound,
         image_metadata_concentration::double as concentration_um,
-        row_number() over (
-            partition by image_metadata_plate_dapi, image_metadata_well_dapi
-            order by imagenumber::integer
-        ) as field
+        regexp_extract(image_filename_dapi, '_s([0-9]+)_', 1)::integer as field
     from bbbc021_v1_image
 ),
 
