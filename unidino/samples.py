@@ -4,7 +4,7 @@ Shapes: B images, G global and L local crops of each.
 """
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -119,7 +119,7 @@ class CropReader:
         starts = iter(range(0, len(order) - batch_size + 1, batch_size))
         with ThreadPoolExecutor(self._threads) as pool:
 
-            def submit(start: int) -> list[object]:
+            def submit(start: int) -> list[Future[tuple[Plane, Plane]]]:
                 places = range(start, start + batch_size)
                 return [pool.submit(self._read, int(order[k]), (seed, epoch, k)) for k in places]
 
@@ -128,7 +128,7 @@ class CropReader:
                 start, futures = ahead.pop(0)
                 for following in islice(starts, 1):
                     ahead.append((following, submit(following)))
-                read = [future.result() for future in futures]  # type: ignore[attr-defined]
+                read = [future.result() for future in futures]
                 yield Crops(
                     order[start : start + batch_size],
                     np.stack([g for g, _ in read]),
