@@ -80,6 +80,35 @@ def test_changed_content_is_refused_and_overwrite_replaces_it(
     assert _counts(lake) == WHOLE
 
 
+def test_an_overwrite_cut_off_before_it_registers_is_mended_by_running_it_again(
+    lake: Lake, tiny_export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from unidino import store
+    from unidino.check import check
+
+    changed = tmp_path / "changed" / "tiny"
+    shutil.copytree(tiny_export, changed)
+    image = sorted((changed / "tiny_b1_p1" / "Images").iterdir())[0]
+    tifffile.imwrite(image, np.full((96, 96), 7, np.uint16))
+
+    def cut_off(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("unidino.ingest._land", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            ingest_tiny(lake, changed, overwrite=True)
+    done = ingest_tiny(lake, changed, overwrite=True)
+    assert done.landed == ("tiny_b1_p1",)
+    assert check(lake) == []
+    uri, path, index = lake.query(
+        "select uri, path, channel_index from image join field using (plate, well, field)"
+        " join plate on plate_id = image.plate where origin = $origin",
+        {"origin": str(image.resolve())},
+    ).row(0)
+    assert set(np.unique(store.read_plane(lake.resolve(uri) / path, index))) == {7}
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [

@@ -89,7 +89,7 @@ def test_every_typed_command_is_understood(block: str) -> None:
     for line in block.replace("\\\n", " ").splitlines():
         words = shlex.split(line)
         assert words[0] == "unidino"
-        command = group.commands[words[1]]  # type: ignore[attr-defined]
+        command = group.commands[words[1]]
         command.make_context(words[1], words[2:])
 
 
@@ -107,7 +107,7 @@ def test_every_command_and_metric_is_in_the_readme() -> None:
     from unidino.score import metrics
 
     group = typer.main.get_command(cli.app)
-    for name in group.commands:  # type: ignore[attr-defined]
+    for name in group.commands:
         assert f"unidino {name}" in README, name
     for metric in metrics():
         assert f"`{metric}`" in README, metric

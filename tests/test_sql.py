@@ -10,9 +10,12 @@ import pytest
 from unidino import assets, model
 from unidino.catalog import Lake, scratch
 from unidino.embed import embed
+from unidino.profiles import profile
 
 ROOMS = ("views", "queries", "checks", "normalize", "exclude", "exclude/published")
-FILES = [(room, name) for room in ROOMS for name in assets.names(room)]
+# Views over files of vectors exist once there are files: test_views_keep_their_grain reads them.
+OVER_FILES = {("views", name) for name in ("embedding", "profile", "statistic")}
+FILES = [(room, n) for room in ROOMS for n in assets.names(room) if (room, n) not in OVER_FILES]
 # Relations that a step makes before it runs the query, with the columns that it reads.
 MADE = {
     "sample": "0 as image_id, '' as dataset, '' as plate, '' as well, 0 as field,"
@@ -42,8 +45,6 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 @pytest.mark.parametrize(("room", "name"), FILES)
 def test_every_query_explains_on_an_empty_lake(empty: Lake, room: str, name: str) -> None:
     query = assets.sql(room, name)
-    if room == "views" and name != "training_sample":
-        pytest.skip("reads files; the view itself is tested by every stage")
     with empty.snapshot() as con:
         for relation, columns in MADE.items():
             if columns:
@@ -96,13 +97,17 @@ def test_a_rule_gives_one_row_per_profile_and_reason(name: str) -> None:
 def test_views_keep_their_grain(lake: Lake) -> None:
     model.create(lake, "gaussian")
     embed(lake, "gaussian")
-    for view, key in (
-        ("embedding", "model, plate, well, field, channel"),
-        ("training_sample", "plate, well, field, channel"),
+    profile(lake)
+    for view, key, num_rows in (
+        ("embedding", "model, plate, well, field, channel", 72),
+        ("training_sample", "plate, well, field, channel", 72),
+        ("profile", "model, normalization, level, dataset, profile_id", 12),
+        ("statistic", "model, normalization, level, dataset, plate", 2),
     ):
         twice = lake.query(f"select {key} from {view} group by all having count(*) > 1")
         assert twice.is_empty()
-        assert lake.query(f"select count(*) from {view}").item() == 72
+        assert lake.query(f"select count(*) from {view}").item() == num_rows
+    assert {name for _, name in OVER_FILES} | {"training_sample"} == set(assets.names("views"))
 
 
 def test_the_manifests_schema_is_a_schema() -> None:
