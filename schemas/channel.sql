@@ -5,8 +5,10 @@ create table if not exists channel (
     channel varchar not null,
     marker varchar,
     excitation_nm double check (excitation_nm > 0),
-    emission_nm double check (emission_nm > 0)
+    emission_nm double check (emission_nm > 0),
+    illumination varchar
 );
 comment on table channel is 'One row per plate and channel index.';
 comment on column channel.channel is 'Name of the stain.';
 comment on column channel.marker is 'What the stain marks.';
+comment on column channel.illumination is 'Function (.npy) that planes were divided by, relative to the lake.';

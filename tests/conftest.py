@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from unidino.catalog import Lake
+from unidino.datasets import Choice
 from unidino.ingest import ingest
 from unidino.simulate import Screen, simulate_screen
 
@@ -56,7 +57,7 @@ def ingest_tiny(lake: Lake, export: Path, **options: object) -> object:
     """Ingest the tiny export as a user would."""
     return ingest(
         lake, export, "harmony", platemap=export / "platemap.csv",
-        metadata=[export / "plates.csv"], channel_names=TINY.channels, **options,
+        metadata=[export / "plates.csv"], choice=Choice(channel_names=TINY.channels), **options,
     )  # fmt: skip
 
 

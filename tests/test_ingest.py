@@ -11,9 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unidino.catalog import Lake, scratch
+from unidino.check import check
+from unidino.datasets import Choice
 from unidino.datasets.filenames import well_name
 from unidino.errors import InputError
-from unidino.ingest import ingest, read_image
+from unidino.images import Files
+from unidino.ingest import ingest
 
 
 def _counts(lake: Lake) -> dict[str, int]:
@@ -84,7 +87,6 @@ def test_an_overwrite_cut_off_before_it_registers_is_mended_by_running_it_again(
     lake: Lake, tiny_export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from unidino import store
-    from unidino.check import check
 
     changed = tmp_path / "changed" / "tiny"
     shutil.copytree(tiny_export, changed)
@@ -95,9 +97,11 @@ def test_an_overwrite_cut_off_before_it_registers_is_mended_by_running_it_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("unidino.ingest._land", cut_off)
+        patched.setattr("unidino.ingest.register", cut_off)
         with pytest.raises(KeyboardInterrupt):
             ingest_tiny(lake, changed, overwrite=True)
+    assert check(lake) == []
+    test_pixels_are_the_files(lake)
     done = ingest_tiny(lake, changed, overwrite=True)
     assert done.landed == ("tiny_b1_p1",)
     assert check(lake) == []
@@ -116,7 +120,8 @@ def test_an_overwrite_cut_off_before_it_registers_is_mended_by_running_it_again(
         (lambda p: p.write_bytes(b""), "truncated or no valid image"),
         (lambda p: p.write_bytes(b"II*\0 no image"), "truncated or no valid image"),
         (lambda p: tifffile.imwrite(p, np.zeros((96, 96), np.float32)), "expected uint8 or uint16"),
-        (lambda p: tifffile.imwrite(p, np.zeros((50, 96), np.uint16)), r"is uint16 \(50, 96\)"),
+        (lambda p: tifffile.imwrite(p, np.zeros((50, 96), np.uint16)), "is uint16 (50, 96)"),
+        (lambda p: tifffile.imwrite(p, np.zeros((96, 96), np.uint8)), "is uint8 (96, 96)"),
         (
             lambda p: tifffile.imwrite(
                 p, np.zeros((2, 96, 96), np.uint16), photometric="minisblack"
@@ -125,7 +130,7 @@ def test_an_overwrite_cut_off_before_it_registers_is_mended_by_running_it_again(
         ),
     ],
 )
-def test_a_bad_image_is_named_and_its_plate_is_left_out(
+def test_a_bad_image_is_named_and_the_rest_lands(
     tiny_export: Path, tmp_path: Path, damage, message: str
 ) -> None:
     export = tmp_path / "tiny"
@@ -133,15 +138,49 @@ def test_a_bad_image_is_named_and_its_plate_is_left_out(
     bad = sorted((export / "tiny_b1_p1" / "Images").iterdir())[7]
     damage(bad)
     lake = Lake.create(tmp_path / "lake")
-    with pytest.raises(InputError, match=message) as caught:
+    done = ingest_tiny(lake, export)
+    assert len(done.problems) == 1
+    assert message in done.problems[0]
+    assert bad.name in done.problems[0]
+    assert "\n" not in done.problems[0]
+    assert _counts(lake) == WHOLE
+    flagged = lake.query("select origin, qc, problem, p0_1, dtype from image where qc <> 'ok'")
+    assert flagged.height == 1
+    assert flagged.row(0)[:2] == (str(bad.resolve()), "damaged")
+    assert message in flagged.row(0)[2]
+    assert flagged.row(0)[3:] == (None, None)
+    assert lake.query("select count(*) from training_sample").item() == 71
+    assert check(lake) == []
+    shutil.copy(sorted((tiny_export / "tiny_b1_p1" / "Images").iterdir())[7], bad)
+    ingest_tiny(lake, export, overwrite=True)
+    assert lake.query("select count(*) from image where qc <> 'ok'").item() == 0
+
+
+def test_a_plate_without_a_readable_image_is_left_out_and_the_others_land(
+    tiny_export: Path, tmp_path: Path
+) -> None:
+    export = tmp_path / "tiny"
+    shutil.copytree(tiny_export, export)
+    for image in (export / "tiny_b1_p1" / "Images").iterdir():
+        image.write_bytes(b"")
+    lake = Lake.create(tmp_path / "lake")
+    with pytest.raises(InputError, match="plate tiny_b1_p1: .*truncated") as caught:
         ingest_tiny(lake, export)
-    assert bad.name in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert len(caught.value.details) > 36
     assert lake.query("select plate_id from plate").rows() == [("tiny_b2_p1",)]
     assert [p.name for p in (lake.path / "plates").iterdir()] == ["tiny_b2_p1.zarr"]
-    shutil.copy(sorted((tiny_export / "tiny_b1_p1" / "Images").iterdir())[7], bad)
-    ingest_tiny(lake, export)
-    assert _counts(lake) == WHOLE
+
+
+def test_a_field_without_a_readable_image_is_left_out(tiny_export: Path, tmp_path: Path) -> None:
+    export = tmp_path / "tiny"
+    shutil.copytree(tiny_export, export)
+    for image in (export / "tiny_b1_p1" / "Images").glob("r02c02f02*"):
+        image.write_bytes(b"")
+    lake = Lake.create(tmp_path / "lake")
+    done = ingest_tiny(lake, export)
+    assert len(done.problems) == 3
+    assert _counts(lake) == WHOLE | {"field": 23, "image": 69}
+    assert check(lake) == []
 
 
 def _manifest(folder: Path, text: str) -> Path:
@@ -257,7 +296,7 @@ def test_a_pattern_reads_any_file_names(tmp_path: Path) -> None:
         tifffile.imwrite(folder / f"run7_C04_s2_w{channel}.tif", np.eye(64, dtype=np.uint8))
     lake = Lake.create(tmp_path / "lake")
     pattern = r"(?P<plate>run\d+)_(?P<well>[A-H]\d\d)_s(?P<field>\d+)_w(?P<channel_index>\d)"
-    ingest(lake, folder, "filename", pattern=pattern, channel_names=["DNA"])
+    ingest(lake, folder, "filename", pattern=pattern, choice=Choice(channel_names=["DNA"]))
     rows = lake.query("select plate, well, field, channel from image order by channel_index").rows()
     assert rows == [("run7", "C04", 2, "DNA"), ("run7", "C04", 2, "ch2")]
 
@@ -302,4 +341,4 @@ def testwell_names_round_trip(row: int, column: int) -> None:
 
 def test_reading_says_what_a_missing_image_is(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file"):
-        read_image(str(tmp_path / "none.tif"))
+        Files().read_image([str(tmp_path / "none.tif")], [None])

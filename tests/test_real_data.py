@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from unidino.catalog import Lake
+from unidino.datasets import Choice
 from unidino.check import check
 from unidino.embed import embed
 from unidino.errors import InputError, ProfileError
@@ -24,7 +25,7 @@ def real(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
         lake, data / "cpjump1", "harmony",
         platemap=data / "jump" / "JUMP-Target-1_compound_platemap.tsv",
         metadata=[data / "jump" / "JUMP-Target-1_compound_metadata.tsv"],
-        channel_names=["Mito", "AGP", "RNA", "ER", "DNA"],
+        choice=Choice(channel_names=["Mito", "AGP", "RNA", "ER", "DNA"]),
     )  # fmt: skip
     config = read_config(
         "small", None,
@@ -115,7 +116,9 @@ def test_a_missing_image_of_the_set_is_named(data: Path, tmp_path: Path) -> None
 def test_another_export_by_its_file_names(data: Path, tmp_path: Path) -> None:
     lake = Lake.create(tmp_path / "lake")
     pattern = r"(?P<plate>AS_\d+_\d+)_(?P<well>[A-P]\d\d)f(?P<field>\d+)d(?P<channel_index>\d)"
-    done = ingest(lake, data / "transfluor", "filename", pattern=pattern, channel_names=["GFP"])
+    done = ingest(
+        lake, data / "transfluor", "filename", pattern=pattern, choice=Choice(channel_names=["GFP"])
+    )
     assert (len(done.landed), done.num_wells, done.num_fields, done.num_images) == (1, 24, 72, 72)
 
 

@@ -12,7 +12,7 @@ from unidino.catalog import Lake, scratch
 from unidino.embed import embed
 from unidino.profiles import profile
 
-ROOMS = ("views", "queries", "checks", "normalize", "exclude", "exclude/published")
+ROOMS = ("views", "queries", "checks", "register", "normalize", "exclude", "exclude/published")
 # Views over files of vectors exist once there are files: test_views_keep_their_grain reads them.
 OVER_FILES = {("views", name) for name in ("embedding", "profile", "statistic")}
 FILES = [(room, n) for room in ROOMS for n in assets.names(room) if (room, n) not in OVER_FILES]
@@ -31,9 +31,9 @@ MADE = {
     " '' as control_type, '' as moa, '' as target, '' as cell_line, [''] as channels,"
     " [0.0] as embedding",
     "typed": None,
-    "manifest": "0 as line, '' as dataset,"
-    " '' as plate, '' as well, 0 as field, '' as channel, 1 as well_row,"
-    " 1 as well_column, '' as control_type, 1.0 as pixel_size_um, 1.0 as concentration_um",
+    "landed": "'' as plate, '' as uri, '' as fingerprint, '' as content_hash, '' as run_id",
+    "illuminated": "'' as plate, 0 as channel_index, '' as uri",
+    "image_list": "'' as plate, '' as well, 0 as field, 0 as channel_index, [''] as paths",
 }
 
 
@@ -52,8 +52,17 @@ def test_every_query_explains_on_an_empty_lake(empty: Lake, room: str, name: str
         schema = assets.manifest_schema()["properties"]
         kinds = {"string": "varchar", "integer": "integer", "number": "double"}
         typed = ", ".join(f"null::{kinds[r['type']]} as {n}" for n, r in schema.items())
-        con.execute(f"create table typed as select {typed}, null::json as extra, 0 as line")
-        values = {"seed": 0, "epoch": 0, "channel_names": ["DNA"], "epsilon": None}
+        con.execute(
+            f"create table typed as select {typed}, null::json as extra, 0 as line, '' as place"
+        )
+        con.execute(
+            "create table manifest as select *, 1 as well_row, 1 as well_column, [path] as paths"
+            " from typed"
+        )
+        con.execute(f"create table measured as {assets.sql('register', 'absent')}")
+        values = {"seed": 0, "epoch": 0, "epsilon": None, "z": None, "timepoint": None,
+                  "keep_index": False, "channel_names": ["DNA"], "channels": [],
+                  "drop_channels": []}  # fmt: skip
         wanted = set(re.findall(r"\$([a-z_]+)", re.sub(r"--.*", "", query)))
         parameters = {name: values.get(name, "x") for name in wanted}
         plan = con.execute(f"explain {query}", parameters).fetchall()

@@ -23,6 +23,7 @@ from typing import Any
 import duckdb
 import polars as pl
 import pyarrow as pa
+from filelock import FileLock, Timeout
 
 from unidino import assets
 from unidino.errors import InputError, LakeError
@@ -33,6 +34,7 @@ Connection = duckdb.DuckDBPyConnection
 _TABLES = ("plate", "channel", "well", "field", "image", "model", "run", "part", "score")
 _VIEWS_OVER_PARTS = {"embedding": "embedding", "profile": "profile", "statistic": "statistic"}
 _LOCK_PATIENCE_S = 60.0
+_LOCKS = ".locks"
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -152,12 +154,20 @@ class Lake:
         lake = cls(Path(path))
         if lake.catalog.exists():
             return lake
-        if lake.path.is_dir() and any(lake.path.iterdir()):
+        if lake.path.is_dir() and any(p.name != _LOCKS for p in lake.path.iterdir()):
             raise LakeError(f"'{path}' is neither empty nor a lake; choose another --lake")
         lake.path.mkdir(parents=True, exist_ok=True)
-        with lake.write() as con:
-            for statement in assets.ddl():
-                con.execute(statement)
+        with lake.lock("catalog"):
+            if not lake.catalog.exists():
+                new = lake.path / _LOCKS / "catalog.new"
+                new.unlink(missing_ok=True)
+                con = duckdb.connect(str(new), config=_CONFIG)
+                try:
+                    for statement in assets.ddl():
+                        con.execute(statement)
+                finally:
+                    con.close()
+                new.rename(lake.catalog)
         return lake
 
     @classmethod
@@ -181,6 +191,24 @@ class Lake:
     def resolve(self, uri: str) -> Path:
         """Path of a file or folder that the catalog names; relative uris are in the lake."""
         return self.path / uri
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Hold what this name stands for against all other processes; wait for one that does.
+
+        The lock ends with its process, however that ends.
+        """
+        (self.path / _LOCKS).mkdir(exist_ok=True)
+        lock = FileLock(self.path / _LOCKS / f"{name}.lock")
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            say(f"waiting for another process that holds {name}")
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

@@ -27,8 +27,12 @@ def check(lake: Lake) -> list[Problem]:
             problems.append(Problem("missing_file", uri))
         elif file_sha256(path) != sha256:
             problems.append(Problem("changed_file", uri))
-    plates = lake.look_up("select plate.uri, field.path from field join plate on plate_id = plate")
-    for uri, path in plates.iter_rows():
-        if not (lake.resolve(uri) / path / "zarr.json").is_file():
+    fields = lake.look_up(
+        "select plate.uri, field.path from field join plate on plate_id = plate"
+        " where field.path is not null"
+    )
+    for uri, path in fields.iter_rows():
+        group = lake.resolve(uri) / path.partition("#")[0]
+        if not ((group / "zarr.json").is_file() or (group / ".zattrs").is_file()):
             problems.append(Problem("missing_field", f"{uri}/{path}"))
     return problems

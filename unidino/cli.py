@@ -35,6 +35,7 @@ LakeOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 DEFAULT_LAKE = Path("lake")
+_MOST_DETAILS = 1000
 
 
 def main() -> None:
@@ -42,6 +43,10 @@ def main() -> None:
     try:
         app()
     except UnidinoError as error:
+        for detail in error.details[:_MOST_DETAILS]:
+            say(detail)
+        if len(error.details) > _MOST_DETAILS:
+            say(f"... and {len(error.details) - _MOST_DETAILS} more")
         say(f"error: {error}")
         sys.exit(1)
 
@@ -115,7 +120,7 @@ def demo(
 def ingest(
     path: Annotated[Path, typer.Argument(help="Folder of an export or set, or a manifest.")],
     layout: Annotated[
-        str, typer.Option(help="manifest, bbbc021, harmony, filename, or a .sql file.")
+        str, typer.Option(help="manifest, a published set, an instrument, or a .sql file.")
     ] = "manifest",
     lake: LakeOption = DEFAULT_LAKE,
     dataset: Annotated[str | None, typer.Option(help="Collection; default: the folder.")] = None,
@@ -130,28 +135,69 @@ def ingest(
     channel_names: Annotated[
         str | None, typer.Option(help="Names in order of channel index: DNA,Actin,Tubulin.")
     ] = None,
+    channels: Annotated[str | None, typer.Option(help="Only these: DNA,Actin.")] = None,
+    drop_channels: Annotated[
+        str | None, typer.Option(help="Without these; * stands for anything: Bright*.")
+    ] = None,
+    z: Annotated[str, typer.Option(help="Of a stack: max, or the number of a slice.")] = "max",
+    timepoint: Annotated[int | None, typer.Option(help="The one to take.")] = None,
     images: Annotated[Path | None, typer.Option(help="Where image paths start from.")] = None,
-    jobs: Annotated[int | None, typer.Option(help="Threads; default: one a core.")] = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace plates with other content.")] = False,
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="Register OME-Zarr plates where they lie.")
+    ] = False,
+    metadata_only: Annotated[
+        bool, typer.Option("--metadata-only", help="Register images that are not here.")
+    ] = False,
+    allow_incomplete: Annotated[
+        bool, typer.Option("--allow-incomplete", help="Land the fields that are whole.")
+    ] = False,
+    illumination: Annotated[
+        str | None, typer.Option(help="Folder of .npy functions to divide by, or estimate.")
+    ] = None,
+    ngff: Annotated[str, typer.Option(help="Version of OME-Zarr: 0.5 or 0.4.")] = "0.5",
+    pyramid: Annotated[int, typer.Option(min=0, help="Levels of half the size to add.")] = 0,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Threads; default: one a core.")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace plates with other content.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write images as OME-Zarr plates and register them."""
     from unidino import ingest as module
+    from unidino.convert import Form
+    from unidino.datasets import Choice
 
     if not path.exists():
         raise InputError(f"no such file or folder: '{path}'")
     done = module.ingest(
         Lake.create(lake), path, layout, dataset=dataset, metadata=metadata or [],
-        platemap=platemap, pattern=pattern,
-        channel_names=[n.strip() for n in channel_names.split(",")] if channel_names else [],
-        images=images, jobs=jobs, overwrite=overwrite,
+        platemap=platemap, pattern=pattern, images=images,
+        choice=Choice(
+            channel_names=_names(channel_names), channels=_names(channels),
+            drop_channels=_names(drop_channels), z=z, timepoint=timepoint,
+        ),
+        form=Form(
+            ngff=ngff, pyramid=pyramid, illumination=illumination, in_place=in_place
+        ),
+        allow_incomplete=allow_incomplete, metadata_only=metadata_only, jobs=jobs,
+        overwrite=overwrite,
     )  # fmt: skip
     if done.skipped:
         say(f"{len(done.skipped)} plates were in the lake already")
     emit(as_json, {
         "plates": len(done.landed), "skipped": len(done.skipped), "wells": done.num_wells,
-        "fields": done.num_fields, "images": done.num_images,
+        "fields": done.num_fields, "images": done.num_images, "problems": len(done.problems),
     })  # fmt: skip
+    if done.problems:
+        raise InputError(
+            f"{len(done.problems)} rows or images could not be used; the rest landed (mend them and"
+            " run again with --overwrite)",
+            done.problems,
+        )
+
+
+def _names(listed: str | None) -> list[str]:
+    return [name.strip() for name in listed.split(",")] if listed else []
 
 
 @app.command()
@@ -235,10 +281,10 @@ def embed(
         Lake.open(lake), model, plates=plate or [], where=where, batch_size=batch_size,
         device=device, overwrite=overwrite,
     )  # fmt: skip
-    if not done.plates:
+    if not done.plates and done.skipped:
         say(f"nothing to do: model {model} has embedded {', '.join(done.skipped)} already")
-    if done.num_blank:
-        say(f"{done.num_blank} blank images were left out")
+    if done.num_left_out:
+        say(f"{done.num_left_out} images were left out: blank, damaged or not here")
     emit(as_json, {"plates": len(done.plates), "skipped": len(done.skipped),
                    "images": done.num_images, "crops": done.num_crops})  # fmt: skip
 
@@ -309,7 +355,7 @@ def score(
 
     scores = module.score(
         Lake.open(lake), names, models=model or [], label=label, level=level, normalize=normalize,
-        rules=rules, channels=[c.strip() for c in channels.split(",")] if channels else [],
+        rules=rules, channels=_names(channels),
         where=where, unmatched=unmatched, include_controls=include_controls,
     )  # fmt: skip
     emit(as_json, [s.as_json() for s in scores], score_table(scores))

@@ -4,8 +4,9 @@ Shapes: N crops, S side of a crop, D embedding.
 """
 
 import hashlib
+import json
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from unidino import assets, store
 from unidino.catalog import Lake, Run, digest, land_part, written_beside
 from unidino.errors import InputError, choose
 from unidino.model import Encoder, ModelConfig, intensity_range, load_config, load_encoder, scaled
-from unidino.progress import progress_bar
+from unidino.progress import progress_bar, say
 from unidino.samples import padded
 from unidino.store import Plane
 
@@ -31,13 +32,16 @@ _ROW = ("plate", "well", "field", "channel_index", "channel")
 
 @dataclass(frozen=True)
 class Embedded:
-    """What an embedding run did: plates done, plates that were there, images and crops."""
+    """What an embedding run did: plates done, plates that were there, images and crops.
+
+    num_left_out: images that are blank, damaged or not here.
+    """
 
     plates: tuple[str, ...]
     skipped: tuple[str, ...]
     num_images: int
     num_crops: int
-    num_blank: int
+    num_left_out: int
 
 
 def crops_of(plane: Plane, size_px: int, stride_px: int) -> NDArray[Any]:
@@ -84,6 +88,7 @@ def embed(
             todo.append((plate, uri, inputs))
     run = Run("embed", {"model": model, "plates": [plate for plate, _, _ in todo]})
     totals = np.zeros(3, dtype=int)
+    landed: list[str] = []
     if todo:
         torch_device = torch.device(device)
         encoder = load_encoder(lake, model, torch_device) if config.kind == "vit" else None
@@ -92,8 +97,14 @@ def embed(
         num_images = sum(len(rows) for rows in images.values())
         with progress_bar(f"embed {model}", num_images, "images") as advance:
             for plate, uri, inputs in todo:
-                rows = [row for row in images[plate] if row["qc"] != "blank"]
-                num_blank = len(images[plate]) - len(rows)
+                rows = [row for row in images[plate] if row["qc"] not in _NOT_EMBEDDED]
+                dropped = Counter(row["qc"] for row in images[plate] if row["qc"] in _NOT_EMBEDDED)
+                advance(dropped.total())
+                if not rows:
+                    counted = ", ".join(f"{n} {qc}" for qc, n in dropped.items())
+                    say(f"plate {plate} has no image to embed ({counted})")
+                    continue
+                landed.append(plate)
                 if encoder:
                     vectors, num_crops = _embed_planes(
                         lake, rows, encoder, config, batch_size, torch_device, advance
@@ -105,12 +116,14 @@ def embed(
                     pq.write_table(table, path, compression="none", use_dictionary=list(_TEXT))
                 part = {"kind": "embedding", "model": model, "plate": plate,
                         "num_rows": len(rows), "inputs_hash": inputs,
-                        "dropped": f'{{"blank": {num_blank}}}'}  # fmt: skip
+                        "dropped": json.dumps(dropped)}  # fmt: skip
                 land_part(lake, run, uri, part)
-                totals += (len(rows), int(num_crops.sum()), num_blank)
-    return Embedded(tuple(p for p, _, _ in todo), tuple(skipped), *totals.tolist())
+                totals += (len(rows), int(num_crops.sum()), dropped.total())
+    return Embedded(tuple(landed), tuple(skipped), *totals.tolist())
 
 
+# Images that have no pixels to embed, or nothing on them.
+_NOT_EMBEDDED = ("blank", "damaged", "absent")
 _TEXT = ("model", "plate", "well", "channel")
 
 

@@ -2,7 +2,14 @@
 
 
 class UnidinoError(Exception):
-    """Anything the user can mend; the command line prints it and exits 1."""
+    """Anything the user can mend; the command line prints it and exits 1.
+
+    details: lines that tell more, such as every row that is wrong; they are printed first.
+    """
+
+    def __init__(self, message: str, details: "tuple[str, ...] | list[str]" = ()) -> None:
+        super().__init__(message)
+        self.details = tuple(details)
 
 
 class LakeError(UnidinoError):

@@ -1,51 +1,70 @@
 """Manifest to plates in the store and rows in the catalog.
 
 A plate is written beside its place, renamed when it is whole, and only then registered, so that
-nothing half-written is ever read: after a crash the next run starts the plate anew.
+nothing half-written is ever read: after a crash the next run starts the plate anew. A plate that
+replaces another takes a second name, and the old one goes when the new one is registered.
 """
 
-import hashlib
-import io
-import logging
-import os
 import shutil
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import imagecodecs
 import numpy as np
-import pyarrow.compute as pc
-import tifffile
+import pyarrow as pa
 
-from unidino import store
-from unidino.catalog import Lake, Run, digest, insert
-from unidino.datasets import Manifest, read_manifest
-from unidino.errors import InputError
+from unidino import assets, store
+from unidino.catalog import Lake, Run, digest, written_beside
+from unidino.convert import (
+    Converted,
+    Form,
+    Row,
+    by_field,
+    convert,
+    default_jobs,
+    illumination_functions,
+    plate_in_place,
+)
+from unidino.datasets import Choice, Manifest, read_manifest
+from unidino.errors import InputError, choose
+from unidino.illumination import Function
+from unidino.images import Files, file_state
 from unidino.progress import progress_bar, say
 
-# What is wrong with a file is said once, by read_image.
-logging.getLogger("tifffile").setLevel(logging.CRITICAL)
-
-_PLATE_KEYS = ("dataset", "source", "batch", "barcode")
-_WELL_KEYS = ("perturbation", "compound", "concentration_um", "control_type", "moa", "target",
-              "cell_line", "extra")  # fmt: skip
-_FIELD_KEYS = ("pixel_size_um", "position_x_um", "position_y_um")
-_CHANNEL_KEYS = ("channel", "marker", "excitation_nm", "emission_nm")
-_PLATE_TABLES = ("channel", "well", "field", "image")
+_TABLES = ("channel", "well", "field", "image")
 
 
-@dataclass(frozen=True)
-class Ingested:
-    """What an ingest did, plate by plate."""
+class Ingested(NamedTuple):
+    """What an ingest did, plate by plate.
 
-    landed: tuple[str, ...]
-    skipped: tuple[str, ...]
-    num_wells: int
-    num_fields: int
-    num_images: int
+    problems: a line for each image that was left out or registered as damaged.
+    """
+
+    landed: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    num_wells: int = 0
+    num_fields: int = 0
+    num_images: int = 0
+    problems: tuple[str, ...] = ()
+
+
+class _Plate(NamedTuple):
+    """A plate of the manifest.
+
+    images: its rows of the manifest. digest: of what they say. fingerprint: of that and the size
+    and time of its files.
+    """
+
+    name: str
+    images: pa.Table
+    digest: str
+    fingerprint: str
+
+    @property
+    def rows(self) -> list[Row]:
+        rows: list[Row] = self.images.to_pylist()
+        return rows
 
 
 def ingest(
@@ -57,277 +76,335 @@ def ingest(
     metadata: Sequence[Path] = (),
     platemap: Path | None = None,
     pattern: str | None = None,
-    channel_names: Sequence[str] = (),
     images: Path | None = None,
+    choice: Choice | None = None,
+    form: Form | None = None,
+    allow_incomplete: bool = False,
+    metadata_only: bool = False,
     jobs: int | None = None,
     overwrite: bool = False,
 ) -> Ingested:
     """Plates written and registered from the images under a path, and those that were there.
 
-    Options are those of `read_manifest`; jobs: threads (default: one a core).
-    Raises InputError if the manifest is wrong (nothing is written), if images cannot be read (their
-    plate is not landed, the others are), or if a plate is there with other content.
+    Options are those of `read_manifest`; metadata_only: register the images without their pixels;
+    jobs: threads (default: one a core).
+    An image that cannot be used is registered as damaged and named in `problems`.
+    Raises InputError if the manifest is wrong or a file is missing (nothing is written), if a plate
+    has no image that can be used or is there with other content (the other plates land).
     """
+    choice, form = choice or Choice(), form or Form()
+    choose("OME-Zarr version", form.ngff, store.VERSIONS)
+    if form.in_place:
+        if layout != "ome-zarr":
+            raise InputError("--in-place registers OME-Zarr plates: it needs --layout ome-zarr")
+        if form.illumination or form.pyramid:
+            raise InputError("--in-place leaves plates as they are: no --illumination, --pyramid")
+        choice = replace(choice, keep_index=True)
     manifest = read_manifest(
         path, layout, dataset=dataset, metadata=metadata, platemap=platemap, pattern=pattern,
-        channel_names=channel_names, images=images,
+        images=images, choice=choice, allow_incomplete=allow_incomplete,
     )  # fmt: skip
     for note in manifest.notes:
         say(note)
-    plates = _by_plate(manifest)
-    run = Run("ingest", {"path": path, "layout": layout, "dataset": dataset})
-    landed, skipped, errors, counts = [], [], [], [0, 0, 0]
-    todo = []
-    for plate, rows in plates.items():
-        if _is_in_lake(lake, plate, rows, overwrite=overwrite):
-            skipped.append(plate)
-        else:
-            todo.append(plate)
-    num_fields = sum(len(_fields(plates[plate])) for plate in todo)
+    arguments = {"path": path, "layout": layout, "dataset": dataset, "z": choice.z,
+                 "timepoint": choice.timepoint}  # fmt: skip
+    run = Run("ingest", arguments | asdict(form))
+    if metadata_only:
+        return _register_absent(lake, run, manifest, overwrite=overwrite)
+    plates, left_out = _plates_with_files(manifest, form, allow_incomplete=allow_incomplete)
+    done = _Done([*manifest.problems, *left_out])
+    num_fields = sum(len(by_field(plate.rows)) for plate in plates)
     with progress_bar("ingest", num_fields, "fields") as advance:
-        for plate in todo:
-            rows = plates[plate]
+        for plate in plates:
             try:
-                records = _write_plate(lake, plate, rows, jobs or os.cpu_count() or 1, advance)
+                with lake.lock(f"plate {plate.name}"):
+                    landing = _Landing(lake, run, plate, form, choice.z, jobs or default_jobs())
+                    done.add(plate, landing.land(advance, overwrite=overwrite))
             except InputError as error:
-                errors.append(f"plate {plate}: {error}")
-                continue
-            _land(lake, run, plate, records)
-            landed.append(plate)
-            for i, table in enumerate(("well", "field", "image")):
-                counts[i] += len(records[table])
-    if errors:
-        rest = f" (and {len(errors) - 1} more plates failed)" if len(errors) > 1 else ""
-        kept = f", {len(landed)} others were" if landed else ""
-        raise InputError(
-            f"{errors[0]}{rest}; mend its files and run again (the plate was not landed{kept})"
-        )
-    return Ingested(tuple(landed), tuple(skipped), *counts)
+                done.fail(plate, error)
+    return done.result()
 
 
-def _by_plate(manifest: Manifest) -> dict[str, list[dict[str, Any]]]:
-    """Rows of each plate, ordered by well position, field and channel."""
-    table = manifest.images.sort_by(
-        [(k, "ascending") for k in ("plate", "well_row", "well_column", "field", "channel_index")]
-    )
+class _Done:
+    """Tally of an ingest."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self._landed: list[str] = []
+        self._skipped: list[str] = []
+        self._errors: list[str] = []
+        self._problems = problems
+        self._counts = np.zeros(3, dtype=int)
+
+    def add(self, plate: _Plate, converted: Converted | None) -> None:
+        """Count a plate that landed, or, with None, one that was there."""
+        if converted is None:
+            self._skipped.append(plate.name)
+        else:
+            self._landed.append(plate.name)
+            self._problems += converted.problems
+            self._counts += _counts(converted.measured)
+
+    def fail(self, plate: _Plate, error: InputError) -> None:
+        """Note a plate that did not land."""
+        self._errors.append(f"plate {plate.name}: {error}")
+        self._problems += error.details
+
+    def result(self) -> Ingested:
+        """What was done; raises InputError if a plate did not land."""
+        if self._errors:
+            more = len(self._errors) - 1
+            raise InputError(
+                self._errors[0]
+                + (f" (and {more} more plates failed)" if more else "")
+                + f"; mend it and run again ({len(self._landed)} other plates landed)",
+                [*self._problems, *self._errors] if more or self._problems else (),
+            )
+        num_wells, num_fields, num_images = (int(count) for count in self._counts)
+        return Ingested(
+            tuple(self._landed), tuple(self._skipped),
+            num_wells, num_fields, num_images, tuple(self._problems),
+        )  # fmt: skip
+
+
+def _counts(images: pa.Table) -> list[int]:
+    """Numbers of wells, fields and images in a table of images."""
+    keys = (["plate", "well"], ["plate", "well", "field"])
+    return [*(images.group_by(k).aggregate([]).num_rows for k in keys), images.num_rows]
+
+
+def _split(images: pa.Table) -> dict[str, pa.Table]:
+    """Rows of each plate of a table that is ordered by plate."""
+    plates = images["plate"].combine_chunks().dictionary_encode()
+    codes = plates.indices.to_numpy(zero_copy_only=False)
+    starts = np.flatnonzero(np.diff(codes, prepend=-1))
+    ends = np.append(starts[1:], len(codes))
     return {
-        plate: table.filter(pc.equal(table["plate"], plate)).to_pylist()
-        for plate in pc.unique(table["plate"]).to_pylist()
+        plates.dictionary[codes[start]].as_py(): images.slice(start, end - start)
+        for start, end in zip(starts, ends, strict=True)
     }
 
 
-def _fields(rows: list[dict[str, Any]]) -> dict[tuple[str, int], list[dict[str, Any]]]:
-    """Rows of each (well, field), in channel order."""
-    fields: dict[tuple[str, int], list[dict[str, Any]]] = {}
-    for row in rows:
-        fields.setdefault((row["well"], row["field"]), []).append(row)
-    return fields
+def _plates_with_files(
+    manifest: Manifest, form: Form, *, allow_incomplete: bool
+) -> tuple[list[_Plate], list[str]]:
+    """Plates with the fields whose files are there, and a line for each file that is missing.
 
-
-def _described(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What the manifest says, apart from where a row stood in its file."""
-    return [{k: v for k, v in row.items() if k != "line"} for row in rows]
-
-
-def _fingerprint(rows: list[dict[str, Any]]) -> str:
-    """Hash of the manifest with sizes and times of the files.
-
-    Raises InputError for a missing file.
+    Raises InputError for missing files, unless incomplete plates are allowed and a field is whole.
     """
-    stats = []
-    for row in rows:
-        try:
-            stat = os.stat(row["path"])
-        except OSError as error:
-            raise InputError(
-                f"no image file '{row['path']}' (plate {row['plate']}, well {row['well']}, channel"
-                f" {row['channel']}); mend the path or pass --images FOLDER"
-            ) from error
-        stats.append((stat.st_size, stat.st_mtime_ns))
-    return digest(_described(rows), stats)
-
-
-def _content_hash(rows: list[dict[str, Any]], hashes: list[str]) -> str:
-    """Hash of the manifest, but for where the files lie, with the hashes of the files."""
-    described = [{k: v for k, v in row.items() if k != "path"} for row in _described(rows)]
-    return digest(described, hashes)
-
-
-def _file_hash(data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
-
-
-def _is_in_lake(lake: Lake, plate: str, rows: list[dict[str, Any]], *, overwrite: bool) -> bool:
-    """Whether the plate is registered with this content.
-
-    Raises InputError if it is there with other content and is not to be overwritten.
-    """
-    fingerprint = _fingerprint(rows)
-    found = lake.look_up(
-        "select fingerprint, content_hash from plate where plate_id = $plate", {"plate": plate}
-    )
-    if found.is_empty():
-        return False
-    if found["fingerprint"][0] == fingerprint:
-        return True
-    hashes = [_file_hash(Path(row["path"]).read_bytes()) for row in rows]
-    if _content_hash(rows, hashes) == found["content_hash"][0]:
-        return True
-    if overwrite:
-        return False
-    raise InputError(
-        f"plate '{plate}' is in the lake with other images or metadata;"
-        " pass --overwrite to replace it, or rename the plate"
-    )
-
-
-def read_image(path: str) -> tuple[store.Plane, str]:
-    """One plane (H, W) of uint8 or uint16 from a TIFF or PNG file, and the file's hash.
-
-    Raises InputError that names the file and what is wrong with it.
-    """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read image '{path}': {error.strerror}") from error
-    try:
-        if path.lower().endswith(".png"):
-            plane = imagecodecs.png_decode(data)
-        else:
-            plane = tifffile.imread(io.BytesIO(data))
-    except (ValueError, OSError, IndexError, KeyError, TypeError, RuntimeError) as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
+    plates, missing = [], []
+    for name, images in _split(manifest.images).items():
+        states: dict[str, tuple[int, int]] = {}
+        absent: list[Row] = []
+        columns = (images[k].to_pylist() for k in ("well", "field", "channel", "paths"))
+        for well, field, channel, paths in zip(*columns, strict=True):
+            for path in paths:
+                if path not in states:
+                    try:
+                        states[path] = file_state(path)
+                    except OSError:
+                        absent.append({"well": well, "field": field})
+                        missing.append(
+                            f"no image file '{path}' (plate {name}, well {well}, channel {channel})"
+                        )
+        if absent:
+            lost = {(row["well"], row["field"]) for row in absent}
+            keys = zip(images["well"].to_pylist(), images["field"].to_pylist(), strict=True)
+            images = images.filter(pa.array([key not in lost for key in keys]))
+        said = digest(manifest.digests[name], _keys(images) if absent else None, asdict(form))
+        if images.num_rows:
+            plates.append(_Plate(name, images, said, digest(said, sorted(states.items()))))
+    if missing and not (allow_incomplete and plates):
+        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
         raise InputError(
-            f"image '{path}' is truncated or no valid image ({len(data)} bytes): {reason[0]}"
-        ) from error
-    plane = np.squeeze(plane)
-    if plane.size == 0:
-        raise InputError(f"image '{path}' is truncated or no valid image ({len(data)} bytes)")
-    if plane.ndim != 2:
-        raise InputError(f"image '{path}' has shape {plane.shape}; expected one plane (H, W)")
-    if plane.dtype not in (np.uint8, np.uint16):
-        raise InputError(f"image '{path}' is {plane.dtype}; expected uint8 or uint16")
-    return plane, _file_hash(data)
+            f"{missing[0]}{more}; mend the paths, pass --images FOLDER, or --allow-incomplete to"
+            " land the fields that are whole",
+            missing if more else (),
+        )
+    return plates, missing
 
 
-def _write_plate(
-    lake: Lake, plate: str, rows: list[dict[str, Any]], jobs: int, advance: Any
-) -> dict[str, list[dict[str, Any]]]:
-    """Write a plate whole and return the rows of its tables.
-
-    Raises InputError for the first image that cannot be read; then nothing is left.
-    """
-    final = lake.path / "plates" / f"{plate}.zarr"
-    temporary = final.with_name(f".{plate}.zarr.{os.getpid()}.tmp")
-    fields = _fields(rows)
-    numbers: dict[str, list[int]] = {}
-    for well, field in fields:
-        numbers.setdefault(well, []).append(field)
-    positions = {row["well"]: (row["well_row"], row["well_column"]) for row in rows}
-    final.parent.mkdir(exist_ok=True)
-    try:
-        store.write_plate(temporary, plate, numbers, positions)
-        with ThreadPoolExecutor(jobs) as pool:
-            futures: list[Future[list[dict[str, Any]]]] = [
-                pool.submit(_write_field, temporary, field_rows) for field_rows in fields.values()
-            ]
-            try:
-                for future in as_completed(futures):
-                    future.result()
-                    advance(1)
-            except InputError:
-                pool.shutdown(cancel_futures=True)
-                raise
-        images = [image for future in futures for image in future.result()]
-        if final.exists():
-            discarded = final.with_name(f".{plate}.zarr.{os.getpid()}.old.tmp")
-            final.rename(discarded)
-            shutil.rmtree(discarded)
-        temporary.rename(final)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return _records(plate, rows, images)
+def _keys(images: pa.Table) -> list[tuple[str, int]]:
+    return list(by_field(images.select(["well", "field"]).to_pylist()))
 
 
-def _write_field(plate_path: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Read, measure and write the planes of one field; return their rows of `image`."""
-    read = [read_image(row["path"]) for row in rows]
-    planes = [plane for plane, _ in read]
-    for row, plane in zip(rows, planes, strict=True):
-        if plane.shape != planes[0].shape or plane.dtype != planes[0].dtype:
+class _Landing:
+    """One plate on its way into the lake; its lock is held."""
+
+    def __init__(
+        self, lake: Lake, run: Run, plate: _Plate, form: Form, z: str, jobs: int
+    ) -> None:  # fmt: skip
+        self._lake = lake
+        self._run = run
+        self._plate = plate
+        self._form = form
+        self._z = z
+        self._jobs = jobs
+        folder = lake.path / "plates"
+        self._temporary = folder / f".{plate.name}.zarr.tmp"
+        # A plate that replaces the one under its first name takes the second, and the other way.
+        self._places = (folder / f"{plate.name}.zarr", folder / f"{plate.name}~.zarr")
+
+    def land(self, advance: Callable[[int], None], *, overwrite: bool) -> Converted | None:
+        """What was written and registered, or None if the plate is there with this content.
+
+        Raises InputError if it is there with other content and is not to be overwritten.
+        """
+        found = self._lake.look_up(
+            "select uri, fingerprint, content_hash from plate where plate_id = $plate",
+            {"plate": self._plate.name},
+        ).to_dicts()
+        old = self._lake.resolve(found[0]["uri"]) if found and found[0]["uri"] else None
+        self._sweep(old)
+        rows = self._plate.rows
+        if old and self._is_same(rows, found[0]):
+            advance(len(by_field(rows)))
+            return None
+        if old and not overwrite:
             raise InputError(
-                f"image '{row['path']}' is {plane.dtype} {plane.shape}, but the first channel of"
-                f" its field is {planes[0].dtype} {planes[0].shape}"
+                f"plate '{self._plate.name}' is in the lake with other images or metadata;"
+                " pass --overwrite to replace it, or rename the plate"
             )
-    statistics = [store.plane_statistics(plane) for plane in planes]
-    well, field = rows[0]["well"], rows[0]["field"]
-    store.write_field(
-        plate_path / store.field_path(well, field),
-        planes, [row["channel"] for row in rows], statistics, rows[0]["pixel_size_um"],
-    )  # fmt: skip
-    return [
-        {
-            "plate": row["plate"], "well": well, "field": field,
-            "channel_index": row["channel_index"], "channel": row["channel"],
-            "dtype": plane.dtype.name, "height_px": plane.shape[0], "width_px": plane.shape[1],
-            "qc": figures.qc, "origin": row["path"], "origin_hash": file_hash,
-        } | asdict(figures)
-        for row, (plane, file_hash), figures in zip(rows, read, statistics, strict=True)
-    ]  # fmt: skip
+        functions = illumination_functions(
+            self._form.illumination, self._plate.name, rows, self._jobs
+        )
+        converted = self._write(rows, functions, advance, old)
+        self._sweep(self._lake.resolve(self._uri))
+        return converted
+
+    def _is_same(self, rows: list[Row], found: dict[str, str]) -> bool:
+        if found["fingerprint"] == self._plate.fingerprint:
+            return True
+        try:
+            hashes = [
+                files.hash_of(row["paths"], row["pages"])
+                for group in by_field(rows).values()
+                for files in [Files()]
+                for row in group
+            ]
+        except InputError:
+            return False
+        return digest(self._plate.digest, hashes) == found["content_hash"]
+
+    def _write(
+        self,
+        rows: list[Row],
+        functions: dict[int, Function],
+        advance: Callable[[int], None],
+        old: Path | None,
+    ) -> Converted:
+        """Write the plate beside its place, rename it, register it."""
+        self._temporary.parent.mkdir(exist_ok=True)
+        try:
+            converted = convert(
+                self._temporary, self._plate.name, rows, self._form, functions, self._z,
+                self._jobs, advance,
+            )  # fmt: skip
+            if self._form.in_place:
+                self._uri = str(plate_in_place(rows[0]))
+            else:
+                place = next(p for p in self._places if p != old)
+                self._temporary.rename(place)
+                self._uri = f"plates/{place.name}"
+        finally:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+        landed = {
+            "plate": self._plate.name,
+            "uri": self._uri,
+            "fingerprint": self._plate.fingerprint,
+            "content_hash": digest(self._plate.digest, converted.hashes),
+        }
+        register(
+            self._lake, self._run, self._plate.images, converted.measured, [landed],
+            [self._save_function(index, function) for index, function in functions.items()],
+        )  # fmt: skip
+        return converted
+
+    def _save_function(self, channel_index: int, function: Function) -> Row:
+        """Keep an illumination function in the lake; return where."""
+        uri = f"illumination/{self._plate.name}/{channel_index}.npy"
+        with written_beside(self._lake.resolve(uri)) as path, path.open("wb") as file:
+            np.save(file, function, allow_pickle=False)
+        return {"plate": self._plate.name, "channel_index": channel_index, "uri": uri}
+
+    def _sweep(self, registered: Path | None) -> None:
+        """Remove what a run that was cut off left of this plate."""
+        for place in (self._temporary, *self._places):
+            if place != registered and place.exists():
+                shutil.rmtree(place)
 
 
-def _records(
-    plate: str, rows: list[dict[str, Any]], images: list[dict[str, Any]]
-) -> dict[str, list[dict[str, Any]]]:
-    """Rows of the catalog's tables for one plate."""
-    first = rows[0]
-    num_rows, num_columns = _plate_format(rows)
-    wells = {row["well"]: row for row in rows}
-    channels = {row["channel_index"]: row for row in rows}
-    sizes = {(i["well"], i["field"]): (i.pop("height_px"), i.pop("width_px")) for i in images}
-    return {
-        "plate": [
-            {k: first[k] for k in _PLATE_KEYS} | {
-                "plate_id": plate, "num_rows": num_rows, "num_columns": num_columns,
-                "uri": f"plates/{plate}.zarr",
-                "fingerprint": _fingerprint(rows),
-                "content_hash": _content_hash(rows, [i["origin_hash"] for i in images]),
-            }
-        ],
-        "channel": [
-            {"plate": plate, "channel_index": i} | {k: channels[i][k] for k in _CHANNEL_KEYS}
-            for i in sorted(channels)
-        ],
-        "well": [
-            {"plate": plate, "well": well, "well_row": row["well_row"],
-             "well_column": row["well_column"]} | {k: row[k] for k in _WELL_KEYS}
-            for well, row in wells.items()
-        ],
-        "field": [
-            {"plate": plate, "well": well, "field": field,
-             "path": store.field_path(well, field), "height_px": sizes[well, field][0],
-             "width_px": sizes[well, field][1]} | {k: channel_rows[0][k] for k in _FIELD_KEYS}
-            for (well, field), channel_rows in _fields(rows).items()
-        ],
-        "image": images,
-    }  # fmt: skip
+_ILLUMINATED = pa.schema(
+    [("plate", pa.string()), ("channel_index", pa.int32()), ("uri", pa.string())]
+)
 
 
-def _plate_format(rows: list[dict[str, Any]]) -> tuple[int, int]:
-    """Rows and columns of the smallest standard plate that has these wells."""
-    formats = ((2, 3), (4, 6), (6, 8), (8, 12), (16, 24), (32, 48))
-    last_row = max(row["well_row"] for row in rows)
-    last_column = max(row["well_column"] for row in rows)
-    return next(f for f in formats if f[0] >= last_row and f[1] >= last_column)
+def register(
+    lake: Lake,
+    run: Run,
+    manifest: pa.Table,
+    measured: pa.Table | None,
+    landed: list[Row],
+    illuminated: Sequence[Row] = (),
+) -> None:
+    """Register plates in one transaction, in place of what was registered under their names.
 
-
-def _land(lake: Lake, run: Run, plate: str, records: dict[str, list[dict[str, Any]]]) -> None:
-    """Register a plate in one transaction, in place of what was registered under its name."""
-    records["plate"][0]["run_id"] = run.run_id
+    manifest: rows of their images. measured: in the schema of `schemas/measured.arrow.json`; None
+    for images whose pixels are not here. landed: plate, uri, fingerprint, content_hash of each.
+    """
+    rows = [row | {"run_id": run.run_id} for row in landed]
     with lake.write() as con:
         run.record(con)
-        con.execute("delete from part where plate = $plate", {"plate": plate})
-        for table in _PLATE_TABLES:
-            con.execute(f"delete from {table} where plate = $plate", {"plate": plate})
-            insert(con, table, records[table])
-        insert(con, "plate", records["plate"], replace=True)
+        con.register("manifest", manifest)
+        con.register("landed", pa.Table.from_pylist(rows))
+        con.register("illuminated", pa.Table.from_pylist(list(illuminated), schema=_ILLUMINATED))
+        if measured is None:
+            con.execute(f"create temp view measured as {assets.sql('register', 'absent')}")
+        else:
+            con.register("measured", measured)
+        con.execute("delete from part where plate in (select plate from landed)")
+        for table in _TABLES:
+            con.execute(f"delete from {table} where plate in (select plate from landed)")
+            con.execute(f"insert into {table} by name {assets.sql('register', table)}")
+        con.execute(f"insert or replace into plate by name {assets.sql('register', 'plate')}")
+
+
+def _register_absent(lake: Lake, run: Run, manifest: Manifest, *, overwrite: bool) -> Ingested:
+    """Register plates without their pixels, all in one transaction.
+
+    Raises InputError if one is there with its pixels, or with other metadata and is not to be
+    overwritten.
+    """
+    known = {
+        name: (uri, content_hash)
+        for name, uri, content_hash in lake.look_up(
+            "select plate_id, uri, content_hash from plate"
+        ).iter_rows()
+    }
+    landed, skipped, parts = [], [], []
+    for name, images in _split(manifest.images).items():
+        content_hash = digest("absent", manifest.digests[name])
+        uri, old_hash = known.get(name, (None, None))
+        if uri is not None:
+            raise InputError(
+                f"plate '{name}' has its pixels in the lake; --metadata-only keeps none"
+            )
+        if old_hash == content_hash:
+            skipped.append(name)
+            continue
+        if old_hash is not None and not overwrite:
+            raise InputError(
+                f"plate '{name}' is in the lake with other metadata; pass --overwrite to replace it"
+            )
+        parts.append(images)
+        landed.append(
+            {"plate": name, "uri": None, "fingerprint": content_hash, "content_hash": content_hash}
+        )
+    if not landed:
+        return Ingested(skipped=tuple(skipped), problems=manifest.problems)
+    images = pa.concat_tables(parts)
+    register(lake, run, images, None, landed)
+    num_wells, num_fields, num_images = _counts(images)
+    return Ingested(
+        tuple(str(row["plate"]) for row in landed), tuple(skipped),
+        num_wells, num_fields, num_images, manifest.problems,
+    )  # fmt: skip

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from unidino import assets, store
 from unidino.catalog import Lake, quoted, read_only_statement, scratch
-from unidino.errors import InputError, LakeError
+from unidino.errors import InputError
 from unidino.store import Plane
 
 _COLUMNS = ("dataset", "plate", "well", "field", "channel", "channel_index", "uri", "dtype",
@@ -139,9 +138,6 @@ class CropReader:
         self, image: int, key: tuple[int, int, int]
     ) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
         rng = np.random.default_rng(key)
-        field: Path = self._fields[image]
-        if not field.exists():
-            raise LakeError(f"no image at {field}; was its plate moved? run `unidino check`")
-        plane = store.read_plane(field, self._channels[image])
+        plane = store.read_plane(self._fields[image], self._channels[image])
         crops = [random_crops(plane, n, size, rng) for n, size in (self._global, self._local)]
         return crops[0].astype(np.uint16), crops[1].astype(np.uint16)

@@ -1,90 +1,47 @@
 """Pixels in and out of OME-Zarr plates.
 
-A plate is an OME-Zarr 0.5 HCS group; a field is an image of axes c, y, x whose chunks are whole
-planes, Blosc lz4 with bit shuffle: embedding reads planes whole, training cuts crops from a plane
-read once, and this codec decodes fastest. Chunks are encoded and decoded by numcodecs directly,
-which is several times faster than through an array library and byte for byte the same format.
+A plate is an OME-Zarr HCS group, version 0.5 (Zarr 3) or 0.4 (Zarr 2); a field is an image of axes
+c, y, x whose chunks are whole planes, Blosc lz4 with bit shuffle: embedding reads planes whole,
+training cuts crops from a plane read once, and this codec decodes fastest. Chunks are encoded and
+decoded by numcodecs directly, which is several times faster than through an array library and byte
+for byte the same format. Plates that others wrote are read through the zarr library.
 
 Shapes: C channels, H height, W width.
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
+import numcodecs
 import numpy as np
 import zarr
 from numcodecs import blosc
 from numpy.typing import NDArray
-from ome_zarr_models.v05.hcs import HCSAttrs
+from ome_zarr_models.v04.hcs import HCSAttrs as HCSAttrs04
+from ome_zarr_models.v05.hcs import HCSAttrs as HCSAttrs05
+from zarr.errors import BaseZarrError
 
 from unidino.errors import LakeError
 
 Plane = NDArray[Any]  # of uint8 or uint16, (H, W)
 
-_NGFF_VERSION = "0.5"
+VERSIONS = ("0.5", "0.4")
 _CNAME, _CLEVEL = "lz4", 5
 _COLORS = ("0000FF", "00FF00", "FF0000", "FFFF00", "FF00FF", "00FFFF", "FFFFFF")
 
 
 @dataclass(frozen=True)
-class PlaneStatistics:
-    """Figures of one plane, intensities in counts.
+class Display:
+    """How a channel of a field is named and shown: intensities start..end in counts."""
 
-    saturation: share of pixels at the maximum of the type.
-    focus: variance of the Laplacian over the variance of the plane, unitless.
-    """
-
-    p0_1: float
-    p99_9: float
-    mean: float
-    saturation: float
-    focus: float
-
-    @property
-    def qc(self) -> str:
-        """`blank` if both percentiles are equal, `saturated` if over 1 % are at the maximum."""
-        if self.p0_1 == self.p99_9:
-            return "blank"
-        return "saturated" if self.saturation > 0.01 else "ok"
-
-
-def plane_statistics(plane: Plane) -> PlaneStatistics:
-    """Percentiles (linear between ranks), mean, saturation and focus of a plane (H, W)."""
-    histogram = np.bincount(plane.ravel(), minlength=np.iinfo(plane.dtype).max + 1)
-    values = plane.astype(np.float32)
-    variance = float(values.var())
-    laplacian = (
-        values[:-2, 1:-1]
-        + values[2:, 1:-1]
-        + values[1:-1, :-2]
-        + values[1:-1, 2:]
-        - 4 * values[1:-1, 1:-1]
-    )
-    low, high = _percentiles(histogram, (0.001, 0.999))
-    return PlaneStatistics(
-        p0_1=low,
-        p99_9=high,
-        mean=float(histogram @ np.arange(histogram.size) / plane.size),
-        saturation=float(histogram[-1] / plane.size),
-        focus=float(laplacian.var()) / variance if variance > 0 and laplacian.size else 0.0,
-    )
-
-
-def _percentiles(histogram: NDArray[np.int64], shares: tuple[float, ...]) -> list[float]:
-    """Percentiles of integers given their histogram, equal to numpy's linear interpolation."""
-    cumulative = np.cumsum(histogram)
-    results = []
-    for share in shares:
-        rank = share * (cumulative[-1] - 1)
-        below = int(np.floor(rank))
-        low, high = np.searchsorted(
-            cumulative, [below, min(below + 1, cumulative[-1] - 1)], "right"
-        )
-        results.append(float(low + (high - low) * (rank - below)))
-    return results
+    channel: str
+    start: float
+    end: float
 
 
 def well_path(well: str) -> str:
@@ -97,7 +54,13 @@ def field_path(well: str, field: int) -> str:
     return f"{well_path(well)}/{field}"
 
 
-def write_plate(path: Path, name: str, fields: dict[str, list[int]], row_column: Any) -> None:
+def write_plate(
+    path: Path,
+    name: str,
+    fields: Mapping[str, Sequence[int]],
+    row_column: Mapping[str, tuple[int, int]],
+    version: str = "0.5",
+) -> None:
     """Write the groups of a plate and its wells; fields are written by `write_field`.
 
     fields: well -> its fields. row_column: well -> (row, column), from 1.
@@ -107,9 +70,8 @@ def write_plate(path: Path, name: str, fields: dict[str, list[int]], row_column:
     row_names = {row_column[w][0]: well_path(w).split("/")[0] for w in fields}
     column_names = {row_column[w][1]: well_path(w).split("/")[1] for w in fields}
     plate = {
-        "version": _NGFF_VERSION,
         "plate": {
-            "version": _NGFF_VERSION,
+            "version": version,
             "name": name,
             "field_count": max(len(numbers) for numbers in fields.values()),
             "rows": [{"name": row_names[row]} for row in rows],
@@ -124,35 +86,70 @@ def write_plate(path: Path, name: str, fields: dict[str, list[int]], row_column:
             ],
         },
     }
-    HCSAttrs.model_validate(plate)
-    _write_group(path, plate)
+    if version == "0.5":
+        HCSAttrs05.model_validate({"version": version} | plate)
+    else:
+        HCSAttrs04.model_validate(plate)
+    _write_group(path, plate, version)
     for row in row_names.values():
-        _write_group(path / row, None)
+        _write_group(path / row, {}, version)
     for well, numbers in fields.items():
         images = [{"path": str(number)} for number in sorted(numbers)]
         _write_group(
-            path / well_path(well),
-            {"version": _NGFF_VERSION, "well": {"version": _NGFF_VERSION, "images": images}},
+            path / well_path(well), {"well": {"version": version, "images": images}}, version
         )
 
 
 def write_field(
     path: Path,
-    planes: list[Plane],
-    channels: list[str],
-    statistics: list[PlaneStatistics],
+    planes: Sequence[Plane | None],
+    displays: Sequence[Display],
     pixel_size_um: float | None,
+    version: str = "0.5",
+    pyramid: int = 0,
 ) -> None:
-    """Write one field's group: planes (H, W) of one type and size, in channel order."""
-    height, width = planes[0].shape
-    maximum = int(np.iinfo(planes[0].dtype).max)
+    """Write one field's group: planes (H, W) of one type and size, in channel order.
+
+    planes: None leaves the channel out; it reads as zeros.
+    pyramid: how many levels follow the full resolution, each with half the height and width.
+    """
+    first = next(plane for plane in planes if plane is not None)
+    levels = [list(planes)]
+    for _ in range(pyramid):
+        levels.append([None if plane is None else _halved(plane) for plane in levels[-1]])
+    _write_group(path, _image(path.name, levels, displays, pixel_size_um, first, version), version)
+    for level, level_planes in enumerate(levels):
+        shape = next(plane.shape for plane in level_planes if plane is not None)
+        array = path / str(level)
+        array.mkdir()
+        metadata = _array_metadata((len(planes), *shape), first.dtype.name, version)
+        (array / _array_file(version)).write_bytes(metadata)
+        for index, plane in enumerate(level_planes):
+            if plane is not None:
+                chunk = array / _chunk(index, version)
+                chunk.parent.mkdir(parents=True)
+                data = np.ascontiguousarray(plane, dtype=plane.dtype.newbyteorder("<"))
+                encoded = blosc.compress(data, _CNAME.encode(), _CLEVEL, blosc.BITSHUFFLE, 0)
+                chunk.write_bytes(encoded)
+
+
+def _image(
+    name: str,
+    levels: Sequence[Sequence[Plane | None]],
+    displays: Sequence[Display],
+    pixel_size_um: float | None,
+    plane: Plane,
+    version: str,
+) -> dict[str, Any]:
+    """The OME metadata of a field: axes, sizes, channel names and display windows."""
     unit = {"unit": "micrometer"} if pixel_size_um else {}
-    scale = pixel_size_um or 1.0
-    image = {
-        "version": _NGFF_VERSION,
+    maximum = int(np.iinfo(plane.dtype).max)
+    versioned = {"version": version} if version == "0.4" else {}
+    return {
         "multiscales": [
-            {
-                "name": path.name,
+            versioned
+            | {
+                "name": name,
                 "axes": [
                     {"name": "c", "type": "channel"},
                     {"name": "y", "type": "space"} | unit,
@@ -160,100 +157,194 @@ def write_field(
                 ],
                 "datasets": [
                     {
-                        "path": "0",
+                        "path": str(level),
                         "coordinateTransformations": [
-                            {"type": "scale", "scale": [1.0, scale, scale]}
+                            {
+                                "type": "scale",
+                                "scale": [1.0] + [(pixel_size_um or 1.0) * 2.0**level] * 2,
+                            }
                         ],
                     }
+                    for level in range(len(levels))
                 ],
             }
         ],
-        "omero": {
+        "omero": versioned
+        | {
             "channels": [
                 {
-                    "label": channel,
+                    "label": display.channel,
                     "color": _COLORS[index % len(_COLORS)],
                     "active": True,
-                    "window": {"min": 0, "max": maximum, "start": s.p0_1, "end": s.p99_9},
+                    "window": {
+                        "min": 0, "max": maximum, "start": display.start, "end": display.end,
+                    },
                 }
-                for index, (channel, s) in enumerate(zip(channels, statistics, strict=True))
+                for index, display in enumerate(displays)
             ]
         },
-    }
-    _write_group(path, image)
-    array = path / "0"
-    array.mkdir()
-    metadata = _array_metadata((len(planes), height, width), planes[0].dtype.name)
-    (array / "zarr.json").write_bytes(metadata)
-    for index, plane in enumerate(planes):
-        chunk = array / "c" / str(index) / "0"
-        chunk.mkdir(parents=True)
-        data = np.ascontiguousarray(plane, dtype=plane.dtype.newbyteorder("<"))
-        encoded = blosc.compress(data, _CNAME.encode(), _CLEVEL, blosc.BITSHUFFLE, 0)
-        (chunk / "0").write_bytes(encoded)
+    }  # fmt: skip
+
+
+def _halved(plane: Plane) -> Plane:
+    """Means of 2 x 2 pixels, rounded; an odd last row or column is left out."""
+    height, width = (max(side // 2, 1) for side in plane.shape)
+    cropped = plane[: 2 * height, : 2 * width].astype(np.uint32)
+    down = cropped.shape[0] // height, cropped.shape[1] // width
+    sums = cropped.reshape(height, down[0], width, down[1]).sum(axis=(1, 3))
+    size = down[0] * down[1]
+    return np.asarray((sums + size // 2) // size, dtype=plane.dtype)
 
 
 def read_plane(field: Path, channel_index: int) -> Plane:
     """One plane (H, W) of a field's group, at full resolution.
 
+    field: path of the group; `#t=2&z=max` at its end chooses the time point and the slice (or the
+    maximum over slices) of an image with those axes.
+    Raises LakeError if the group or the chunk is missing or damaged.
+    """
+    group, _, choice = str(field).partition("#")
+    if not Path(group).is_dir():
+        raise LakeError(f"no image at {group}; was its plate moved? run `unidino check`")
+    try:
+        array = _open_array(group)
+        if array.has_whole_planes:
+            encoded = (array.path / _chunk(channel_index, array.version)).read_bytes()
+            flat = np.frombuffer(blosc.decompress(encoded), dtype=array.dtype)
+            return flat.reshape(array.shape[1:])
+        return _chosen_plane(array, channel_index, choice)
+    except (OSError, KeyError, ValueError, RuntimeError, IndexError, BaseZarrError) as error:
+        raise LakeError(f"cannot read channel {channel_index} of {field}: {error}") from error
+
+
+def read_page(field: Path, page: int) -> Plane:
+    """One plane (H, W) of a field's group by its number over the axes t, c and z, in their order.
+
     Raises LakeError if the group or the chunk is missing or damaged.
     """
     try:
         array = _open_array(str(field))
-        if array.direct:
-            encoded = (field / array.path / "c" / str(channel_index) / "0" / "0").read_bytes()
-            flat = np.frombuffer(blosc.decompress(encoded), dtype=array.dtype)
-            return flat.reshape(array.shape[1:])
-        opened = zarr.open_array(str(field / array.path), mode="r")
-        index = (0,) * (opened.ndim - 3) + (channel_index,)
-        return np.asarray(opened[index])
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
-        raise LakeError(f"cannot read channel {channel_index} of {field}: {error}") from error
+        if array.has_whole_planes:
+            return read_plane(field, page)
+        opened = zarr.open_array(str(array.path), mode="r")
+        return np.asarray(opened[np.unravel_index(page, array.shape[:-2])])
+    except (OSError, KeyError, ValueError, RuntimeError, IndexError, BaseZarrError) as error:
+        raise LakeError(f"cannot read plane {page} of {field}: {error}") from error
 
 
 @dataclass(frozen=True)
 class _Array:
-    path: str
+    """Full resolution of a field; has_whole_planes: a chunk is a plane, compressed as ours are."""
+
+    path: Path
+    axes: tuple[str, ...]
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    direct: bool
+    version: str
+    has_whole_planes: bool
+
+
+def _chosen_plane(array: _Array, channel_index: int, choice: str) -> Plane:
+    """A plane read through the zarr library, its time point and slice chosen."""
+    chosen = {key: values[0] for key, values in parse_qs(choice).items()}
+    opened = zarr.open_array(str(array.path), mode="r")
+    index: list[Any] = []
+    for axis in array.axes[:-2]:
+        if axis == "c":
+            index.append(channel_index)
+        elif axis == "z" and chosen.get("z", "max") == "max":
+            index.append(slice(None))
+        else:
+            index.append(int(chosen.get(axis, 0)))
+    plane = np.asarray(opened[tuple(index)])
+    return np.asarray(plane.max(axis=0)) if plane.ndim == 3 else plane
 
 
 @lru_cache(maxsize=65536)
 def _open_array(field: str) -> _Array:
-    """Where the full resolution of a field lies, and whether its chunks are our own planes."""
-    group = json.loads((Path(field) / "zarr.json").read_bytes())
-    path = group["attributes"]["ome"]["multiscales"][0]["datasets"][0]["path"]
-    metadata = json.loads((Path(field) / path / "zarr.json").read_bytes())
+    """Where the full resolution of a field lies, and whether its chunks are whole planes."""
+    group = Path(field)
+    version = "0.5" if (group / "zarr.json").is_file() else "0.4"
+    image = group_metadata(group)["multiscales"][0]
+    path = group / image["datasets"][0]["path"]
+    metadata = json.loads((path / _array_file(version)).read_bytes())
     shape = tuple(metadata["shape"])
-    codecs = [codec["name"] for codec in metadata["codecs"]]
-    chunk_shape = tuple(metadata["chunk_grid"]["configuration"]["chunk_shape"])
-    direct = codecs == ["bytes", "blosc"] and len(shape) == 3 and chunk_shape == (1, *shape[1:])
-    return _Array(path, shape, np.dtype(metadata["data_type"]).newbyteorder("<"), direct)
+    axes = tuple(axis["name"] for axis in image["axes"])
+    if version == "0.5":
+        dtype, chunks = metadata["data_type"], metadata["chunk_grid"]["configuration"]
+        whole = tuple(chunks["chunk_shape"]) == (1, *shape[1:])
+        codec = [codec["name"] for codec in metadata["codecs"]] == ["bytes", "blosc"]
+        separator = metadata["chunk_key_encoding"] == {
+            "name": "default", "configuration": {"separator": "/"},
+        }  # fmt: skip
+    else:
+        dtype, whole = metadata["dtype"], tuple(metadata["chunks"]) == (1, *shape[1:])
+        codec = (metadata["compressor"] or {}).get("id") == "blosc" and not metadata["filters"]
+        separator = metadata.get("dimension_separator") == "/" and metadata["order"] == "C"
+    direct = whole and codec and separator and axes == ("c", "y", "x")
+    return _Array(path, axes, shape, np.dtype(dtype).newbyteorder("<"), version, direct)
+
+
+def group_metadata(group: Path) -> dict[str, Any]:
+    """The OME metadata of a Zarr group, of either version; empty if it has none.
+
+    Raises OSError if there is no group, ValueError if its metadata are no JSON.
+    """
+    metadata: dict[str, Any] = {}
+    if (group / "zarr.json").is_file():
+        attributes = json.loads((group / "zarr.json").read_bytes()).get("attributes") or {}
+        metadata = attributes.get("ome") or {}
+    elif (group / ".zattrs").is_file():
+        metadata = json.loads((group / ".zattrs").read_bytes())
+    else:
+        (group / ".zgroup").read_bytes()
+    return metadata
+
+
+def _array_file(version: str) -> str:
+    return "zarr.json" if version == "0.5" else ".zarray"
+
+
+def _chunk(index: int, version: str) -> str:
+    return f"c/{index}/0/0" if version == "0.5" else f"{index}/0/0"
 
 
 @lru_cache(maxsize=256)
-def _array_metadata(shape: tuple[int, ...], dtype: str) -> bytes:
-    """The zarr.json of an array whose chunks are planes, as the zarr library writes it."""
-    store = zarr.storage.MemoryStore()
+def _array_metadata(shape: tuple[int, ...], dtype: str, version: str) -> bytes:
+    """The metadata of an array whose chunks are planes, as the zarr library writes it."""
+    memory = zarr.storage.MemoryStore()
+    if version == "0.5":
+        compressor: Any = zarr.codecs.BloscCodec(cname=_CNAME, clevel=_CLEVEL, shuffle="bitshuffle")
+        form: dict[str, Any] = {"dimension_names": ("c", "y", "x")}
+    else:
+        compressor = numcodecs.Blosc(cname=_CNAME, clevel=_CLEVEL, shuffle=blosc.BITSHUFFLE)
+        form = {"zarr_format": 2, "chunk_key_encoding": {"name": "v2", "separator": "/"}}
     zarr.create_array(
-        store,
+        memory,
         shape=shape,
         chunks=(1, *shape[1:]),
         dtype=dtype,
-        compressors=zarr.codecs.BloscCodec(cname=_CNAME, clevel=_CLEVEL, shuffle="bitshuffle"),
-        dimension_names=("c", "y", "x"),
+        compressors=compressor,
         fill_value=0,
+        **form,
     )
-    stored: bytes = store._store_dict["zarr.json"].to_bytes()
+    stored: bytes = memory._store_dict[_array_file(version)].to_bytes()
     return stored
 
 
-def _write_group(path: Path, ome: dict[str, Any] | None) -> None:
+def _write_group(path: Path, ome: Mapping[str, Any], version: str) -> None:
     path.mkdir(parents=True, exist_ok=True)
-    document = {
-        "zarr_format": 3,
-        "node_type": "group",
-        "attributes": {"ome": ome} if ome else {},
-    }
-    (path / "zarr.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
+    if version == "0.5":
+        attributes = {"ome": {"version": version} | dict(ome)} if ome else {}
+        _write_json(
+            path / "zarr.json",
+            {"zarr_format": 3, "node_type": "group", "attributes": attributes},
+        )
+    else:
+        _write_json(path / ".zgroup", {"zarr_format": 2})
+        if ome:
+            _write_json(path / ".zattrs", ome)
+
+
+def _write_json(path: Path, document: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(document, indent=1), encoding="utf-8")

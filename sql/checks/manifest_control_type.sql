@@ -4,5 +4,7 @@ select
     'control_type' as "column",
     '''' || control_type || ''' is none of trt, negcon, poscon, empty' as problem
 from manifest
-where control_type not in ('trt', 'negcon', 'poscon', 'empty')
+where
+    lower(control_type) not in ('trt', 'negcon', 'empty')
+    and not starts_with(lower(control_type), 'poscon')
 order by line

@@ -1,15 +1,34 @@
--- Rows that name an image a second time.   Reads: manifest.
-select
-    line,
-    'path' as "column",
-    'plate ' || plate || ' well ' || well || ' field ' || field || ' channel ' || channel
-    || ' is named ' || num_rows || ' times' as problem
-from (
+-- Rows that name a plane a second time.   Reads: manifest.
+with repeated as (
     select
-        *,
-        count(*) over (partition by plate, well, field, channel) as num_rows,
-        row_number() over (partition by plate, well, field, channel order by line) as nth
+        plate,
+        well,
+        field,
+        channel,
+        z,
+        count(*) as num_rows
     from manifest
-) as numbered
-where nth = 2
-order by line
+    group by all
+    having count(*) > 1
+)
+
+select
+    manifest.line,
+    'path' as "column",
+    'plate ' || manifest.plate || ' well ' || manifest.well || ' field ' || manifest.field
+    || ' channel ' || manifest.channel || coalesce(' slice ' || manifest.z, '')
+    || ' is named ' || repeated.num_rows || ' times' as problem
+from manifest
+inner join repeated
+    on
+        manifest.plate = repeated.plate
+        and manifest.well = repeated.well
+        and manifest.field = repeated.field
+        and manifest.channel = repeated.channel
+        and manifest.z is not distinct from repeated.z
+qualify
+    row_number() over (
+        partition by manifest.plate, manifest.well, manifest.field, manifest.channel, manifest.z
+        order by manifest.line
+    ) > 1
+order by manifest.line

@@ -11,23 +11,39 @@ field as (
         plate,
         well,
         field,
-        min(line) as line
+        min(line) as line,
+        count(distinct channel) as num_channels
     from manifest
     group by all
+),
+
+plate as (
+    select
+        plate,
+        count(*) as num_channels
+    from plate_channel
+    group by plate
+),
+
+incomplete as (
+    select field.*
+    from field
+    inner join plate on field.plate = plate.plate
+    where field.num_channels < plate.num_channels
 )
 
 select
-    field.line,
+    incomplete.line,
     'channel' as "column",
-    'plate ' || field.plate || ' well ' || field.well || ' field ' || field.field
+    'plate ' || incomplete.plate || ' well ' || incomplete.well || ' field ' || incomplete.field
     || ' has no channel ' || plate_channel.channel as problem
-from field
-inner join plate_channel on field.plate = plate_channel.plate
+from incomplete
+inner join plate_channel on incomplete.plate = plate_channel.plate
 left join manifest
     on
-        field.plate = manifest.plate
-        and field.well = manifest.well
-        and field.field = manifest.field
+        incomplete.plate = manifest.plate
+        and incomplete.well = manifest.well
+        and incomplete.field = manifest.field
         and plate_channel.channel = manifest.channel
 where manifest.plate is null
-order by field.line
+order by incomplete.line, plate_channel.channel

@@ -1,15 +1,13 @@
 -- Rows without a value that every image must have.   Reads: manifest.
 select
     line,
-    'plate' as "column",
+    case
+        when plate is null then 'plate'
+        when field is null then 'field'
+        when path is null then 'path'
+        else 'channel'
+    end as "column",
     'there is no value' as problem
 from manifest
-where plate is null
-union all
-select
-    line,
-    'field' as "column",
-    'there is no value' as problem
-from manifest
-where field is null
+where plate is null or field is null or path is null or channel is null
 order by line

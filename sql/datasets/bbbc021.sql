@@ -50,7 +50,8 @@ select
     case when image.compound <> 'DMSO' then moa.moa end as moa,
     'MCF-7' as cell_line,
     image.replicate,
-    image._line
+    image._line,
+    image._file
 from image
 left join bbbc021_v1_moa as moa
     on image.compound = moa.compound and image.concentration_um = moa.concentration::double

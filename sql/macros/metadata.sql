@@ -11,3 +11,8 @@ end;
 
 create or replace temp macro column_of(well) as
 try_cast(regexp_extract(well, '[0-9]+$') as integer);
+
+-- A well as A01, however it was written: a1, A1, A001.
+create or replace temp macro canonical_well(well) as
+upper(regexp_extract(trim(well), '^[A-Za-z]{1,2}'))
+|| lpad(ltrim(regexp_extract(trim(well), '[0-9]+$'), '0'), 2, '0');

@@ -1,12 +1,22 @@
 -- One field of each dataset to look at: the first of its first treated well, else of any.
 -- Grain: one row per dataset, channel_index.   Reads: plate, well, field, image.
-with first_field as (
+with readable as (
+    select distinct
+        plate,
+        well,
+        field
+    from image
+    where qc not in ('damaged', 'absent')
+),
+
+first_field as (
     select
         plate.dataset,
         plate.uri,
         field.*
     from field
     inner join plate on plate.plate_id = field.plate
+    inner join readable using (plate, well, field)
     inner join well on field.plate = well.plate and field.well = well.well
     qualify row_number() over (
         partition by plate.dataset
@@ -24,4 +34,5 @@ select
     image.p99_9
 from first_field
 inner join image using (plate, well, field)
+where image.qc not in ('damaged', 'absent')
 order by first_field.dataset, image.channel_index

@@ -1,35 +1,77 @@
--- The manifest: every image with its metadata, in one shape whatever the layout.
--- Grain: one row per image.   Reads: typed (the layout's rows in the manifest's columns).
--- $dataset: default collection; $root: folder of relative paths; $channel_names: by channel index.
-with named as (
-    select
-        * replace (
-            case when path[1] = '/' then path else $root || '/' || path end as path,
-            coalesce(dataset, $dataset) as dataset,
-            upper(regexp_extract(trim(well), '^[A-Za-z]{1,2}'))
-            || lpad(regexp_extract(trim(well), '[0-9]+$'), 2, '0') as well,
-            dense_rank() over (
-                partition by plate order by channel_index nulls last, channel
-            ) - 1 as channel_index,
-            case
-                when lower(control_type) in ('trt', 'negcon', 'empty') then lower(control_type)
-                when starts_with(lower(control_type), 'poscon') then 'poscon'
-                when control_type is not null then control_type
-                when compound is not null then 'trt'
-            end as control_type
-        ),
-        channel_index as given_index
+-- The manifest: every plane with its metadata, in one shape whatever the layout.
+-- Grain: one row per plane of a file.   Reads: typed (the layout's rows in the manifest's columns).
+-- $dataset: default collection; $root: folder of relative paths; $channel_names: by channel index;
+-- $channels, $drop_channels: names or patterns (*, ?) to keep and to leave out; $timepoint, $z: the
+-- one to keep, NULL for all; $keep_index: whether channels keep the index that they were given.
+with given as (
+    select distinct
+        plate,
+        channel_index,
+        channel
     from typed
+),
+
+channel_order as (
+    select
+        plate,
+        channel_index as given_index,
+        channel as given_channel,
+        dense_rank() over (
+            partition by plate order by channel_index nulls last, channel
+        ) - 1 as position
+    from given
+),
+
+named as (
+    select
+        *,
+        coalesce(
+            ($channel_names::varchar[])[position + 1], given_channel, 'ch' || given_index
+        ) as channel
+    from channel_order
+),
+
+kept as (
+    select
+        *,
+        case
+            when $keep_index then coalesce(given_index, position)
+            else dense_rank() over (partition by plate order by position) - 1
+        end::integer as channel_index
+    from named
+    where
+        (
+            len($channels::varchar[]) = 0
+            or len(list_filter($channels::varchar[], lambda name: channel glob name)) > 0
+        )
+        and len(list_filter($drop_channels::varchar[], lambda name: channel glob name)) = 0
 )
 
 select
-    * exclude (given_index)
+    typed.* exclude (channel, channel_index)
     replace (
-        coalesce(
-            ($channel_names::varchar[])[channel_index + 1], channel, 'ch' || given_index
-        ) as channel,
-        channel_index::integer as channel_index
+        case
+            when typed.path[1] = '/' then typed.path else $root || '/' || typed.path
+        end as path,
+        coalesce(typed.dataset, $dataset) as dataset,
+        canonical_well(typed.well) as well,
+        case
+            when lower(typed.control_type) in ('trt', 'negcon', 'empty') then lower(typed.control_type)
+            when starts_with(lower(typed.control_type), 'poscon') then 'poscon'
+            when typed.control_type is not null then typed.control_type
+            when typed.compound is not null then 'trt'
+        end as control_type
     ),
-    row_of(well) as well_row,
-    column_of(well) as well_column
-from named
+    kept.channel_index,
+    kept.channel,
+    row_of(canonical_well(typed.well)) as well_row,
+    column_of(canonical_well(typed.well)) as well_column
+from typed
+inner join kept
+    on
+        typed.plate is not distinct from kept.plate
+        and typed.channel_index is not distinct from kept.given_index
+        and typed.channel is not distinct from kept.given_channel
+where
+    ($timepoint is null or typed.timepoint is null or typed.timepoint = $timepoint)
+    and ($z is null or typed.z is null or typed.z = $z)

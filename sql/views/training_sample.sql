@@ -1,4 +1,4 @@
--- Images that training may draw from: every plane with something on it.
+-- Images that training may draw from: every plane that is here and has something on it.
 -- Grain: one row per plate, well, field, channel.   Reads: image, field, plate.
 select
     plate.dataset,
@@ -16,4 +16,4 @@ select
 from image
 inner join field using (plate, well, field)
 inner join plate on plate.plate_id = image.plate
-where image.qc <> 'blank'
+where image.qc not in ('blank', 'damaged', 'absent')

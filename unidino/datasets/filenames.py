@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from unidino.datasets.tables import text_table
 from unidino.errors import InputError
 
 _IMAGE_SUFFIXES = {".tif", ".tiff", ".png"}
@@ -26,31 +27,44 @@ def scan(path: Path, layout: str, pattern: str | None) -> pa.Table:
 
     Raises InputError if the pattern is wrong or matches nothing.
     """
-    expression = re.compile(_HARMONY) if layout == "harmony" else _compiled(pattern)
-    if not path.is_dir():
-        raise InputError(f"layout {layout} reads a folder; '{path}' is a file")
-    files = sorted(f for f in path.rglob("*") if f.suffix.lower() in _IMAGE_SUFFIXES)
+    expression = re.compile(_HARMONY) if layout == "harmony" else compiled(pattern)
+    files = walk_images(path.resolve())
     rows = []
     for file in files:
-        absolute = file.resolve().as_posix()
-        if match := expression.search(absolute):
-            groups = match.groupdict()
-            if "plate" not in groups:
-                groups["plate"] = path.resolve().name
-            if "well" not in groups:
-                groups["well"] = well_name(int(groups["well_row"]), int(groups["well_column"]))
-            if "field" not in groups:
-                groups["field"] = "1"
+        if groups := match_path(file, expression):
             if "channel" not in groups and "channel_index" not in groups:
                 groups["channel"] = "intensity"
-            kept = {k: v for k, v in groups.items() if k not in ("well_row", "well_column")}
-            rows.append({"path": absolute} | kept)
+            place: dict[str, str | None] = {"path": str(file), "plate": path.resolve().name}
+            rows.append(place | groups)
     if not rows:
         raise InputError(
             f"layout {layout} matches none of the {len(files)} images under '{path}'"
             + ("" if files else f" (looked for {', '.join(sorted(_IMAGE_SUFFIXES))})")
         )
-    return pa.Table.from_pylist(rows)
+    return text_table(rows)
+
+
+def walk_images(path: Path) -> list[Path]:
+    """Image files under a folder, in order of name.
+
+    Raises InputError if the path is no folder.
+    """
+    if not path.is_dir():
+        raise InputError(f"this layout reads a folder; '{path}' is a file")
+    return sorted(f for f in path.rglob("*") if f.suffix.lower() in _IMAGE_SUFFIXES)
+
+
+def match_path(file: Path, expression: re.Pattern[str]) -> dict[str, str | None] | None:
+    """What an absolute path says by a pattern's groups, with `well` and `field` always there."""
+    match = expression.search(file.as_posix())
+    if not match:
+        return None
+    groups: dict[str, str | None] = match.groupdict()
+    row, column = groups.pop("well_row", None), groups.pop("well_column", None)
+    if "well" not in groups and row and column:
+        groups["well"] = well_name(int(row), int(column))
+    groups.setdefault("field", "1")
+    return groups
 
 
 def well_name(row: int, column: int) -> str:
@@ -59,10 +73,14 @@ def well_name(row: int, column: int) -> str:
     return f"{letters}{column:02d}"
 
 
-def _compiled(pattern: str | None) -> re.Pattern[str]:
+def compiled(pattern: str | None) -> re.Pattern[str]:
+    """The regular expression of `--pattern`.
+
+    Raises InputError if it is none, or its groups cannot name a well.
+    """
     if not pattern:
         raise InputError(
-            "layout filename needs --pattern, a regular expression with named groups such as"
+            "this layout needs --pattern, a regular expression with named groups such as"
             r" '(?P<plate>[^/]+)/(?P<well>[A-P]\d\d)_s(?P<field>\d+)_w(?P<channel_index>\d)'"
         )
     try:

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from defusedxml import ElementTree
-from defusedxml.common import DefusedXmlException
 
 from unidino.datasets import filenames
+from unidino.datasets.tables import text_table
+from unidino.datasets.xml import read_xml
 from unidino.errors import InputError
 
 _INDEX_NAMES = ("Index.idx.xml", "Index.ref.xml", "Index.xml")
@@ -26,22 +26,17 @@ def scan(path: Path) -> pa.Table:
     An index gives channel names, wavelengths (nm), pixel size and stage position (um) besides what
     file names say. Raises InputError if an index is damaged or nothing is found.
     """
-    if not path.is_dir():
-        raise InputError(f"layout harmony reads a folder; '{path}' is a file")
     indexes = [index for name in _INDEX_NAMES for index in sorted(path.rglob(name))]
     if not indexes:
         return filenames.scan(path, "harmony", None)
     rows = [row for index in indexes for row in _read_index(index)]
     if not rows:
         raise InputError(f"'{indexes[0]}' lists no image")
-    return pa.Table.from_pylist(rows)
+    return text_table(rows)
 
 
 def _read_index(index: Path) -> list[dict[str, str | None]]:
-    try:
-        root = ElementTree.parse(index).getroot()
-    except (ElementTree.ParseError, DefusedXmlException) as error:
-        raise InputError(f"'{index}' is no valid Harmony index: {error}") from error
+    root = read_xml(index, "Harmony index")
     plate = root.findtext("{*}Plates/{*}Plate/{*}PlateID") or index.parent.parent.name
     return [_row(image, plate, index) for image in root.iterfind("{*}Images/{*}Image")]
 

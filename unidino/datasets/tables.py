@@ -1,9 +1,11 @@
-"""Tables of metadata: read as text, renamed to the manifest's columns, joined, typed, checked."""
+"""Tables of metadata: read as text, renamed to the manifest's columns, joined."""
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from unidino import assets
 from unidino.catalog import Connection, first_row, quoted
@@ -11,6 +13,8 @@ from unidino.errors import InputError
 
 _TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".parquet")
 _KEY_FIRST = (("plate", "well"), ("well",), ("plate",))
+_OWN = ("_line", "_file")  # where a row came from: number of the line, path of the file
+_SHOWN = 5
 
 
 def is_table(path: Path) -> bool:
@@ -23,28 +27,42 @@ def stem(path: Path) -> str:
     return re.sub(r"\.(csv|tsv|txt|parquet)(\.gz)?$", "", path.name, flags=re.IGNORECASE)
 
 
-def load(con: Connection, name: str, path: Path) -> None:
-    """Create a table of text columns from a CSV, TSV or Parquet file, with its line numbers.
+def load(con: Connection, name: str, paths: Sequence[Path]) -> None:
+    """Create a table of text columns from CSV, TSV or Parquet files, each row with its place.
 
-    Raises InputError if the file is missing or no table.
+    Columns that only some of the files have are empty for the others.
+    Raises InputError if a file is missing or no table.
     """
-    if not path.is_file():
-        raise InputError(f"no such table: '{path}'")
-    if not is_table(path):
-        raise InputError(f"'{path}' is no table; expected one of {', '.join(_TABLE_SUFFIXES)}")
-    if path.suffix == ".parquet":
-        source = "read_parquet($path)"
-    else:
-        source = "read_csv($path, all_varchar = true, header = true, nullstr = ['', 'NA', 'nan'])"
-    try:
-        con.execute(
-            f"create or replace table {quoted(name)} as"
-            f" select columns(*)::varchar, row_number() over () + 1 as _line from {source}",
-            {"path": str(path)},
+    con.execute(f"drop table if exists {quoted(name)}")
+    for path in paths:
+        if not path.is_file():
+            raise InputError(f"no such table: '{path}'")
+        if not is_table(path):
+            raise InputError(f"'{path}' is no table; expected one of {', '.join(_TABLE_SUFFIXES)}")
+        if path.suffix == ".parquet":
+            source = "read_parquet($path)"
+        else:
+            source = (
+                "read_csv($path, all_varchar = true, header = true, nullstr = ['', 'NA', 'nan'])"
+            )
+        rows = (
+            "select columns(*)::varchar, row_number() over () + 1 as _line, $path as _file"
+            f" from {source}"
         )
-    except duckdb.Error as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"cannot read the table '{path}': {reason}") from error
+        try:
+            if path == paths[0]:
+                con.execute(f"create table {quoted(name)} as {rows}", {"path": str(path)})
+            else:
+                con.execute(f"create table more as {rows}", {"path": str(path)})
+                con.execute(f"alter table {quoted(name)} rename to first")
+                con.execute(
+                    f"create table {quoted(name)} as from first union all by name from more"
+                )
+                con.execute("drop table first")
+                con.execute("drop table more")
+        except duckdb.Error as error:
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(f"cannot read the table '{path}': {reason}") from error
 
 
 def run_select(con: Connection, name: str, query: str, layout: str) -> None:
@@ -72,8 +90,17 @@ def run_select(con: Connection, name: str, query: str, layout: str) -> None:
 
 
 def columns(con: Connection, table: str) -> list[str]:
-    """Names of a table's columns."""
-    return [row[0] for row in con.execute(f"describe {quoted(table)}").fetchall()]
+    """Names of a table's columns, without those that say where a row came from."""
+    names = [row[0] for row in con.execute(f"describe {quoted(table)}").fetchall()]
+    return [name for name in names if name not in _OWN]
+
+
+def text_table(rows: Sequence[Mapping[str, str | None]]) -> pa.Table:
+    """Rows of text as a table that has every column that some row has."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pa.table(
+        {name: pa.array([row.get(name) for row in rows], pa.string()) for name in names}
+    )
 
 
 def rename_to_manifest(con: Connection, table: str) -> None:
@@ -93,43 +120,18 @@ def rename_to_manifest(con: Connection, table: str) -> None:
             present = (present - {column}) | {canonical}
 
 
-def join(con: Connection, table: str, path: Path) -> str:
+def join(con: Connection, table: str, joined: str, name: str) -> str:
     """Join a table of metadata and say what matched; what it gives replaces what was there.
 
-    It joins by plate and well, by well, by plate, or else by every column it shares.
-    Raises InputError if it shares none, or has two rows for one key.
+    It joins by plate and well, by well, by plate, or else by every column that both have.
+    name: of the table's file. Raises InputError if nothing is shared, or two rows have one key.
     """
-    load(con, "joined", path)
-    rename_to_manifest(con, "joined")
-    have = [c for c in columns(con, table) if c != "_line"]
-    new = [c for c in columns(con, "joined") if c != "_line"]
-    shared = [c for c in new if c in have]
-    for candidate in _KEY_FIRST:
-        if set(candidate) <= set(shared):
-            keys = list(candidate)
-            break
-    else:
-        keys = shared
-    if not keys:
-        raise InputError(
-            f"'{path}' shares no column with the images; it has {', '.join(new)};"
-            f" the images have {', '.join(have)}"
-        )
-    for side in (table, "joined"):
+    have, new = columns(con, table), columns(con, joined)
+    keys = _join_keys(have, new, name)
+    for side in (table, joined):
         if "well" in keys:
-            con.execute(f"update {quoted(side)} set well = {_CANONICAL_WELL}")
-    key_list = ", ".join(map(quoted, keys))
-    twice = first_row(
-        con,
-        f"select {key_list}, min(_line), max(_line) from joined group by {key_list}"
-        " having count(*) > 1 order by all limit 1",
-    )
-    if twice:
-        values = ", ".join(f"{k} {v}" for k, v in zip(keys, twice, strict=False))
-        raise InputError(
-            f"'{path}' has two rows for {values} (lines {twice[-2]} and {twice[-1]});"
-            " leave one row for each"
-        )
+            con.execute(f"update {quoted(side)} set well = canonical_well(well)")
+    _refuse_repeated_keys(con, joined, keys, name)
     gives = [c for c in new if c not in keys]
     on = " and ".join(f"t.{quoted(k)} is not distinct from j.{quoted(k)}" for k in keys)
     kept = [f"t.{quoted(c)}" for c in have if c not in gives]
@@ -137,98 +139,65 @@ def join(con: Connection, table: str, path: Path) -> str:
         f"coalesce(j.{quoted(c)}, t.{quoted(c)}) as {quoted(c)}" if c in have else f"j.{quoted(c)}"
         for c in gives
     ]
-    counts = first_row(
-        con,
-        f"select count(*), count(*) filter (where exists (from joined j where {on}))"
-        f" from (select distinct {key_list} from {quoted(table)}) t",
-    )
-    unused = first_row(
-        con, f"select count(*) from joined j where not exists (from {quoted(table)} t where {on})"
-    )
+    places = [row[0] for row in con.execute(f"describe {quoted(table)}").fetchall()]
+    kept += [f"t.{quoted(c)}" for c in places if c in _OWN]
+    note = _match_report(con, table, joined, keys, name)
     con.execute(
-        f"create table merged as select {', '.join(kept + given)}, t._line"
-        f" from {quoted(table)} t left join joined j on {on} order by t._line"
-        if "_line" in columns(con, table)
-        else f"create table merged as select {', '.join(kept + given)}"
-        f" from {quoted(table)} t left join joined j on {on}"
+        f"create table merged as select {', '.join(kept + given)}"
+        f" from {quoted(table)} t left join {quoted(joined)} j on {on}"
     )
     con.execute(f"drop table {quoted(table)}")
     con.execute(f"alter table merged rename to {quoted(table)}")
-    return (
-        f"{path.name}: joined by {', '.join(keys)}; {counts[1]} of {counts[0]} matched,"
-        f" {unused[0]} rows not used"
-    )
+    return note
 
 
-_CANONICAL_WELL = (
-    "upper(regexp_extract(trim(well), '^[A-Za-z]{1,2}'))"
-    " || lpad(regexp_extract(trim(well), '[0-9]+$'), 2, '0')"
-)
-
-
-def finish(con: Connection, dataset: str, root: Path, channel_names: list[str]) -> None:
-    """Create the table `manifest` from `_images`: every column there, typed, named and in order.
-
-    Raises InputError if a column that the manifest needs is not there, or a value has a wrong type.
-    """
-    have = columns(con, "_images")
-    schema = assets.manifest_schema()
-    if "channel" not in have and "channel_index" in have:
-        con.execute("alter table _images add column channel varchar")
-        have.append("channel")
-    missing = [c for c in schema["required"] if c not in have]
-    if missing:
+def _join_keys(have: list[str], new: list[str], name: str) -> list[str]:
+    shared = [c for c in new if c in have]
+    for candidate in _KEY_FIRST:
+        if set(candidate) <= set(shared):
+            return list(candidate)
+    if not shared:
         raise InputError(
-            f"the manifest lacks the column {missing[0]}; it has"
-            f" {', '.join(c for c in have if c != '_line')}; needed are"
-            f" {', '.join(schema['required'])}"
+            f"'{name}' shares no column with the images; it has {', '.join(new)};"
+            f" the images have {', '.join(have)}"
         )
-    _check_types(con, have)
-    extra = [c for c in have if c not in schema["properties"] and c not in ("_line", "z")]
-    extra_json = (
-        "to_json({" + ", ".join(f"{quoted(c)}: {quoted(c)}" for c in extra) + "})"
-        if extra
-        else "null::json"
-    )
-    typed = []
-    for name, rule in schema["properties"].items():
-        kind = {"string": "varchar", "integer": "integer", "number": "double"}[rule["type"]]
-        value = f"try_cast({quoted(name)} as {kind})" if name in have else f"null::{kind}"
-        typed.append(f"{value} as {quoted(name)}")
-    line = "_line" if "_line" in have else "row_number() over ()"
-    con.execute(f"create table typed as select {', '.join(typed)}, {extra_json} as extra,"
-                f" {line} as line from _images")  # fmt: skip
-    con.execute(
-        f"create table manifest as {assets.sql('queries', 'manifest')}",
-        {"dataset": dataset, "root": str(root.resolve()), "channel_names": channel_names},
-    )
+    return shared
 
 
-def _check_types(con: Connection, have: list[str]) -> None:
-    for name, rule in assets.manifest_schema()["properties"].items():
-        if name not in have or rule["type"] == "string":
-            continue
-        kind = "integer" if rule["type"] == "integer" else "double"
-        line = "_line" if "_line" in have else "rowid + 2"
-        wrong = first_row(
-            con,
-            f"select {quoted(name)}, {line} from _images where {quoted(name)} is not null"
-            f" and try_cast({quoted(name)} as {kind}) is null limit 1",
+def _refuse_repeated_keys(con: Connection, joined: str, keys: list[str], name: str) -> None:
+    key_list = ", ".join(map(quoted, keys))
+    twice = first_row(
+        con,
+        f"select {key_list}, min(_line), max(_line) from {quoted(joined)} group by {key_list}"
+        " having count(*) > 1 order by all limit 1",
+    )
+    if twice:
+        values = ", ".join(f"{k} {v}" for k, v in zip(keys, twice, strict=False))
+        raise InputError(
+            f"'{name}' has two rows for {values} (lines {twice[-2]} and {twice[-1]});"
+            " leave one row for each"
         )
-        if wrong:
-            raise InputError(f"line {wrong[1]}, column {name}: '{wrong[0]}' is no {rule['type']}")
 
 
-def validate(con: Connection, source: Path) -> None:
-    """Check the table `manifest` with every `sql/checks/manifest_*.sql`.
-
-    Raises InputError with the first offending row of the first check, and how many more there are.
-    """
-    for name in assets.names("checks"):
-        if not name.startswith("manifest_"):
-            continue
-        rows = con.execute(assets.sql("checks", name)).fetchall()
-        if rows:
-            line, column, problem = rows[0]
-            more = f" (and {len(rows) - 1} more rows)" if len(rows) > 1 else ""
-            raise InputError(f"{source}, line {line}, column {column}: {problem}{more}")
+def _match_report(con: Connection, table: str, joined: str, keys: list[str], name: str) -> str:
+    """How many keys of the images found a row, which did not, and how many rows were not used."""
+    key_list = ", ".join(map(quoted, keys))
+    distinct = f"(select distinct {key_list} from {quoted(table)})"
+    num_keys = first_row(con, f"select count(*) from {distinct}")[0]
+    unmatched = con.execute(
+        f"select * from {distinct} t where not exists (from {quoted(joined)} j where "
+        + " and ".join(f"t.{quoted(k)} is not distinct from j.{quoted(k)}" for k in keys)
+        + ") order by all"
+    ).fetchall()
+    unused = first_row(
+        con,
+        f"select count(*) from {quoted(joined)} j where not exists (from {quoted(table)} t where "
+        + " and ".join(f"t.{quoted(k)} is not distinct from j.{quoted(k)}" for k in keys)
+        + ")",
+    )[0]
+    shown = "; ".join(" ".join(str(v) for v in key) for key in unmatched[:_SHOWN])
+    more = f" and {len(unmatched) - _SHOWN} more" if len(unmatched) > _SHOWN else ""
+    return (
+        f"{name}: joined by {', '.join(keys)}; {num_keys - len(unmatched)} of {num_keys} matched,"
+        f" {unused} rows not used" + (f"; nothing for {shown}{more}" if unmatched else "")
+    )

@@ -1,0 +1,20 @@
+-- What is known of images whose pixels are not here: that they are absent.
+-- Grain: one row per plate, well, field, channel.   Reads: manifest.
+select
+    plate,
+    well,
+    field,
+    channel_index,
+    null::varchar as path,
+    null::integer as height_px,
+    null::integer as width_px,
+    null::varchar as dtype,
+    null::double as p0_1,
+    null::double as p99_9,
+    null::double as mean,
+    null::double as saturation,
+    null::double as focus,
+    'absent' as qc,
+    null::varchar as problem,
+    null::varchar as origin_hash
+from manifest
