@@ -164,7 +164,7 @@ def test_a_plate_without_a_readable_image_is_left_out_and_the_others_land(
     for image in (export / "tiny_b1_p1" / "Images").iterdir():
         image.write_bytes(b"")
     lake = Lake.create(tmp_path / "lake")
-    with pytest.raises(InputError, match="plate tiny_b1_p1: .*truncated") as caught:
+    with pytest.raises(InputError, match=r"plate tiny_b1_p1: .*truncated") as caught:
         ingest_tiny(lake, export)
     assert len(caught.value.details) > 36
     assert lake.query("select plate_id from plate").rows() == [("tiny_b2_p1",)]

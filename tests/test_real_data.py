@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from unidino.catalog import Lake
-from unidino.datasets import Choice
 from unidino.check import check
+from unidino.datasets import Choice
 from unidino.embed import embed
 from unidino.errors import InputError, ProfileError
 from unidino.ingest import ingest

@@ -1,6 +1,6 @@
 -- The row of each plate that lands.
 -- Grain: one row per plate.   Reads: manifest, landed.
--- num_rows, num_columns: the smallest standard plate that has the wells.
+-- num_rows, num_columns: if not given, of the smallest standard plate that has the wells.
 with extent as (
     select
         plate,
@@ -8,6 +8,8 @@ with extent as (
         min(source) as source,
         min(batch) as batch,
         min(barcode) as barcode,
+        min(num_rows) as num_rows,
+        min(num_columns) as num_columns,
         max(well_row) as last_row,
         max(well_column) as last_column
     from manifest
@@ -24,8 +26,8 @@ select
     any_value(extent.source) as source,
     any_value(extent.batch) as batch,
     any_value(extent.barcode) as barcode,
-    min(format.num_rows) as num_rows,
-    min(format.num_columns) as num_columns,
+    coalesce(any_value(extent.num_rows), min(format.num_rows)) as num_rows,
+    coalesce(any_value(extent.num_columns), min(format.num_columns)) as num_columns,
     any_value(landed.uri) as uri,
     any_value(landed.fingerprint) as fingerprint,
     any_value(landed.content_hash) as content_hash,

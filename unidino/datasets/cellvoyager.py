@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -32,7 +33,10 @@ def scan(path: Path) -> pa.Table:
 
 def _read_measurement(data: Path) -> list[dict[str, str | None]]:
     folder = data.parent.resolve()
-    channels = _channels(folder)
+    detail = folder / _DETAIL
+    about_all = read_xml(detail, "CellVoyager measurement detail") if detail.is_file() else None
+    channels = {} if about_all is None else _channels(folder, about_all)
+    size = {} if about_all is None else attributes(about_all)
     records = read_xml(data, "CellVoyager measurement").iterfind("{*}MeasurementRecord")
     rows, errors = [], 0
     for record in records:
@@ -45,6 +49,8 @@ def _read_measurement(data: Path) -> list[dict[str, str | None]]:
             row = {
                 "path": str(folder / record.text),
                 "plate": folder.name,
+                "num_rows": size.get("RowCount"),
+                "num_columns": size.get("ColumnCount"),
                 "well": well,
                 "field": about["FieldIndex"],
                 "channel": None,
@@ -62,12 +68,9 @@ def _read_measurement(data: Path) -> list[dict[str, str | None]]:
     return rows
 
 
-def _channels(folder: Path) -> dict[str, dict[str, str | None]]:
+def _channels(folder: Path, detail: Any) -> dict[str, dict[str, str | None]]:
     """What the measurement's other files say of each channel, by its number."""
     channels: dict[str, dict[str, str | None]] = {}
-    if not (folder / _DETAIL).is_file():
-        return channels
-    detail = read_xml(folder / _DETAIL, "CellVoyager measurement detail")
     for element in detail.iterfind("{*}MeasurementChannel"):
         about = attributes(element)
         channels[about["Ch"]] = {"pixel_size_um": about.get("HorizontalPixelDimension")}

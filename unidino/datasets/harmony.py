@@ -38,7 +38,11 @@ def scan(path: Path) -> pa.Table:
 def _read_index(index: Path) -> list[dict[str, str | None]]:
     root = read_xml(index, "Harmony index")
     plate = root.findtext("{*}Plates/{*}Plate/{*}PlateID") or index.parent.parent.name
-    return [_row(image, plate, index) for image in root.iterfind("{*}Images/{*}Image")]
+    size = {
+        "num_rows": root.findtext("{*}Plates/{*}Plate/{*}PlateRows"),
+        "num_columns": root.findtext("{*}Plates/{*}Plate/{*}PlateColumns"),
+    }
+    return [_row(image, plate, index) | size for image in root.iterfind("{*}Images/{*}Image")]
 
 
 def _row(image: Any, plate: str, index: Path) -> dict[str, str | None]:

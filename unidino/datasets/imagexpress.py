@@ -42,7 +42,7 @@ def scan(path: Path) -> pa.Table:
 
 
 def _read_plate(folder: Path) -> list[dict[str, str | None]]:
-    names = _channel_names(min(f for f in folder.iterdir() if f.suffix.lower() == ".htd"))
+    settings = _settings(min(f for f in folder.iterdir() if f.suffix.lower() == ".htd"))
     matched = [
         (file, match)
         for file in walk_images(folder)
@@ -67,9 +67,11 @@ def _read_plate(folder: Path) -> list[dict[str, str | None]]:
             {
                 "path": str(file.resolve()),
                 "plate": folder.resolve().name,
+                "num_rows": settings.get("YWells"),
+                "num_columns": settings.get("XWells"),
                 "well": match["well"],
                 "field": match["field"] or "1",
-                "channel": names.get(wave),
+                "channel": settings.get(f"WaveName{wave}"),
                 "channel_index": wave,
                 "z": match["z"],
                 "timepoint": match["timepoint"],
@@ -79,13 +81,13 @@ def _read_plate(folder: Path) -> list[dict[str, str | None]]:
     return rows
 
 
-def _channel_names(htd: Path) -> dict[str, str]:
-    """Names of the wavelengths by their number, from an HTD file: `"WaveName1", "DAPI"`."""
+def _settings(htd: Path) -> dict[str, str]:
+    """First value of each setting of an HTD file, such as `"WaveName1", "DAPI"`."""
     with htd.open(encoding="latin-1", newline="") as file:
         settings = {row[0]: row[1] for row in csv.reader(file, skipinitialspace=True) if row[1:]}
     if "HTSInfoFile" not in settings:
         raise InputError(f"'{htd}' is no HTD file of MetaXpress")
-    return {k.removeprefix("WaveName"): v for k, v in settings.items() if k.startswith("WaveName")}
+    return settings
 
 
 def _optics(file: Path) -> dict[str, str | None]:

@@ -67,6 +67,7 @@ def _wells(root: Any, file: Path) -> dict[str, dict[str, str | None]]:
                 if reference is not None:
                     found[reference.get("ID")] = {
                         "plate": name, "well": position, "field": str(number),
+                        "num_rows": plate.get("Rows"), "num_columns": plate.get("Columns"),
                     }  # fmt: skip
     return found
 
