@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import re
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -79,6 +80,13 @@ def prepare(con: Connection) -> Connection:
 def scratch() -> Connection:
     """An in-memory connection with the macros, for work on tables that are not the catalog's."""
     return prepare(duckdb.connect(":memory:", config=_CONFIG))
+
+
+def keep_small(con: Connection) -> None:
+    """Let a connection hold little in memory and the rest in a temporary folder."""
+    con.execute("set memory_limit = '400MB'")
+    if con.execute("select current_setting('temp_directory')").fetchall() in ([("",)], [(".tmp",)]):
+        con.execute("set temp_directory = $folder", {"folder": tempfile.gettempdir()})
 
 
 def read_only_statement(con: Connection, query: str) -> str:

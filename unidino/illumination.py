@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from unidino.errors import InputError
 from unidino.store import Plane
@@ -63,6 +62,8 @@ def estimate(planes: Iterable[Plane]) -> Function:
     for plane in planes:
         total = plane.astype(np.float64) if total is None else total + plane
         num += 1
+    from scipy import ndimage
+
     if total is None:
         raise InputError("no plane to estimate the illumination from")
     sigma = _SMOOTHING * min(total.shape)

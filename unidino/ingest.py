@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from unidino import assets, store
-from unidino.catalog import Lake, Run, digest, written_beside
+from unidino.catalog import Lake, Run, digest, keep_small, written_beside
 from unidino.convert import (
     Converted,
     Form,
@@ -353,6 +353,7 @@ def register(
     """
     rows = [row | {"run_id": run.run_id} for row in landed]
     with lake.write() as con:
+        keep_small(con)
         run.record(con)
         con.register("manifest", manifest)
         con.register("landed", pa.Table.from_pylist(rows))

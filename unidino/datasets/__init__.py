@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from unidino import assets
-from unidino.catalog import Connection, quoted, scratch
+from unidino.catalog import Connection, keep_small, quoted, scratch
 from unidino.datasets import (
     cellvoyager,
     filenames,
@@ -80,6 +80,7 @@ def read_manifest(
     root = images or _image_root(path)
     given = [*([platemap] if platemap else []), *metadata]
     con = scratch()
+    keep_small(con)
     try:
         if layout == "manifest":
             tables.load(con, "_images", [path])

@@ -91,6 +91,8 @@ def build(
     problems = _Problems()
     _create_typed(con, "_images", source, required=True)
     problems.add(_type_problems(con, "_images"))
+    con.execute("drop table numbered")
+    con.execute("drop table _images")
     parameters = {
         "dataset": dataset,
         "root": str(root.resolve()),
@@ -105,6 +107,7 @@ def build(
     con.execute(f"create table manifest as {assets.sql('queries', 'manifest')}", parameters)
     if first_row(con, "select count(*) from manifest") == (0,):
         raise InputError(f"'{source}': nothing is left of its images; {_what_there_is(con)}")
+    con.execute("drop table typed")
     _leave_out(con, problems.lines)
     for name in assets.names("checks"):
         if name.startswith("manifest_"):
@@ -120,10 +123,11 @@ def build(
             problems.texts if more else (),
         )
     con.execute(f"create table image_list as {assets.sql('queries', 'manifest_image')}")
-    images = con.sql("from image_list").to_arrow_table()
-    if images.num_rows == 0:
-        raise InputError(f"'{source}': no field is whole; the first problem: {problems.texts[0]}")
+    con.execute("drop table manifest")
     digests = dict(con.execute(assets.sql("queries", "manifest_digest")).fetchall())
+    if not digests:
+        raise InputError(f"'{source}': no field is whole; the first problem: {problems.texts[0]}")
+    images = con.sql("from image_list").to_arrow_table()
     return Manifest(images, digests, problems=tuple(problems.texts))
 
 
