@@ -79,7 +79,10 @@ def test_a_damaged_chunk_is_named(lake: Lake) -> None:
     uri, path = lake.query(
         "select uri, path from field join plate on plate_id = plate limit 1"
     ).row(0)
-    chunk = lake.resolve(uri) / path / "0" / "c" / "0" / "0" / "0"
-    chunk.write_bytes(chunk.read_bytes()[:50])
-    with pytest.raises(LakeError, match="cannot read channel 0"):
-        store.read_plane(lake.resolve(uri) / path, 0)
+    field = lake.resolve(uri) / path
+    shard = field / "0" / "c.0.0.0"
+    whole = shard.read_bytes()
+    for damaged in (whole[:50], whole[:5000], b"", whole[5000:], whole[:-3] + b"abc"):
+        shard.write_bytes(damaged)
+        with pytest.raises(LakeError, match="cannot read channel 0"):
+            store.read_plane(field, 0)

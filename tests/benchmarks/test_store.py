@@ -1,0 +1,159 @@
+"""How fast plates are written: against ome-zarr's own writer, against the codec, and from files.
+
+Run with `python -m pytest -m benchmark tests/benchmarks/test_store.py -s`.
+Each pair alternates on the same planes, so that other work on the machine meets both.
+"""
+
+import resource
+import shutil
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from numcodecs import blosc
+from scipy.ndimage import gaussian_filter
+
+from unidino import store
+from unidino.catalog import Lake
+from unidino.ingest import ingest
+from unidino.quality import plane_statistics
+
+pytestmark = pytest.mark.benchmark
+
+_SIDE, _CHANNELS, _FIELDS, _ROUNDS, _JOBS = 1080, 5, 24, 9, 2
+_DISPLAYS = [store.Display(f"c{i}", 0, 1) for i in range(_CHANNELS)]
+
+
+@pytest.fixture(scope="module")
+def planes() -> list[np.ndarray]:
+    """Planes of one field, 16 bit: smooth light with shot noise, as a camera gives."""
+    rng = np.random.default_rng(0)
+    light = gaussian_filter(rng.random((_CHANNELS, _SIDE, _SIDE)), (0, 12, 12))
+    light = (light - light.min()) / (light.max() - light.min())
+    return list(rng.poisson(200 + 4000 * light**4).astype(np.uint16))
+
+
+def _seconds(action: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def _in_threads(action: Callable[[int], object], jobs: int) -> None:
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(action, range(_FIELDS)))
+
+
+def _ours(path: Path, planes: list[np.ndarray], jobs: int) -> None:
+    def write(field: int) -> None:
+        store.write_field(path / store.field_path("A01", field), planes, _DISPLAYS, 0.65)
+
+    store.write_plate(path, "p", {"A01": list(range(_FIELDS))}, {"A01": (1, 1)})
+    _in_threads(write, jobs)
+
+
+def _ome_zarr(path: Path, planes: list[np.ndarray], jobs: int) -> None:
+    from ome_zarr.format import FormatV05
+    from ome_zarr.writer import write_image, write_plate_metadata, write_well_metadata
+
+    form = FormatV05()
+    root = zarr.open_group(str(path), mode="w", zarr_format=3)
+    write_plate_metadata(root, ["A"], ["01"], ["A/01"], fmt=form)
+    well = root.require_group("A").require_group("01")
+    write_well_metadata(well, [str(field) for field in range(_FIELDS)], fmt=form)
+    stack = np.stack(planes)
+    codec = zarr.codecs.BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle")
+    options = {"chunks": (1, _SIDE, _SIDE), "compressors": codec}
+
+    def write(field: int) -> None:
+        write_image(
+            stack, well.require_group(str(field)), axes="cyx", fmt=form, scale_factors=[],
+            storage_options=options,
+        )  # fmt: skip
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _in_threads(write, jobs)
+
+
+def _encoded(plane: np.ndarray) -> bytes:
+    encoded: bytes = blosc.compress(plane, b"lz4", 5, blosc.BITSHUFFLE, 0)
+    return encoded
+
+
+def _codec(_: Path, planes: list[np.ndarray], jobs: int) -> None:
+    """The codec alone."""
+    _in_threads(lambda _: [_encoded(plane) for plane in planes], jobs)
+
+
+def _files(folder: Path, planes: list[np.ndarray], jobs: int) -> None:
+    """The floor on this disk: the codec, and a plain file of its bytes for each plane."""
+    folder.mkdir()
+
+    def write(field: int) -> None:
+        for i, plane in enumerate(planes):
+            (folder / f"{field}_{i}").write_bytes(_encoded(plane))
+
+    _in_threads(write, jobs)
+
+
+@pytest.mark.parametrize("jobs", [1, _JOBS])
+def test_the_writer_against_ome_zarr_and_the_codec(
+    planes: list[np.ndarray], tmp_path: Path, capsys: pytest.CaptureFixture[str], jobs: int
+) -> None:
+    megabytes = sum(plane.nbytes for plane in planes) * _FIELDS / 1e6
+    ways = {"unidino": _ours, "ome-zarr": _ome_zarr, "codec and files": _files, "codec": _codec}
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(_ROUNDS):
+        for name, way in ways.items():
+            folder = tmp_path / "plate"
+            seconds = _seconds(lambda way=way, folder=folder: way(folder, planes, jobs))
+            rates[name].append(megabytes / seconds)
+            if name in ("unidino", "ome-zarr"):  # one codec, the same pixels
+                field = folder / "A" / "01" / "0"
+                np.testing.assert_array_equal(store.read_plane(field, 1), planes[1])
+                store._open_array.cache_clear()
+            shutil.rmtree(folder, ignore_errors=True)
+    with capsys.disabled():
+        print(f"\n{jobs} threads, {megabytes:.0f} MB, median of {_ROUNDS} rounds, MB/s:", end=" ")
+        print(", ".join(f"{n} {statistics.median(r):.0f}" for n, r in rates.items()))
+        for other in ("ome-zarr", "codec and files", "codec"):
+            pairs = zip(rates["unidino"], rates[other], strict=True)
+            ratios = [a / b for a, b in pairs]
+            print(f"  unidino / {other}: {statistics.median(ratios):.2f} "
+                  f"({min(ratios):.2f}-{max(ratios):.2f})")  # fmt: skip
+
+
+def test_a_planes_figures(planes: list[np.ndarray], capsys: pytest.CaptureFixture[str]) -> None:
+    times = [_seconds(lambda: plane_statistics(planes[0])) for _ in range(30)]
+    with capsys.disabled():
+        print(f"\nfigures of a plane of {_SIDE} px: {statistics.median(times) * 1e3:.1f} ms")
+
+
+@pytest.mark.parametrize("compression", [None, "lzw"])
+def test_ingest_from_files(
+    planes: list[np.ndarray],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    compression: str | None,
+) -> None:
+    images = tmp_path / "p1" / "Images"
+    images.mkdir(parents=True)
+    for field in range(_FIELDS):
+        for channel, plane in enumerate(planes):
+            name = f"r01c01f{field + 1:02d}p01-ch{channel + 1}sk1fk1fl1.tiff"
+            tifffile.imwrite(images / name, plane, compression=compression)
+    megabytes = sum(plane.nbytes for plane in planes) * _FIELDS / 1e6
+    seconds = _seconds(lambda: ingest(Lake.create(tmp_path / "lake"), tmp_path / "p1", "harmony"))
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    with capsys.disabled():
+        print(f"\ningest of {_FIELDS * _CHANNELS} planes, TIFF {compression or 'uncompressed'}:"
+              f" {megabytes / seconds:.0f} MB/s, {_FIELDS * _CHANNELS / seconds:.0f} planes/s;"
+              f" peak memory of all so far {memory:.0f} MB")  # fmt: skip
