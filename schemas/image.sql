@@ -28,4 +28,4 @@ comment on column image.qc is 'ok, blank (equal percentiles), saturated (over 1 
 comment on column image.problem is 'Why the image is damaged.';
 comment on column image.num_slices is 'Slices of a stack that the plane is the maximum of.';
 comment on column image.origin is 'File that the plane was read from; the first of its slices.';
-comment on column image.origin_hash is 'BLAKE2b of that file, or of the hashes of all slices.';
+comment on column image.origin_hash is 'SHA-256 of that file, or of the hashes of all slices.';

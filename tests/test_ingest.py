@@ -1,5 +1,6 @@
 """Plates land whole or not at all, once, and say what is wrong with what did not."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -228,6 +229,133 @@ def test_a_wrong_manifest_is_refused_with_its_place(
         ingest(lake, manifest, "manifest")
     assert "\n" not in str(caught.value)
     assert _counts(lake) == dict.fromkeys(WHOLE, 0)
+
+
+def _rows_of_manifest(*rows: str) -> str:
+    return "path,plate,well,field,channel,control_type\n" + "".join(f"{row}\n" for row in rows)
+
+
+BROKEN = _rows_of_manifest(
+    "a.tif,p,A01,1,DNA,trt",
+    "a.tif,p,A01,1,RNA,trt",
+    "a.tif,p,A02,1,DNA,trt",  # lacks RNA
+    "a.tif,p,Z99,1,DNA,trt",  # no such well
+    "a.tif,p,Z99,1,RNA,trt",
+    "a.tif,p,A03,1,DNA,dmso",  # no such control type
+    "a.tif,p,A03,1,RNA,trt",
+    "a.tif,p,A04,1,DNA,trt",
+    "a.tif,p,A04,1,DNA,trt",  # twice
+    "a.tif,p,A04,1,RNA,trt",
+    "a.tif,p,A05,one,DNA,trt",  # no number
+    "a.tif,p,A06,1,DNA,trt",
+    "a.tif,p,A06,1,RNA,trt",
+)
+
+
+def test_every_wrong_row_is_named_with_its_line_and_column(tmp_path: Path) -> None:
+    manifest = _manifest(tmp_path, BROKEN)
+    with pytest.raises(InputError, match="--allow-incomplete") as caught:
+        ingest(Lake.create(tmp_path / "lake"), manifest, "manifest")
+    named = {
+        (int(line), column)
+        for line, column in re.findall(
+            r"manifest\.csv, line (\d+), column (\w+): ", "\n".join(caught.value.details)
+        )
+    }
+    assert named == {
+        (4, "channel"), (5, "well"), (6, "well"), (7, "control_type"), (10, "path"), (12, "field"),
+    }  # fmt: skip
+
+
+def test_what_is_whole_lands_if_asked(tmp_path: Path) -> None:
+    manifest = _manifest(tmp_path, BROKEN)
+    lake = Lake.create(tmp_path / "lake")
+    done = ingest(lake, manifest, "manifest", allow_incomplete=True)
+    assert lake.query("select well from well order by well").rows() == [("A01",), ("A06",)]
+    assert len(done.problems) == 6
+    assert check(lake) == []
+
+
+def test_missing_files_are_all_named_and_left_out_if_asked(
+    tiny_export: Path, tmp_path: Path
+) -> None:
+    export = tmp_path / "tiny"
+    shutil.copytree(tiny_export, export)
+    images = sorted((export / "tiny_b1_p1" / "Images").iterdir())
+    shutil.copy(tiny_export / "platemap.csv", export)
+    rows = ["path,plate,well,field,channel"]
+    for image in images:
+        row, column, field, channel = re.match(
+            r"r(\d+)c(\d+)f(\d+)p01-ch(\d+)", image.name
+        ).groups()  # type: ignore[union-attr]
+        rows.append(f"{image},p,{chr(64 + int(row))}{column},{int(field)},c{channel}")
+    (tmp_path / "m.csv").write_text("\n".join(rows) + "\n")
+    images[0].unlink()
+    images[1].unlink()
+    lake = Lake.create(tmp_path / "lake")
+    with pytest.raises(InputError, match=r"no image file .*and 1 more") as caught:
+        ingest(lake, tmp_path / "m.csv", "manifest")
+    assert all(i.name in line for i, line in zip(images, caught.value.details, strict=False))
+    assert len(caught.value.details) == 2
+    assert _counts(lake) == dict.fromkeys(WHOLE, 0)
+    done = ingest(lake, tmp_path / "m.csv", "manifest", allow_incomplete=True)
+    assert (done.num_fields, done.num_images, len(done.problems)) == (11, 33, 2)
+    assert ingest(lake, tmp_path / "m.csv", "manifest", allow_incomplete=True).skipped == ("p",)
+
+
+def test_a_wrong_value_in_a_joined_table_is_named_there(tiny_export: Path, tmp_path: Path) -> None:
+    table = tmp_path / "doses.csv"
+    table.write_text("well,concentration_um,control_type\nB02,lots,trt\nB03,1,dmso\n")
+    with pytest.raises(InputError, match=r"doses\.csv, line 2, column concentration_um") as caught:
+        ingest(Lake.create(tmp_path / "lake"), tiny_export, "harmony", metadata=[table])
+    assert "doses.csv, line 3, column control_type" in caught.value.details[1]
+
+
+def test_what_a_joined_table_lacks_is_said(
+    tiny_export: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "doses.csv"
+    table.write_text("well,concentration_um\nB02,1\nH12,2\n")
+    ingest(Lake.create(tmp_path / "lake"), tiny_export, "harmony", metadata=[table])
+    said = capfd.readouterr().err
+    assert "doses.csv: joined by well; 1 of 6 matched, 1 rows not used; nothing for B03; " in said
+
+
+def test_channels_are_kept_and_dropped_by_name(tiny_export: Path, tmp_path: Path) -> None:
+    lake = Lake.create(tmp_path / "lake")
+    names = ("DNA", "Brightfield_H", "Tubulin")
+    ingest(lake, tiny_export, "harmony",
+           choice=Choice(channel_names=names, drop_channels=["Bright*"]))  # fmt: skip
+    assert lake.query(
+        "select distinct channel_index, channel from channel order by all"
+    ).rows() == [(0, "DNA"), (1, "Tubulin")]
+    other = Lake.create(tmp_path / "other")
+    ingest(other, tiny_export, "harmony",
+           choice=Choice(channel_names=names, channels=["Tubulin"]))  # fmt: skip
+    assert other.query("select distinct channel_index, channel from image").rows() == [
+        (0, "Tubulin")
+    ]
+    with pytest.raises(InputError, match="nothing is left of its images; channels: "):
+        ingest(other, tiny_export, "harmony", choice=Choice(channels=["GFP"]))
+
+
+def test_blank_and_saturated_images_are_flagged(tmp_path: Path) -> None:
+    planes = {
+        "zero": np.zeros((64, 64), np.uint16),
+        "full": np.full((64, 64), 65535, np.uint16),
+        "bright": np.where(np.arange(64 * 64) % 50 == 0, 65535, 7).reshape(64, 64),
+        "fine": np.arange(64 * 64).reshape(64, 64),
+    }
+    rows = []
+    for number, (name, plane) in enumerate(planes.items(), start=1):
+        tifffile.imwrite(tmp_path / f"{name}.tif", plane.astype(np.uint16))
+        rows.append(f"{name}.tif,p,A{number:02d},1,DNA,trt")
+    (tmp_path / "m.csv").write_text(_rows_of_manifest(*rows))
+    lake = Lake.create(tmp_path / "lake")
+    ingest(lake, tmp_path / "m.csv", "manifest")
+    assert [qc for (qc,) in lake.query("select qc from image order by well").iter_rows()] == [
+        "blank", "blank", "saturated", "ok",
+    ]  # fmt: skip
 
 
 def test_a_manifest_with_metadata_of_its_own_lands(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def _convert_field(
             if row["channel_index"] in functions:
                 plane = illumination.corrected(plane, functions[row["channel_index"]])
         except InputError as error:
-            reason = str(error)
+            plane, reason = None, str(error)
         planes.append(plane)
         hashes.append(content)
         reasons.append(reason)

@@ -42,13 +42,13 @@ class Files:
         for path, page in zip(paths, pages, strict=True):
             if os.path.isdir(path):
                 content = np.ascontiguousarray(self._zarr_plane(path, page)).data
-                hashes.append(hashlib.blake2b(content, digest_size=16).hexdigest())
+                hashes.append(hashlib.sha256(content).hexdigest())
             else:
                 self._open(path)
                 hashes.append(self._hashes[path])
         if len(hashes) == 1:
             return hashes[0]
-        return hashlib.blake2b("".join(hashes).encode(), digest_size=16).hexdigest()
+        return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
     def read_image(self, paths: Sequence[str], pages: Sequence[int | None]) -> Plane:
         """The maximum (H, W) over planes of uint8 or uint16.
@@ -120,11 +120,11 @@ def _checked(plane: Plane, path: str) -> Plane:
 
 
 def _file_hash(path: str, data: bytes | None) -> str:
-    """BLAKE2b (128 bit, hex) of a file's bytes, which may be at hand already."""
+    """SHA-256 (hex) of a file's bytes, which may be at hand already."""
     if data is not None:
-        return hashlib.blake2b(data, digest_size=16).hexdigest()
+        return hashlib.sha256(data).hexdigest()
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def file_state(path: str) -> tuple[int, int]:

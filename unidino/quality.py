@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from unidino.store import Plane
 
-_ROWS_AT_ONCE = 64
+_ROWS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -35,50 +37,43 @@ class PlaneStatistics:
 def plane_statistics(plane: Plane) -> PlaneStatistics:
     """Percentiles (linear between ranks), mean, saturation and focus of a plane (H, W).
 
-    All but the focus come from one histogram; the Laplacian is summed over bands of rows that stay
-    in the processor's cache.
+    Every step runs without Python's lock, so that threads measure planes side by side. Sums of
+    squares are of rows in float32, then in float64: within 1e-6 of their value.
     """
-    histogram = np.bincount(plane.ravel(), minlength=np.iinfo(plane.dtype).max + 1)
-    levels = np.arange(histogram.size, dtype=np.float64)
-    mean = float(histogram @ levels) / plane.size
-    variance = float(histogram @ (levels - mean) ** 2) / plane.size
-    low, high = _percentiles(histogram, (0.001, 0.999))
+    maximum = np.iinfo(plane.dtype).max
+    low, high = pc.quantile(pa.array(plane.ravel()), [0.001, 0.999]).to_pylist()
+    mean = float(plane.sum(dtype=np.uint64)) / plane.size
+    centred = plane.astype(np.float32)
+    centred -= np.float32(mean)
+    variance = _sum_of_squares(centred) / plane.size
     return PlaneStatistics(
         p0_1=low,
         p99_9=high,
         mean=mean,
-        saturation=float(histogram[-1] / plane.size),
-        focus=_laplacian_variance(plane) / variance if variance > 0 else 0.0,
+        saturation=np.count_nonzero(plane == maximum) / plane.size,
+        focus=_laplacian_variance(plane) / variance if high > low and variance > 0 else 0.0,
     )
 
 
 def _laplacian_variance(plane: Plane) -> float:
-    """Variance of the four-neighbour Laplacian over the inner pixels of a plane (H, W)."""
+    """Variance of the four-neighbour Laplacian over the inner pixels of a plane (H, W).
+
+    It is summed over bands of rows that stay in the processor's cache.
+    """
     height, width = plane.shape
-    count = (height - 2) * (width - 2)
     if height < 3 or width < 3:
         return 0.0
-    total = total_of_squares = 0.0
+    total = squares = 0.0
     for top in range(0, height - 2, _ROWS_AT_ONCE):
-        band = plane[top : top + _ROWS_AT_ONCE + 2].astype(np.int32)
-        laplacian = band[1:-1, 1:-1] * -4
+        band = plane[top : top + _ROWS_AT_ONCE + 2].astype(np.float32)
+        laplacian = band[1:-1, 1:-1] * np.float32(-4)
         for neighbour in (band[:-2, 1:-1], band[2:, 1:-1], band[1:-1, :-2], band[1:-1, 2:]):
             laplacian += neighbour
-        values = laplacian.ravel().astype(np.float64)
-        total += float(values.sum())
-        total_of_squares += float(values @ values)
-    return float(total_of_squares / count - (total / count) ** 2)
+        total += float(laplacian.sum(axis=1).sum(dtype=np.float64))
+        squares += _sum_of_squares(laplacian)
+    count = (height - 2) * (width - 2)
+    return float(squares / count - (total / count) ** 2)
 
 
-def _percentiles(histogram: NDArray[np.int64], shares: tuple[float, ...]) -> list[float]:
-    """Percentiles of integers given their histogram, equal to numpy's linear interpolation."""
-    cumulative = np.cumsum(histogram)
-    results = []
-    for share in shares:
-        rank = share * (cumulative[-1] - 1)
-        below = int(np.floor(rank))
-        low, high = np.searchsorted(
-            cumulative, [below, min(below + 1, cumulative[-1] - 1)], "right"
-        )
-        results.append(float(low + (high - low) * (rank - below)))
-    return results
+def _sum_of_squares(values: NDArray[np.float32]) -> float:
+    return float(np.einsum("ij,ij->i", values, values).sum(dtype=np.float64))
