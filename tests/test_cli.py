@@ -33,7 +33,8 @@ def test_the_lane_from_plates_to_a_report(run_cli, tiny_export: Path, tmp_path: 
         "--metadata", tiny_export / "plates.csv", "--channel-names", "DNA, Actin, Tubulin", *at,
     )  # fmt: skip
     assert status == 0
-    assert json.loads(out) == {"plates": 2, "skipped": 0, "wells": 12, "fields": 24, "images": 72}
+    assert json.loads(out) == {"plates": 2, "skipped": 0, "wells": 12, "fields": 24, "images": 72,
+                               "problems": 0}  # fmt: skip
     config = tmp_path / "config.json"
     config.write_text(
         '{"architecture_options": {"depth": 1}, "local_crop_size_px": 32, "head_hidden": 64}'

@@ -125,7 +125,7 @@ def test_gaussian_profiles_are_standard_normal_and_the_same_for_the_fields_of_a_
 
 def test_blank_planes_are_left_out_and_counted(toy: Lake) -> None:
     toy.execute("update image set qc = 'blank' where well = 'B02' and channel = 'DNA'")
-    assert embed(toy, "toy").num_blank == 4
+    assert embed(toy, "toy").num_left_out == 4
     assert toy.query("select count(*) from embedding").item() == 68
 
 

@@ -1,6 +1,6 @@
 """How fast plates are written: against ome-zarr's own writer, against the codec, and from files.
 
-Run with `python -m pytest -m benchmark tests/benchmarks/test_store.py -s`.
+Run with `python -m pytest -m benchmark tests/benchmarks/test_ingest_speed.py -s`.
 Each pair alternates on the same planes, so that other work on the machine meets both.
 """
 
