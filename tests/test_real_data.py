@@ -11,8 +11,9 @@ from unidino.datasets import Choice
 from unidino.embed import embed
 from unidino.errors import InputError, ProfileError
 from unidino.ingest import ingest
+from unidino.recipe import read_config
 from unidino.score import score
-from unidino.train import read_config, train
+from unidino.train import train
 
 
 @pytest.fixture(scope="module")

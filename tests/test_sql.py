@@ -19,7 +19,7 @@ FILES = [(room, n) for room in ROOMS for n in assets.names(room) if (room, n) no
 # Relations that a step makes before it runs the query, with the columns that it reads.
 MADE = {
     "sample": "0 as image_id, '' as dataset, '' as plate, '' as well, 0 as field,"
-    " 0 as channel_index",
+    " 0 as channel_index, '' as control_type",
     "candidate": "0 as profile_id, '' as compound, '' as batch, '' as plate, '' as well,"
     " '' as source, '' as label",
     "key": "0 as profile_id, '' as reason, '' as key",
@@ -61,7 +61,8 @@ def test_every_query_explains_on_an_empty_lake(empty: Lake, room: str, name: str
         )
         con.execute(f"create table measured as {assets.sql('register', 'absent')}")
         values = {"seed": 0, "epoch": 0, "epsilon": None, "z": None, "timepoint": None,
-                  "keep_index": False, "channel_names": ["DNA"], "channels": [],
+                  "keep_index": False, "every_channel": False, "whole_repeats": False,
+                  "share": 0.5, "channel_names": ["DNA"], "channels": [],
                   "drop_channels": []}  # fmt: skip
         wanted = set(re.findall(r"\$([a-z_]+)", re.sub(r"--.*", "", query)))
         parameters = {name: values.get(name, "x") for name in wanted}
@@ -110,13 +111,16 @@ def test_views_keep_their_grain(lake: Lake) -> None:
     for view, key, num_rows in (
         ("embedding", "model, plate, well, field, channel", 72),
         ("training_sample", "plate, well, field, channel", 72),
+        ("labelled_sample", "plate, well, field, channel", 48),
         ("profile", "model, normalization, level, dataset, profile_id", 12),
         ("statistic", "model, normalization, level, dataset, plate", 2),
     ):
         twice = lake.query(f"select {key} from {view} group by all having count(*) > 1")
         assert twice.is_empty()
         assert lake.query(f"select count(*) from {view}").item() == num_rows
-    assert {name for _, name in OVER_FILES} | {"training_sample"} == set(assets.names("views"))
+    assert {name for _, name in OVER_FILES} | {"training_sample", "labelled_sample"} == set(
+        assets.names("views")
+    )
 
 
 def test_the_manifests_schema_is_a_schema() -> None:

@@ -34,6 +34,7 @@ Connection = duckdb.DuckDBPyConnection
 
 _TABLES = ("plate", "channel", "well", "field", "image", "model", "run", "part", "score")
 _VIEWS_OVER_PARTS = {"embedding": "embedding", "profile": "profile", "statistic": "statistic"}
+_SAMPLE_VIEWS = ("training_sample", "labelled_sample")
 _LOCK_PATIENCE_S = 60.0
 _LOCKS = ".locks"
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
@@ -321,7 +322,8 @@ class Lake:
             else:
                 empty = assets.arrow_schema(kind).empty_table()
                 con.register(view, empty)
-        con.execute(f"create temp view training_sample as {assets.sql('views', 'training_sample')}")
+        for view in _SAMPLE_VIEWS:
+            con.execute(f"create temp view {view} as {assets.sql('views', view)}")
 
 
 def insert(

@@ -5,6 +5,7 @@ error that the user can mend, 2 wrong usage.
 """
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -209,25 +210,39 @@ def train(
     ] = "training_sample",
     preset: Annotated[str, typer.Option(help="paper, published or small.")] = "paper",
     config: Annotated[Path | None, typer.Option(help="JSON with changes to the preset.")] = None,
+    start: Annotated[str | None, typer.Option(help="Model to start from.")] = None,
+    probe: Annotated[
+        str | None, typer.Option(help="labelled_sample, or a SELECT: 1-NN every few epochs.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint of this name.")
+    ] = False,
     epochs: Annotated[int | None, typer.Option()] = None,
-    batch_size: Annotated[int | None, typer.Option()] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images over all processes.")] = None,
     architecture: Annotated[str | None, typer.Option(help="A timm vision transformer.")] = None,
     crop_size: Annotated[int | None, typer.Option(help="Side of the global crops, px.")] = None,
+    precision: Annotated[str | None, typer.Option(help="fp32 or bf16.")] = None,
     seed: Annotated[int | None, typer.Option()] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0, ...")] = "cpu",
     as_json: JsonOption = False,
 ) -> None:
-    """Train a single-channel vision transformer with DINO."""
+    """Train a single-channel vision transformer with DINO; torchrun shares it among processes."""
+    from unidino import recipe
     from unidino import train as module
 
     given = {"epochs": epochs, "batch_size": batch_size, "architecture": architecture,
-             "crop_size_px": crop_size, "seed": seed}  # fmt: skip
+             "crop_size_px": crop_size, "precision": precision, "seed": seed}  # fmt: skip
     changes = {name: value for name, value in given.items() if value is not None}
+    if resume and (changes or config or start or probe):
+        raise InputError(
+            "--resume goes on with what the training was begun with; give --model only"
+        )
     log = module.train(
-        Lake.open(lake), model, samples=samples,
-        config=module.read_config(preset, config, changes), device=device,
+        Lake.open(lake), model, samples=samples, start=start, probe=probe, resume=resume,
+        config=recipe.read_config(preset, config, changes), device=device,
     )  # fmt: skip
-    emit(as_json, log)
+    if os.environ.get("RANK", "0") == "0":
+        emit(as_json, log)
 
 
 @models_app.callback(invoke_without_command=True)

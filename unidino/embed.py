@@ -106,7 +106,7 @@ def embed(
                     continue
                 landed.append(plate)
                 if encoder:
-                    vectors, num_crops = _embed_planes(
+                    vectors, num_crops = embed_planes(
                         lake, rows, encoder, config, batch_size, torch_device, advance
                     )
                 else:
@@ -144,7 +144,7 @@ def _images(lake: Lake, plate: str) -> list[dict[str, Any]]:
     return lake.look_up(assets.sql("queries", "images_of_plate"), {"plate": plate}).to_dicts()
 
 
-def _embed_planes(
+def embed_planes(
     lake: Lake,
     rows: list[dict[str, Any]],
     encoder: Encoder,

@@ -33,6 +33,7 @@ class ModelConfig(BaseModel):
     crop_size_px: side of the square crops; stride_px: distance of their corners.
     intensity: `percentile` scales a plane's 0.1st..99.9th percentile to 0..1, clamped;
     `dtype` divides by the type's maximum, as the published checkpoints were trained.
+    instance_norm: crops have mean 0 and standard deviation 1 when they enter the network.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -44,6 +45,7 @@ class ModelConfig(BaseModel):
     crop_size_px: PositiveInt = 224
     stride_px: PositiveInt = 224
     intensity: Literal["percentile", "dtype"] = "percentile"
+    instance_norm: bool = False
     seed: int = 0
 
 
@@ -62,8 +64,10 @@ class Encoder(nn.Module):
         options: Mapping[str, int] | None = None,
         *,
         drop_path: float = 0.0,
+        instance_norm: bool = False,
     ) -> None:
         super().__init__()
+        self.instance_norm = instance_norm
         if not timm.is_model(architecture):
             raise ModelError(
                 f"unknown architecture '{architecture}'; choose a timm vision transformer such as"
@@ -91,6 +95,8 @@ class Encoder(nn.Module):
     def forward(self, crops: Tensor) -> Tensor:
         """Embeddings (N, D) of crops (N, 1, H, W)."""
         vit = self.vit
+        if self.instance_norm:
+            crops = F.instance_norm(crops)
         patches = vit.patch_embed(crops)
         grid_height, grid_width = patches.shape[1:3]
         tokens = torch.cat([vit.cls_token.expand(len(crops), -1, -1), patches.flatten(1, 2)], dim=1)
@@ -160,23 +166,24 @@ class DinoLoss(nn.Module):
         self.center_momentum = center_momentum
         self.register_buffer("center", torch.zeros(1, num_outputs))
 
-    def forward(self, student: Tensor, teacher: Tensor, teacher_temperature: float) -> Tensor:
-        """Mean over the pairs of different views; then the centre moves towards this minibatch.
+    def targets(self, teacher: Tensor, temperature: float) -> Tensor:
+        """What the student shall say: the teacher's outputs (T, B, K), centred and sharpened."""
+        return ((teacher - self.center) / temperature).softmax(dim=-1).detach()
 
-        student: (V, B, K), the first T views being the teacher's. teacher: (T, B, K).
+    def forward(self, student: Tensor, targets: Tensor) -> Tensor:
+        """Mean cross-entropy over the pairs of different views.
+
+        student: (V, B, K), the first T views being the teacher's. targets: (T, B, K).
         """
-        targets = ((teacher - self.center) / teacher_temperature).softmax(dim=-1).detach()
         log_student = (student / self.student_temperature).log_softmax(dim=-1)
         pairs = -torch.einsum("tbk,vbk->tv", targets, log_student) / student.shape[1]
         same_view = torch.eye(*pairs.shape, dtype=torch.bool, device=pairs.device)
-        loss = pairs.masked_fill(same_view, 0.0).sum() / (~same_view).sum()
-        self._move_center(teacher)
-        return loss
+        return pairs.masked_fill(same_view, 0.0).sum() / (~same_view).sum()
 
     @torch.no_grad()
-    def _move_center(self, teacher: Tensor) -> None:
-        mean = teacher.flatten(0, 1).mean(dim=0, keepdim=True)
-        self.center.mul_(self.center_momentum).add_(mean, alpha=1 - self.center_momentum)
+    def move_center(self, mean_output: Tensor) -> None:
+        """Move the centre towards the mean of a minibatch's teacher outputs, (1, K)."""
+        self.center.mul_(self.center_momentum).add_(mean_output, alpha=1 - self.center_momentum)
 
 
 def scaled(planes: Tensor, low: Tensor, high: Tensor) -> Tensor:
@@ -207,6 +214,7 @@ def new_encoder(config: ModelConfig, *, drop_path: float = 0.0) -> Encoder:
             config.crop_size_px,
             config.architecture_options,
             drop_path=drop_path,
+            instance_norm=config.instance_norm,
         )
 
 

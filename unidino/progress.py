@@ -25,7 +25,9 @@ class _RateColumn(ProgressColumn):
 
 
 @contextmanager
-def progress_bar(label: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+def progress_bar(
+    label: str, total: int, unit: str, *, quiet: bool = False
+) -> Iterator[Callable[[int], None]]:
     """A function that advances the bar by so many units; nothing is drawn off a terminal."""
     columns = (
         TextColumn("{task.description}"),
@@ -35,7 +37,7 @@ def progress_bar(label: str, total: int, unit: str) -> Iterator[Callable[[int], 
         TimeRemainingColumn(),
     )
     with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
+        *columns, console=console, transient=True, disable=quiet or not console.is_terminal
     ) as bar:
         task = bar.add_task(label, total=total, unit=unit)
         yield lambda count: bar.advance(task, count)

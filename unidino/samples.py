@@ -3,6 +3,8 @@
 Shapes: B images, G global and L local crops of each.
 """
 
+import os
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,8 +20,11 @@ from unidino.catalog import Lake, quoted, read_only_statement, scratch
 from unidino.errors import InputError
 from unidino.store import Plane
 
-_COLUMNS = ("dataset", "plate", "well", "field", "channel", "channel_index", "uri", "dtype",
-            "p0_1", "p99_9")  # fmt: skip
+COLUMNS = ("dataset", "plate", "well", "field", "channel", "channel_index", "uri", "dtype",
+           "p0_1", "p99_9")  # fmt: skip
+_CELL_TRIES = 20
+_CELL_SHARE = 0.01  # of a crop's pixels that must be above the plane's threshold
+_MINIBATCHES_AHEAD = 2
 
 
 @dataclass(frozen=True)
@@ -34,10 +39,32 @@ class Crops:
     local_crops: NDArray[np.uint16]
 
 
-def select_samples(lake: Lake, samples: str) -> pa.Table:
+def select_samples(lake: Lake, samples: str, *, controls: float = 1.0, seed: int = 0) -> pa.Table:
     """Images to train on: the rows of a view of the lake, or of a SELECT over its tables.
 
+    controls: share of negative and positive controls to keep, the same of each plate.
     Raises InputError if the query fails, lacks a column of `training_sample`, or has no row.
+    """
+    table = query_samples(lake, samples, "--samples")
+    if controls < 1:
+        if "control_type" not in table.column_names:
+            raise InputError(f"--samples '{samples}' lacks the column control_type, which controls"
+                             f" = {controls} needs")  # fmt: skip
+        con = scratch()
+        try:
+            con.register("sample", table)
+            query = assets.sql("queries", "sampled_controls")
+            table = con.sql(query, params={"share": controls, "seed": seed}).to_arrow_table()
+        finally:
+            con.close()
+    keys = [(c, "ascending") for c in ("dataset", "plate", "well", "field", "channel_index")]
+    return table.select(COLUMNS).sort_by(keys).combine_chunks()
+
+
+def query_samples(lake: Lake, samples: str, option: str) -> pa.Table:
+    """Rows of a view or SELECT that has the columns of `training_sample`.
+
+    option: the command's option that gave it. Raises InputError as `select_samples`.
     """
     query = f"from {quoted(samples)}" if samples.isidentifier() else samples
     with lake.snapshot(("plate", "channel", "well", "field", "image", "part")) as con:
@@ -46,26 +73,37 @@ def select_samples(lake: Lake, samples: str) -> pa.Table:
             table = con.sql(query).to_arrow_table()
         except duckdb.Error as error:
             reason = str(error).strip().splitlines()[0]
-            raise InputError(f"--samples '{samples}': {reason}") from error
-    missing = [c for c in _COLUMNS if c not in table.column_names]
+            raise InputError(f"{option} '{samples}': {reason}") from error
+    missing = [c for c in COLUMNS if c not in table.column_names]
     if missing:
         raise InputError(
-            f"--samples '{samples}' lacks the column {missing[0]}; it must give"
-            f" {', '.join(_COLUMNS)} (start from `select * from training_sample`)"
+            f"{option} '{samples}' lacks the column {missing[0]}; it must give"
+            f" {', '.join(COLUMNS)} (start from `select * from training_sample`)"
         )
     if table.num_rows == 0:
-        raise InputError(f"--samples '{samples}' gives no image; ingest plates or widen the query")
-    keys = [(c, "ascending") for c in ("dataset", "plate", "well", "field", "channel_index")]
-    return table.select(_COLUMNS).sort_by(keys)
+        raise InputError(f"{option} '{samples}' gives no image; ingest plates or widen the query")
+    return table
 
 
-def draw_epoch(samples: pa.Table, seed: int, epoch: int) -> NDArray[np.int64]:
+def draw_epoch(
+    samples: pa.Table,
+    seed: int,
+    epoch: int,
+    *,
+    every_channel: bool = False,
+    whole_repeats: bool = False,
+) -> NDArray[np.int64]:
     """Rows of `samples` that make up an epoch, in order: see `sql/queries/epoch.sql`."""
     con = scratch()
     try:
+        keys = samples.select(["dataset", "plate", "well", "field", "channel_index"])
         image_id = pa.array(np.arange(samples.num_rows))
-        con.register("sample", samples.append_column("image_id", image_id))
-        drawn = con.execute(assets.sql("queries", "epoch"), {"seed": seed, "epoch": epoch})
+        con.register("sample", keys.append_column("image_id", image_id))
+        drawn = con.execute(
+            assets.sql("queries", "epoch"),
+            {"seed": seed, "epoch": epoch, "every_channel": every_channel,
+             "whole_repeats": whole_repeats},
+        )  # fmt: skip
         return drawn.fetchnumpy()["image_id"].astype(np.int64)
     finally:
         con.close()
@@ -77,20 +115,31 @@ def padded(plane: Plane, size_px: int) -> Plane:
     return np.pad(plane, [(0, s) for s in short], mode="symmetric") if any(short) else plane
 
 
-def random_crops(plane: Plane, num: int, size_px: int, rng: np.random.Generator) -> Plane:
-    """Crops (num, size_px, size_px) at random places of a plane, native resolution."""
+def random_crops(
+    plane: Plane, num: int, size_px: int, rng: np.random.Generator, *, threshold: float = -1
+) -> Plane:
+    """Crops (num, size_px, size_px) at random places of a plane, native resolution.
+
+    threshold: counts that 1 % of a crop's pixels must exceed, if 20 tries find such a crop.
+    """
     plane = padded(plane, size_px)
-    tops = rng.integers(0, plane.shape[0] - size_px + 1, num)
-    lefts = rng.integers(0, plane.shape[1] - size_px + 1, num)
-    return np.stack(
-        [plane[t : t + size_px, left : left + size_px] for t, left in zip(tops, lefts, strict=True)]
-    )
+    crops = []
+    for _ in range(num):
+        for _ in range(_CELL_TRIES):
+            top = rng.integers(0, plane.shape[0] - size_px + 1)
+            left = rng.integers(0, plane.shape[1] - size_px + 1)
+            crop = plane[top : top + size_px, left : left + size_px]
+            if threshold < 0 or np.count_nonzero(crop > threshold) >= _CELL_SHARE * crop.size:
+                break
+        crops.append(crop)
+    return np.stack(crops)
 
 
 class CropReader:
     """Reads minibatches of crops in threads, ahead of their use.
 
     sizes: (number, side in px) of the global and of the local crops.
+    cells: crops must show cells, by Otsu's threshold of their plane.
     """
 
     def __init__(
@@ -100,36 +149,49 @@ class CropReader:
         global_crops: tuple[int, int],
         local_crops: tuple[int, int],
         *,
-        threads: int = 2,
+        cells: bool = False,
+        threads: int | None = None,
     ) -> None:
-        self._fields = [lake.resolve(uri) for uri in samples["uri"].to_pylist()]
-        self._channels: list[int] = samples["channel_index"].to_pylist()
+        self._lake = lake
+        self._uris = samples["uri"]
+        self._channels = samples["channel_index"].to_numpy()
         self._global = global_crops
         self._local = local_crops
-        self._threads = threads
+        self._cells = cells
+        self._threads = threads or os.cpu_count() or 1
 
     def minibatches(
-        self, order: NDArray[np.int64], batch_size: int, seed: int, epoch: int
+        self,
+        order: NDArray[np.int64],
+        batch_size: int,
+        seed: int,
+        epoch: int,
+        *,
+        first: int = 0,
+        rank: int = 0,
+        world: int = 1,
     ) -> Iterator[Crops]:
-        """Minibatches in order, the last incomplete one left out.
+        """Minibatches in order from number `first`, the last incomplete one left out.
 
-        The crops of a sample depend on seed, epoch and its place in the order alone.
+        Each of `world` processes gets its part of every minibatch. The crops of a sample depend on
+        seed, epoch and its place in the order alone.
         """
-        starts = iter(range(0, len(order) - batch_size + 1, batch_size))
+        part = batch_size // world
+        starts = iter(range(first * batch_size, len(order) - batch_size + 1, batch_size))
         with ThreadPoolExecutor(self._threads) as pool:
 
-            def submit(start: int) -> list[Future[tuple[Plane, Plane]]]:
-                places = range(start, start + batch_size)
-                return [pool.submit(self._read, int(order[k]), (seed, epoch, k)) for k in places]
+            def submit(start: int) -> tuple[range, list[Future[tuple[Plane, Plane]]]]:
+                places = range(start + rank * part, start + (rank + 1) * part)
+                reads = [pool.submit(self._read, int(order[k]), (seed, epoch, k)) for k in places]
+                return places, reads
 
-            ahead = [(start, submit(start)) for start in islice(starts, 2)]
+            ahead = deque(submit(start) for start in islice(starts, _MINIBATCHES_AHEAD))
             while ahead:
-                start, futures = ahead.pop(0)
-                for following in islice(starts, 1):
-                    ahead.append((following, submit(following)))
+                places, futures = ahead.popleft()
+                ahead.extend(submit(start) for start in islice(starts, 1))
                 read = [future.result() for future in futures]
                 yield Crops(
-                    order[start : start + batch_size],
+                    order[places.start : places.stop],
                     np.stack([g for g, _ in read]),
                     np.stack([local for _, local in read]),
                 )
@@ -138,6 +200,23 @@ class CropReader:
         self, image: int, key: tuple[int, int, int]
     ) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
         rng = np.random.default_rng(key)
-        plane = store.read_plane(self._fields[image], self._channels[image])
-        crops = [random_crops(plane, n, size, rng) for n, size in (self._global, self._local)]
-        return crops[0].astype(np.uint16), crops[1].astype(np.uint16)
+        field = self._lake.resolve(self._uris[image].as_py())
+        plane = store.read_plane(field, int(self._channels[image]))
+        threshold = otsu(plane) if self._cells else -1.0
+        global_crops, local_crops = (
+            random_crops(plane, number, size_px, rng, threshold=threshold)
+            for number, size_px in (self._global, self._local)
+        )
+        return global_crops.astype(np.uint16), local_crops.astype(np.uint16)
+
+
+def otsu(plane: Plane) -> float:
+    """Counts that part a plane (H, W) best into dark and bright.
+
+    Source: Otsu 1979, doi 10.1109/TSMC.1979.4310076, as scikit-image computes it, on every fourth
+    row and column.
+    """
+    from skimage.filters import threshold_otsu
+
+    threshold: float = threshold_otsu(plane[::4, ::4])  # type: ignore[no-untyped-call]
+    return float(threshold)

@@ -1,16 +1,16 @@
--- The samples of one epoch: of every field one channel at random, datasets cycled to the longest.
+-- The samples of one epoch: datasets cycled to the longest, each as often as the others.
 -- Grain: one row per sample, in the order of training.   Reads: sample (the images chosen).
+-- $every_channel: each channel is a sample of its own; else of every field one channel at random.
+-- $whole_repeats: cycle by whole repeats, as published; else to exactly the longest.
 -- $seed, $epoch: the draw; the same for any number of threads, workers or ranks.
 -- Source: Morelli et al. 2025, section 2.2.1.
 with field as (
     select
         dataset,
-        plate,
-        well,
-        field,
-        list(image_id order by channel_index) as images
+        min(image_id) as first_image,
+        list(image_id order by image_id) as images
     from sample
-    group by all
+    group by dataset, plate, well, field, case when $every_channel then channel_index end
 ),
 
 size as (
@@ -25,31 +25,36 @@ size as (
 cycle as (
     select
         dataset,
-        longest,
+        case
+            when $whole_repeats then num_fields * (longest // num_fields) else longest
+        end as num_drawn,
         unnest(range(ceil(longest / num_fields)::bigint)) as pass
     from size
 ),
 
 cycled as (
     select
-        field.*,
-        cycle.longest,
+        field.dataset,
+        field.images,
+        field.first_image,
+        cycle.num_drawn,
         cycle.pass,
         md5_number_lower(
-            concat_ws('|', $seed, $epoch, cycle.pass, field.plate, field.well, field.field)
+            concat_ws('|', $seed, $epoch, cycle.pass, field.first_image)
         ) as draw
     from field
     inner join cycle on field.dataset = cycle.dataset
 ),
 
+-- Only the last pass of a dataset is cut short, and only there does the order within it matter.
 ranked as (
     select
         *,
-        row_number() over (partition by dataset order by pass, draw, plate, well, field) as nth
+        row_number() over (partition by dataset order by pass, draw, first_image) as nth
     from cycled
 )
 
 select images[1 + (draw % len(images))::bigint] as image_id
 from ranked
-where nth <= longest
-order by md5_number_lower(concat_ws('|', 'order', draw, plate, well, field))
+where nth <= num_drawn
+order by hash(draw), first_image, pass

@@ -1,0 +1,109 @@
+"""How well a network under training tells labels apart: 1-NN over wells, not the same compound.
+
+Shapes: W wells, D features of a channel.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+
+from unidino.catalog import Lake
+from unidino.embed import embed_planes
+from unidino.errors import InputError
+from unidino.model import Encoder, ModelConfig
+from unidino.neighbors import encode_keys, nearest
+from unidino.samples import query_samples
+
+_SPREAD = 1.4826  # of a normal distribution, over its median absolute deviation
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Images with labels, read once; called with an encoder it returns the share that it tells.
+
+    rows: of `labelled_sample`. Wells are compared within a dataset, after the median and the
+    median absolute deviation of their plate; a neighbour may not share the compound.
+    """
+
+    lake: Lake
+    rows: list[dict[str, Any]]
+    config: ModelConfig
+    device: torch.device
+
+    @classmethod
+    def of(cls, lake: Lake, query: str, config: ModelConfig, device: torch.device) -> "Probe":
+        """The probe on a view or SELECT with the columns of `labelled_sample`.
+
+        Raises InputError if it lacks one, or no label has two compounds.
+        """
+        table = query_samples(lake, query, "--probe")
+        missing = [c for c in ("label", "compound") if c not in table.column_names]
+        if missing:
+            raise InputError(
+                f"--probe '{query}' lacks the column {missing[0]}; start from"
+                " `select * from labelled_sample`"
+            )
+        frame = pl.DataFrame(pl.from_arrow(table))
+        reachable = (
+            frame.group_by("dataset", "label")
+            .agg(pl.col("compound").n_unique().alias("num_compounds"))
+            .filter(pl.col("num_compounds") > 1)
+        )
+        kept = frame.join(reachable, on=["dataset", "label"], how="semi")
+        if kept.is_empty():
+            raise InputError(f"--probe '{query}' has no label with two compounds")
+        order = ["dataset", "plate", "well", "field", "channel_index"]
+        return cls(lake, kept.sort(order).to_dicts(), config, device)
+
+    def __call__(self, encoder: Encoder) -> dict[str, float]:
+        """Accuracy by dataset."""
+        training = encoder.training
+        encoder.eval()
+        vectors, _ = embed_planes(
+            self.lake, self.rows, encoder, self.config, 64, self.device, lambda _: None
+        )
+        encoder.train(training)
+        frame = pl.DataFrame(self.rows).with_columns(
+            pl.Series("vector", vectors, dtype=pl.Array(pl.Float32, vectors.shape[1]))
+        )
+        return {str(name[0]): _accuracy(rows) for name, rows in sorted(frame.group_by("dataset"))}
+
+
+def _accuracy(images: pl.DataFrame) -> float:
+    """Share of a dataset's wells whose nearest well of another compound has their label."""
+    wells = images.partition_by("plate", "well", maintain_order=True)
+    channels = images["channel"].unique().sort().to_list()
+    profiles = []
+    for well in wells:
+        means = {
+            str(name[0]): group["vector"].to_numpy().mean(axis=0)
+            for name, group in well.group_by("channel")
+        }
+        if set(means) == set(channels):
+            profiles.append((well.row(0, named=True), np.concatenate([means[c] for c in channels])))
+    features = np.stack([vector for _, vector in profiles])
+    about = pl.DataFrame(
+        [{k: row[k] for k in ("plate", "compound", "label")} for row, _ in profiles]
+    )
+    for plate in about["plate"].unique():
+        on_plate = (about["plate"] == plate).to_numpy()
+        features[on_plate] = _robust(features[on_plate])
+    ids = np.arange(len(about))
+    keys = pl.DataFrame({"profile_id": ids, "reason": "compound", "key": about["compound"]})
+    labels = about["label"].rank("dense").to_numpy().astype(np.int64)
+    found = nearest(features.astype(np.float32), encode_keys(keys, ids), labels)
+    return float((labels[found.index] == labels)[found.index >= 0].mean())
+
+
+def _robust(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Features (W, D) of a plate, less their median, over their spread; 0 without any."""
+    centred = features - np.median(features, axis=0)
+    spread = _SPREAD * np.median(np.abs(centred), axis=0)
+    scaled: NDArray[np.float32] = np.divide(
+        centred, spread, out=np.zeros_like(centred), where=spread > 0
+    )
+    return scaled
