@@ -348,7 +348,7 @@ def test_five_steps_equal_a_plain_implementation(accumulate: int) -> None:
     generator = torch.Generator().manual_seed(1)
     for step in range(5):
         views = [torch.rand(n, 1, s, s, generator=generator) for n, s in ((8, 32), (8, 16))]
-        rate, decay = 2e-5 * (step + 1), 0.04 + 0.01 * step
+        rate, decay = 1e-5 * (step + 1), 0.04 + 0.01 * step
         fast.step(
             *views, learning_rate=rate, weight_decay=decay, teacher_momentum=0.9,
             teacher_temperature=0.04, freeze_last_layer=False,
