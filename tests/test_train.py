@@ -556,9 +556,11 @@ def test_student_and_teacher_start_from_a_model(
 def test_a_probe_judges_the_teacher(lake: Lake) -> None:
     log = train(lake, "toy", config=TOY, probe="labelled_sample")
     assert all(0 <= row["probe_tiny"] <= 1 for row in log)
+    by_plate = "select *, compound as label, plate as exclude from training_sample"
+    assert 0 <= train(lake, "plates", config=TOY, probe=by_plate)[-1]["probe_tiny"] <= 1
     with pytest.raises(InputError, match="lacks the column label"):
         train(lake, "other", config=TOY, probe="training_sample")
-    with pytest.raises(InputError, match="no label with two compounds"):
+    with pytest.raises(InputError, match="no label that a neighbour may have too"):
         train(lake, "other", config=TOY,
               probe="select *, compound as label from training_sample")  # fmt: skip
 

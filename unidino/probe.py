@@ -1,4 +1,4 @@
-"""How well a network under training tells labels apart: 1-NN over wells, not the same compound.
+"""How well a network under training tells labels apart: 1-NN over wells under one rule.
 
 Shapes: W wells, D features of a channel.
 """
@@ -26,7 +26,7 @@ class Probe:
     """Images with labels, read once; called with an encoder it returns the share that it tells.
 
     rows: of `labelled_sample`. Wells are compared within a dataset, after the median and the
-    median absolute deviation of their plate; a neighbour may not share the compound.
+    median absolute deviation of their plate; a neighbour may not share what is in `exclude`.
     """
 
     lake: Lake
@@ -38,10 +38,13 @@ class Probe:
     def of(cls, lake: Lake, query: str, config: ModelConfig, device: torch.device) -> "Probe":
         """The probe on a view or SELECT with the columns of `labelled_sample`.
 
-        Raises InputError if it lacks one, or no label has two compounds.
+        Without a column `exclude` that is the compound.
+        Raises InputError if a column is missing, or no label has a neighbour.
         """
         table = query_samples(lake, query, "--probe")
-        missing = [c for c in ("label", "compound") if c not in table.column_names]
+        if "exclude" not in table.column_names and "compound" in table.column_names:
+            table = table.append_column("exclude", table["compound"])
+        missing = [c for c in ("label", "exclude") if c not in table.column_names]
         if missing:
             raise InputError(
                 f"--probe '{query}' lacks the column {missing[0]}; start from"
@@ -50,12 +53,15 @@ class Probe:
         frame = pl.DataFrame(pl.from_arrow(table))
         reachable = (
             frame.group_by("dataset", "label")
-            .agg(pl.col("compound").n_unique().alias("num_compounds"))
-            .filter(pl.col("num_compounds") > 1)
+            .agg(pl.col("exclude").n_unique().alias("num_excludes"))
+            .filter(pl.col("num_excludes") > 1)
         )
         kept = frame.join(reachable, on=["dataset", "label"], how="semi")
         if kept.is_empty():
-            raise InputError(f"--probe '{query}' has no label with two compounds")
+            raise InputError(
+                f"--probe '{query}' has no label that a neighbour may have too:"
+                " each has one value to exclude (the compound, if not said)"
+            )
         order = ["dataset", "plate", "well", "field", "channel_index"]
         return cls(lake, kept.sort(order).to_dicts(), config, device)
 
@@ -74,7 +80,7 @@ class Probe:
 
 
 def _accuracy(images: pl.DataFrame) -> float:
-    """Share of a dataset's wells whose nearest well of another compound has their label."""
+    """Share of a dataset's wells whose nearest well that is allowed has their label."""
     wells = images.partition_by("plate", "well", maintain_order=True)
     channels = images["channel"].unique().sort().to_list()
     profiles = []
@@ -87,13 +93,15 @@ def _accuracy(images: pl.DataFrame) -> float:
             profiles.append((well.row(0, named=True), np.concatenate([means[c] for c in channels])))
     features = np.stack([vector for _, vector in profiles])
     about = pl.DataFrame(
-        [{k: row[k] for k in ("plate", "compound", "label")} for row, _ in profiles]
+        [{k: row[k] for k in ("plate", "exclude", "label")} for row, _ in profiles]
     )
     for plate in about["plate"].unique():
         on_plate = (about["plate"] == plate).to_numpy()
         features[on_plate] = _robust(features[on_plate])
     ids = np.arange(len(about))
-    keys = pl.DataFrame({"profile_id": ids, "reason": "compound", "key": about["compound"]})
+    keys = pl.DataFrame(
+        {"profile_id": ids, "reason": "exclude", "key": about["exclude"].cast(pl.String)}
+    )
     labels = about["label"].rank("dense").to_numpy().astype(np.int64)
     found = nearest(features.astype(np.float32), encode_keys(keys, ids), labels)
     return float((labels[found.index] == labels)[found.index >= 0].mean())
