@@ -35,6 +35,7 @@ Connection = duckdb.DuckDBPyConnection
 _TABLES = ("plate", "channel", "well", "field", "image", "model", "run", "part", "score")
 _VIEWS_OVER_PARTS = {"embedding": "embedding", "profile": "profile", "statistic": "statistic"}
 _SAMPLE_VIEWS = ("training_sample", "labelled_sample")
+_SAMPLE_TABLES = {"plate", "well", "field", "image"}
 _LOCK_PATIENCE_S = 60.0
 _LOCKS = ".locks"
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
@@ -242,7 +243,7 @@ class Lake:
 
     @contextmanager
     def snapshot(self, tables: Sequence[str] = _TABLES) -> Iterator[Connection]:
-        """An in-memory connection with these tables copied, macros, and views over the vectors."""
+        """An in-memory connection with these tables copied, macros, and the views they allow."""
         con = scratch()
         try:
             with self.read() as source:
@@ -251,7 +252,7 @@ class Lake:
                     con.register("_rows", rows)
                     con.execute(f"create table {quoted(table)} as from _rows")
                     con.unregister("_rows")
-            self._create_views(con)
+            self._create_views(con, tables)
             yield con
         finally:
             con.close()
@@ -302,7 +303,7 @@ class Lake:
                 time.sleep(pause_s)
                 pause_s = min(pause_s * 1.5, 0.5)
 
-    def _create_views(self, con: Connection) -> None:
+    def _create_views(self, con: Connection, tables: Sequence[str] = _TABLES) -> None:
         for view, kind in _VIEWS_OVER_PARTS.items():
             uris = con.execute(
                 "select uri from part where kind = $kind order by uri", {"kind": kind}
@@ -322,7 +323,7 @@ class Lake:
             else:
                 empty = assets.arrow_schema(kind).empty_table()
                 con.register(view, empty)
-        for view in _SAMPLE_VIEWS:
+        for view in _SAMPLE_VIEWS if set(tables) >= _SAMPLE_TABLES else ():
             con.execute(f"create temp view {view} as {assets.sql('views', view)}")
 
 
