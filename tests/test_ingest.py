@@ -214,6 +214,7 @@ def _manifest(folder: Path, text: str) -> Path:
             "line 4, .*well A02 field 1 has no channel RNA",
         ),
         ("path,plate,well,field,channel\na.tif,../p,A01,1,DNA\n", "plate: it may not be named"),
+        ("path,plate,well,field,channel\na.tif,p~,A01,1,DNA\n", "plate: it may not be named 'p~'"),
         (
             "path,plate,well,field,channel,dataset\na.tif,p,A01,1,DNA,../../d\n",
             "column dataset: it may not be named '../../d'",
@@ -417,16 +418,20 @@ def test_a_users_own_layout_is_one_select(tmp_path: Path) -> None:
     ]
 
 
-def test_a_pattern_reads_any_file_names(tmp_path: Path) -> None:
+def test_a_pattern_reads_any_file_names(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "scope"
     folder.mkdir()
     for channel in (1, 2):
         tifffile.imwrite(folder / f"run7_C04_s2_w{channel}.tif", np.eye(64, dtype=np.uint8))
+    tifffile.imwrite(folder / "overview.tif", np.eye(64, dtype=np.uint8))
     lake = Lake.create(tmp_path / "lake")
     pattern = r"(?P<plate>run\d+)_(?P<well>[A-H]\d\d)_s(?P<field>\d+)_w(?P<channel_index>\d)"
     ingest(lake, folder, "filename", pattern=pattern, choice=Choice(channel_names=["DNA"]))
     rows = lake.query("select plate, well, field, channel from image order by channel_index").rows()
     assert rows == [("run7", "C04", 2, "DNA"), ("run7", "C04", 2, "ch2")]
+    said = " ".join(capfd.readouterr().err.split())
+    assert "1 of 3 images are left out: their names do not match" in said
+    assert "overview.tif" in said
 
 
 @pytest.mark.parametrize("pattern", [None, "(", "(?P<plate>x)", "(?P<nonsense>x)(?P<well>y)"])

@@ -16,7 +16,7 @@ with named as (
 select
     line,
     "column",
-    'it may not be named ''' || name || ''': ''/'', ''\'' and a leading ''.'' are reserved' as problem
+    'it may not be named ''' || name || ''': ''/'', ''\'', a leading ''.'' and a last ''~'' are reserved' as problem
 from named
-where regexp_matches(name, '[/\\]|^\.|^$')
+where regexp_matches(name, '[/\\]|^\.|~$|^$')
 order by line, "column"

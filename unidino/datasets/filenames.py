@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from unidino.datasets.tables import text_table
 from unidino.errors import InputError
+from unidino.progress import say
 
 _IMAGE_SUFFIXES = {".tif", ".tiff", ".png"}
 
@@ -29,18 +30,23 @@ def scan(path: Path, layout: str, pattern: str | None) -> pa.Table:
     """
     expression = re.compile(_HARMONY) if layout == "harmony" else compiled(pattern)
     files = walk_images(path.resolve())
-    rows = []
+    rows, left_out = [], []
     for file in files:
         if groups := match_path(file, expression):
             if "channel" not in groups and "channel_index" not in groups:
                 groups["channel"] = "intensity"
             place: dict[str, str | None] = {"path": str(file), "plate": path.resolve().name}
             rows.append(place | groups)
+        else:
+            left_out.append(file)
     if not rows:
         raise InputError(
             f"layout {layout} matches none of the {len(files)} images under '{path}'"
             + ("" if files else f" (looked for {', '.join(sorted(_IMAGE_SUFFIXES))})")
         )
+    if left_out:
+        say(f"{len(left_out)} of {len(files)} images are left out: their names do not match, such as"
+            f" '{left_out[0]}'")  # fmt: skip
     return text_table(rows)
 
 
