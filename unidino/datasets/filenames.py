@@ -45,8 +45,10 @@ def scan(path: Path, layout: str, pattern: str | None) -> pa.Table:
             + ("" if files else f" (looked for {', '.join(sorted(_IMAGE_SUFFIXES))})")
         )
     if left_out:
-        say(f"{len(left_out)} of {len(files)} images are left out: their names do not match, such as"
-            f" '{left_out[0]}'")  # fmt: skip
+        say(
+            f"{len(left_out)} of {len(files)} images are left out: their names do not match, such"
+            f" as '{left_out[0]}'"
+        )
     return text_table(rows)
 
 
