@@ -88,6 +88,8 @@ def test_every_typed_command_is_understood(block: str) -> None:
     group = typer.main.get_command(cli.app)
     for line in block.replace("\\\n", " ").splitlines():
         words = shlex.split(line)
+        if words[0] == "torchrun":
+            words = words[words.index("-m") + 1 :]
         assert words[0] == "unidino"
         command = group.commands[words[1]]
         command.make_context(words[1], words[2:])

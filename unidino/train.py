@@ -129,6 +129,7 @@ class _Training:
         self.lake = lake
         self.name = name
         self.config = config
+        self.model_config = model_config_of(config)
         self.state = state
         self.rank = rank
         self.world = world
@@ -154,7 +155,7 @@ class _Training:
             cells=config.cells,
         )  # fmt: skip
         self.probe = (
-            Probe.of(lake, state.probe, model_config_of(config), device)
+            Probe.of(lake, state.probe, self.model_config, device)
             if state.probe and rank == 0
             else None
         )
@@ -323,7 +324,7 @@ class _Training:
         with written_beside(self.folder / "samples.parquet") as path:
             pq.write_table(self.table, path, compression="zstd")
         register(
-            self.lake, self.run_record, self.name, model_config_of(self.config),
+            self.lake, self.run_record, self.name, self.model_config,
             self.dino.teacher.encoder, samples=self.state.samples, parent=self.state.start,
         )  # fmt: skip
         (self.folder / "checkpoint.safetensors").unlink(missing_ok=True)
