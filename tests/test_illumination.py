@@ -79,6 +79,9 @@ def test_a_given_function_divides_to_the_digit(manifest: Path, tmp_path: Path) -
         plane = store.read_plane(uri / store.field_path("B02", 3), index)
         np.testing.assert_array_equal(plane, np.rint(raw / function).astype(np.uint16))
     assert ingest(lake, manifest, "manifest", form=form).skipped == ("p",)
+    np.save(functions / "RNA.npy", np.full((_SIDE, _SIDE), 3.0))
+    with pytest.raises(InputError, match="--overwrite"):
+        ingest(lake, manifest, "manifest", form=form)
     with pytest.raises(InputError, match="--overwrite"):
         ingest(lake, manifest, "manifest")
 

@@ -469,6 +469,23 @@ def test_a_training_that_is_killed_resumes_from_its_last_epoch(
     _assert_same_weights(lake, "whole", "cut")
 
 
+def test_a_training_is_not_resumed_on_other_samples(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Dino.step
+
+    def stopping(self, *args, **kwargs):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return step(self, *args, **kwargs)
+
+    monkeypatch.setattr(Dino, "step", stopping)
+    with pytest.raises(ModelError, match="stopped at step 1"):
+        train(lake, "cut", config=LONG)
+    lake.execute("update image set qc = 'blank' where well = 'B02'")
+    with pytest.raises(ModelError, match="no longer those it was begun with"):
+        train(lake, "cut", resume=True)
+
+
 def test_what_cannot_be_resumed_is_said(lake: Lake, run_cli) -> None:
     with pytest.raises(ModelError, match="no checkpoint at"):
         train(lake, "toy", resume=True)

@@ -26,19 +26,28 @@ def load(folder: Path, plate: str, channel: str) -> Function:
     Names are tried in the order of `names`; the first is that of the Cell Painting Gallery.
     Raises InputError if there is none, or it is not a positive 2-D array.
     """
-    found = [folder / name for name in names(plate, channel) if (folder / name).is_file()]
-    if not found:
-        raise InputError(
-            f"no illumination function of plate {plate}, channel {channel} in '{folder}'; looked"
-            f" for {', '.join(names(plate, channel))}"
-        )
+    path = find(folder, plate, channel)
     try:
-        function = np.load(found[0], allow_pickle=False)
+        function = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"'{found[0]}' is no .npy array: {error}") from error
+        raise InputError(f"'{path}' is no .npy array: {error}") from error
     if function.ndim != 2 or not (np.isfinite(function).all() and (function > 0).all()):
-        raise InputError(f"'{found[0]}' is no illumination function: expected (H, W), all positive")
+        raise InputError(f"'{path}' is no illumination function: expected (H, W), all positive")
     return np.asarray(function, dtype=np.float32)
+
+
+def find(folder: Path, plate: str, channel: str) -> Path:
+    """The file of the function of a plate's channel.
+
+    Raises InputError if there is none.
+    """
+    for name in names(plate, channel):
+        if (folder / name).is_file():
+            return folder / name
+    raise InputError(
+        f"no illumination function of plate {plate}, channel {channel} in '{folder}'; looked for"
+        f" {', '.join(names(plate, channel))}"
+    )
 
 
 def names(plate: str, channel: str) -> list[str]:

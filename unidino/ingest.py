@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from unidino import assets, store
-from unidino.catalog import Lake, Run, digest, keep_small, written_beside
+from unidino import assets, illumination, store
+from unidino.catalog import Lake, Run, digest, file_sha256, keep_small, written_beside
 from unidino.convert import (
     Converted,
     Form,
@@ -210,7 +210,9 @@ def _plates_with_files(
             lost = {(row["well"], row["field"]) for row in absent}
             keys = zip(images["well"].to_pylist(), images["field"].to_pylist(), strict=True)
             images = images.filter(pa.array([key not in lost for key in keys]))
-        said = digest(manifest.digests[name], _keys(images) if absent else None, asdict(form))
+        said = digest(
+            manifest.digests[name], _keys(images) if absent else None, _form_of(form, name, images)
+        )
         if images.num_rows:
             plates.append(_Plate(name, images, said, digest(said, sorted(states.items()))))
     if missing and not (allow_incomplete and plates):
@@ -221,6 +223,16 @@ def _plates_with_files(
             missing if more else (),
         )
     return plates, missing
+
+
+def _form_of(form: Form, plate: str, images: pa.Table) -> Row:
+    """The form of a plate, its illumination functions by what is in their files."""
+    described: Row = asdict(form)
+    if form.illumination and form.illumination != illumination.ESTIMATE:
+        channels = sorted(set(images["channel"].to_pylist()))
+        files = [illumination.find(Path(form.illumination), plate, c) for c in channels]
+        described["illumination"] = [file_sha256(file) for file in files]
+    return described
 
 
 def _keys(images: pa.Table) -> list[tuple[str, int]]:

@@ -117,6 +117,7 @@ class _State:
     step: int = 0
     log: list[Figures] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
+    samples_hash: str | None = None
 
 
 class _Training:
@@ -138,6 +139,13 @@ class _Training:
         self.run_record = Run("train", {"model": name, "samples": state.samples,
                                         "start": state.start, "config": state.config})  # fmt: skip
         self.table = select_samples(lake, state.samples, controls=config.controls, seed=config.seed)
+        samples_hash = _hash_of(self.table)
+        if state.samples_hash not in (None, samples_hash):
+            raise ModelError(
+                f"the samples of '{name}' are no longer those it was begun with (the lake has"
+                " changed); train anew under another name"
+            )
+        state.samples_hash = samples_hash
         order = self._draw(0)
         self.steps_per_epoch = len(order) // config.batch_size
         if self.steps_per_epoch == 0:
@@ -363,6 +371,14 @@ def _ranges(table: pa.Table, config: TrainConfig, device: torch.device) -> tuple
         low = np.zeros_like(low)
         high = np.array([maxima[dtype] for dtype in dtypes], dtype=np.float32)
     return torch.from_numpy(low).to(device), torch.from_numpy(high).to(device)
+
+
+def _hash_of(table: pa.Table) -> str:
+    """SHA-256 (hex) of a table's rows."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return hashlib.sha256(sink.getvalue()).hexdigest()
 
 
 def _seed(*parts: int) -> int:
