@@ -52,10 +52,10 @@ def test_a_field_that_is_not_square_equals_the_published_programs(
     field = _rng("field").integers(0, 65536, (3, 500, 700), np.uint16)
     grid = tuple(expected["grid"])
     for plane, want in zip(field, expected["channel_embeddings"], strict=True):
-        crops = crops_of(plane, 224, 224)
+        crops = crops_of(plane[None], 224, 224)
         assert len(crops) == grid[0] * grid[1] == 6
         with torch.inference_mode():
-            got = published(torch.from_numpy(crops / np.float32(65535)).unsqueeze(1)).mean(dim=0)
+            got = published(torch.from_numpy(crops / np.float32(65535))).mean(dim=0)
         np.testing.assert_allclose(got.numpy(), want, atol=1e-5)
 
 
@@ -98,6 +98,24 @@ def test_the_loss_is_the_mean_over_pairs_of_different_views() -> None:
     loss = DinoLoss(8)
     got = loss(student, loss.targets(teacher, 0.04))
     assert got.item() == pytest.approx(torch.stack(terms).mean().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"qk_norm": True, "init_values": 0.1, "qkv_bias": False},
+        {"scale_attn_norm": True, "scale_mlp_norm": True},
+    ],
+)
+def test_the_shorter_last_block_gives_what_the_whole_one_gives(options: dict[str, int]) -> None:
+    encoder = Encoder("vit_tiny_patch16_224", 64, {"depth": 2, **options})
+    crops = torch.rand(8, 1, 64, 64)
+    with torch.no_grad():
+        short = encoder(crops)
+    torch.testing.assert_close(short, encoder(crops).detach(), rtol=1e-5, atol=1e-5)
+    whole = encoder.vit.forward_features(crops)[:, 0]
+    torch.testing.assert_close(short, whole.detach(), rtol=1e-5, atol=1e-5)
 
 
 def test_smaller_crops_use_positions_interpolated_by_scale_factor() -> None:

@@ -35,6 +35,7 @@ def _screen(wells: list[dict[str, object]], vectors: np.ndarray) -> object:
         "create table plate as select distinct plate as plate_id, 'd' as dataset, 's' as source,"
         " plate as batch from well_rows"
     )
+    con.execute("create table model as select 'm' as model, null::varchar[] as channels")
     con.execute("create table channel as select plate_id as plate, 0 as channel_index,"
                 " 'DNA' as channel from plate")  # fmt: skip
     con.execute(

@@ -19,7 +19,7 @@ FILES = [(room, n) for room in ROOMS for n in assets.names(room) if (room, n) no
 # Relations that a step makes before it runs the query, with the columns that it reads.
 MADE = {
     "sample": "0 as image_id, '' as dataset, '' as plate, '' as well, 0 as field,"
-    " 0 as channel_index, '' as control_type",
+    " 0 as channel_index, '' as channel, '' as control_type, 0.0 as p0_1, 0.0 as p99_9",
     "candidate": "0 as profile_id, '' as compound, '' as batch, '' as plate, '' as well,"
     " '' as source, '' as label",
     "key": "0 as profile_id, '' as reason, '' as key",

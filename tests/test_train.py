@@ -15,11 +15,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from unidino import checkpoint, model, samples
+from unidino import checkpoint, model, samples, store
 from unidino.augment import augmented, saturated
 from unidino.catalog import Lake
 from unidino.dino import Dino, Step, effective_rank, parameter_groups
+from unidino.embed import embed
 from unidino.errors import InputError, LakeError, ModelError, UnidinoError
+from unidino.profiles import profile
 from unidino.recipe import TrainConfig, read_config
 from unidino.samples import CropReader, draw_epoch, random_crops, select_samples
 from unidino.train import train
@@ -104,12 +106,12 @@ def test_crops_do_not_depend_on_threads(lake: Lake) -> None:
     for a, b in zip(*read, strict=True):
         np.testing.assert_array_equal(a.global_crops, b.global_crops)
         np.testing.assert_array_equal(a.local_crops, b.local_crops)
-    assert read[0][0].global_crops.shape == (5, 2, 32, 32)
+    assert read[0][0].global_crops.shape == (5, 2, 1, 32, 32)
 
 
 def test_crops_are_pieces_of_the_plane_at_native_resolution() -> None:
     plane = np.arange(60 * 50, dtype=np.uint16).reshape(60, 50)
-    for crop in random_crops(plane, 20, 16, np.random.default_rng(0)):
+    for (crop,) in random_crops(plane[None], 20, 16, np.random.default_rng(0)):
         top, left = divmod(int(crop[0, 0]), 50)
         np.testing.assert_array_equal(crop, plane[top : top + 16, left : left + 16])
 
@@ -124,7 +126,7 @@ def test_a_plane_smaller_than_a_crop_is_mirrored() -> None:
 def test_views_are_flipped_shifted_and_gamma_changed_as_documented() -> None:
     spot = torch.zeros(4000, 1, 4, 4)
     spot[:, :, 0, 1] = 0.5
-    views = augmented(spot, torch.rand(4, 4000, generator=torch.Generator().manual_seed(0)))
+    views = augmented(spot, torch.rand(4, 4000, 1, generator=torch.Generator().manual_seed(0)))
     assert views.min() >= 0
     assert views.max() <= 1
     places = views[:, 0].flatten(1).argmax(dim=1)
@@ -298,15 +300,61 @@ def test_processes_share_every_minibatch(lake: Lake) -> None:
             np.testing.assert_array_equal(crops.local_crops, later[i - 2].local_crops)
 
 
+def test_a_sample_of_several_channels_is_one_place_of_a_field(lake: Lake) -> None:
+    table = select_samples(lake, "training_sample", input_channels=["Tubulin", "DNA"])
+    assert table.num_rows == 24
+    assert table["channel_index"].to_pylist() == [[2, 0]] * 24
+    order = draw_epoch(table, 0, 0)
+    assert sorted(order) == list(range(24))
+    both = next(CropReader(lake, table, (2, 32), (3, 16)).minibatches(order, 4, 0, 0))
+    assert both.global_crops.shape == (4, 2, 2, 32, 32)
+    for i, image in enumerate(both.images):
+        row = table.slice(image, 1).to_pylist()[0]
+        field = lake.resolve(row["uri"])
+        planes = np.stack([store.read_plane(field, c) for c in row["channel_index"]])
+        windows = np.lib.stride_tricks.sliding_window_view(planes, (32, 32), axis=(1, 2))
+        places = windows[0].reshape(-1, 32 * 32) == both.global_crops[i, 0, 0].ravel()
+        (place,) = np.flatnonzero(places.all(axis=1))
+        np.testing.assert_array_equal(
+            windows[1].reshape(-1, 32, 32)[place], both.global_crops[i, 0, 1]
+        )
+    with pytest.raises(InputError, match="no field with all of the channels DNA, ER; there are"):
+        select_samples(lake, "training_sample", input_channels=["DNA", "ER"])
+
+
+def test_channels_of_a_view_are_flipped_together_and_changed_each_by_itself() -> None:
+    views = torch.rand(500, 2, 4, 4, generator=torch.Generator().manual_seed(0)) * 0.2 + 0.4
+    views[:, 1] = views[:, 0]
+    draws = torch.rand(4, 500, 2, generator=torch.Generator().manual_seed(1))
+    first, second = augmented(views, draws).unbind(dim=1)
+    assert (first != second).any(dim=(1, 2)).all()
+    np.testing.assert_array_equal(first.flatten(1).argmax(1), second.flatten(1).argmax(1))
+
+
+def test_a_network_of_several_channels_is_trained_and_embeds_fields(
+    lake: Lake, tmp_path: Path
+) -> None:
+    config = TOY.model_copy(update={"input_channels": ("DNA", "Tubulin"), "epochs": 1})
+    log = train(lake, "both", config=config)
+    assert np.isfinite(log[0]["loss"])
+    done = embed(lake, "both")
+    assert (done.num_images, done.num_left_out) == (24, 24)
+    rows = lake.query("select distinct channel, channel_index from embedding where model = 'both'")
+    assert rows.rows() == [("DNA+Tubulin", 0)]
+    profile(lake, "both")
+    profiles = lake.query("select channels, len(embedding) from profile where model = 'both'")
+    assert profiles.unique().rows() == [(["DNA+Tubulin"], 192)]
+
+
 def test_crops_may_have_to_show_cells() -> None:
     plane = np.zeros((200, 200), np.uint16)
     plane[150:190, 10:50] = 1000
     rng = np.random.default_rng(0)
     threshold = samples.otsu(plane)
     assert 0 <= threshold < 1000
-    crops = random_crops(plane, 50, 40, rng, threshold=threshold)
+    crops = random_crops(plane[None], 50, 40, rng, threshold=threshold)
     shown = sum(np.count_nonzero(crop) >= 16 for crop in crops)
-    anywhere = sum(np.count_nonzero(crop) >= 16 for crop in random_crops(plane, 50, 40, rng))
+    anywhere = sum(np.count_nonzero(c) >= 16 for c in random_crops(plane[None], 50, 40, rng))
     assert shown > 40 > 20 > anywhere
 
 
@@ -355,13 +403,13 @@ def test_five_steps_equal_a_plain_implementation(accumulate: int) -> None:
         )  # fmt: skip
         _naive_step(plain, views, optimizer, rate, decay, 0.04)
     torch.testing.assert_close(fast.loss.center, plain.loss.center, rtol=0, atol=1e-6)
+    # Where a gradient is 0 but for rounding (a key's bias changes no attention), AdamW makes steps
+    # of the rounding.
+    sizes = [optimizer.state[p]["exp_avg_sq"].sqrt() for p in plain.student.parameters()]
+    assert np.mean([float((size > 1e-7).float().mean()) for size in sizes]) > 0.9
     for a, b in ((fast.student, plain.student), (fast.teacher, plain.teacher)):
-        for (name, one), other in zip(a.named_parameters(), b.parameters(), strict=True):
-            compared = torch.ones_like(one, dtype=torch.bool)
-            if name.endswith("attn.qkv.bias"):
-                # A key's bias changes no attention: its gradient is 0 but for rounding, which
-                # AdamW makes steps of.
-                compared.view(3, -1)[1] = False
+        for one, other, size in zip(a.parameters(), b.parameters(), sizes, strict=True):
+            compared = size > 1e-7
             torch.testing.assert_close(one[compared], other[compared], rtol=0, atol=1e-6)
 
 

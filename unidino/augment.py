@@ -13,14 +13,15 @@ NUM_DRAWS = 4
 
 
 def augmented(views: Tensor, draws: Tensor) -> Tensor:
-    """Views (N, 1, H, W) in [0, 1], each flipped, shifted and gamma-changed.
+    """Views (N, C, H, W) in [0, 1], each flipped, their channels shifted and gamma-changed.
 
-    draws: (4, N), uniform in [0, 1): horizontal and vertical flip with probability 1/2 each; then
-    intensity + U(-0.3, 0.3), clamped to [0, 1], to the power U(0.5, 1.5).
+    draws: (4, N, C), uniform in [0, 1): horizontal and vertical flip with probability 1/2 each, by
+    a view's first channel; then intensity + U(-0.3, 0.3), clamped to [0, 1], to the power
+    U(0.5, 1.5).
     """
-    draws = draws.to(views.device).view(NUM_DRAWS, -1, 1, 1, 1)
-    views = torch.where(draws[0] < 0.5, views.flip(-1), views)
-    views = torch.where(draws[1] < 0.5, views.flip(-2), views)
+    draws = draws.to(views.device)[..., None, None]
+    views = torch.where(draws[0, :, :1] < 0.5, views.flip(-1), views)
+    views = torch.where(draws[1, :, :1] < 0.5, views.flip(-2), views)
     shift = (2 * draws[2] - 1) * SHIFT
     gamma = GAMMA[0] + (GAMMA[1] - GAMMA[0]) * draws[3]
     return (views + shift).clamp_(0, 1).pow_(gamma)

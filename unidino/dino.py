@@ -39,7 +39,7 @@ class Network(nn.Module):
         self.head = head
 
     def forward(self, global_views: Tensor, local_views: Tensor) -> Tensor:
-        """Outputs ((G + L) * B, K) of views (G * B, 1, S, S) and (L * B, 1, s, s)."""
+        """Outputs ((G + L) * B, K) of views (G * B, C, S, S) and (L * B, C, s, s)."""
         embeddings = [self.encoder(views) for views in (global_views, local_views) if len(views)]
         outputs: Tensor = self.head(torch.cat(embeddings))
         return outputs
@@ -110,7 +110,7 @@ class Dino:
     ) -> Step:  # fmt: skip
         """Figures of one optimizer step.
 
-        global_views: (G * B, 1, S, S), view-major; local_views: (L * B, 1, s, s), view-major.
+        global_views: (G * B, C, S, S), view-major; local_views: (L * B, C, s, s), view-major.
         """
         parts = self._parts(global_views, local_views)
         num_images = len(global_views) // self.config.num_global_crops
@@ -141,7 +141,7 @@ class Dino:
         )  # fmt: skip
 
     def _parts(self, global_views: Tensor, local_views: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Views of as many images as are computed at once: (G, b, 1, S, S) and (L, b, 1, s, s)."""
+        """Views of as many images as are computed at once: (G, b, C, S, S) and (L, b, C, s, s)."""
         config = self.config
         globals_ = _by_view(global_views, config.num_global_crops)
         locals_ = _by_view(local_views, config.num_local_crops)
@@ -255,6 +255,7 @@ def model_config_of(config: TrainConfig) -> ModelConfig:
         stride_px=config.crop_size_px,
         intensity=config.intensity,
         instance_norm=config.instance_norm,
+        input_channels=config.input_channels,
         seed=config.seed,
     )
 

@@ -1,6 +1,6 @@
 """Model and plate to an embedding table: one vector for every image.
 
-Shapes: N crops, S side of a crop, D embedding.
+Shapes: N crops, C channels that the network sees at once, S side of a crop, D embedding.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from unidino.catalog import Lake, Run, digest, land_part, written_beside
 from unidino.errors import InputError, choose
 from unidino.model import Encoder, ModelConfig, intensity_range, load_config, load_encoder, scaled
 from unidino.progress import progress_bar, say
-from unidino.samples import padded
+from unidino.samples import padded, stacked
 from unidino.store import Plane
 
 _PLANES_AHEAD = 32
@@ -44,14 +44,17 @@ class Embedded:
     num_left_out: int
 
 
-def crops_of(plane: Plane, size_px: int, stride_px: int) -> NDArray[Any]:
-    """Crops (N, S, S) of a plane (H, W), row by row; what the grid does not reach is left out.
+def crops_of(planes: Plane, size_px: int, stride_px: int) -> NDArray[Any]:
+    """Crops (N, C, S, S) of planes (C, H, W), row by row; what the grid does not reach is left out.
 
-    A plane shorter than a crop is mirrored at its far edges to the crop's size.
+    Planes shorter than a crop are mirrored at their far edges to the crop's size.
     Source: Morelli et al. 2025, section 2.2.2.
     """
-    windows = np.lib.stride_tricks.sliding_window_view(padded(plane, size_px), (size_px, size_px))
-    return windows[::stride_px, ::stride_px].reshape(-1, size_px, size_px)
+    padded_planes = padded(planes, size_px)
+    windows = np.lib.stride_tricks.sliding_window_view(
+        padded_planes, (size_px, size_px), axis=(1, 2)
+    )[:, ::stride_px, ::stride_px]
+    return np.moveaxis(windows, 0, 2).reshape(-1, len(planes), size_px, size_px)
 
 
 def embed(
@@ -97,8 +100,7 @@ def embed(
         num_images = sum(len(rows) for rows in images.values())
         with progress_bar(f"embed {model}", num_images, "images") as advance:
             for plate, uri, inputs in todo:
-                rows = [row for row in images[plate] if row["qc"] not in _NOT_EMBEDDED]
-                dropped = Counter(row["qc"] for row in images[plate] if row["qc"] in _NOT_EMBEDDED)
+                rows, dropped = _inputs(images[plate], config)
                 advance(dropped.total())
                 if not rows:
                     counted = ", ".join(f"{n} {qc}" for qc, n in dropped.items())
@@ -144,6 +146,23 @@ def _images(lake: Lake, plate: str) -> list[dict[str, Any]]:
     return lake.look_up(assets.sql("queries", "images_of_plate"), {"plate": plate}).to_dicts()
 
 
+def _inputs(
+    images: list[dict[str, Any]], config: ModelConfig
+) -> tuple[list[dict[str, Any]], Counter[str]]:
+    """What a model embeds of a plate's images, and why it does not embed the others."""
+    rows = [row for row in images if row["qc"] not in _NOT_EMBEDDED]
+    dropped = Counter(row["qc"] for row in images if row["qc"] in _NOT_EMBEDDED)
+    if config.input_channels:
+        num_images = sum(row["channel"] in config.input_channels for row in rows)
+        dropped["no_input_of_the_model"] = len(rows) - num_images
+        if num_images:
+            rows = stacked(pa.Table.from_pylist(rows), config.input_channels).to_pylist()
+        else:
+            rows = []
+        dropped["field_without_all_channels"] = num_images - len(rows) * len(config.input_channels)
+    return rows, +dropped
+
+
 def embed_planes(
     lake: Lake,
     rows: list[dict[str, Any]],
@@ -170,9 +189,9 @@ def embed_planes(
             intensity_range(config.intensity, *(rows[i][k] for k in ("dtype", "p0_1", "p99_9")))
             for i in owners
         ]
-        low, high = torch.tensor(ranges, dtype=torch.float32, device=device).T
+        low, high = torch.tensor(ranges, dtype=torch.float32, device=device).unbind(dim=1)
         with torch.inference_mode():
-            embedded = encoder(scaled(counts_in, low, high).unsqueeze(1))
+            embedded = encoder(scaled(counts_in, low, high))
         np.add.at(sums, owners, embedded.double().cpu().numpy())
         np.add.at(counts, owners, 1)
         advance(len({i for i, _ in waiting}))
@@ -196,8 +215,10 @@ def _crops_ahead(
     """Index and crops of each image in order, read by threads a few planes ahead."""
 
     def read(row: dict[str, Any]) -> NDArray[Any]:
-        plane = store.read_plane(lake.resolve(row["uri"]), row["channel_index"])
-        return crops_of(plane, config.crop_size_px, config.stride_px)
+        channels = np.atleast_1d(row["channel_index"])
+        field = lake.resolve(row["uri"])
+        planes = np.stack([store.read_plane(field, int(c)) for c in channels])
+        return crops_of(planes, config.crop_size_px, config.stride_px)
 
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         ahead: deque[Future[NDArray[Any]]] = deque()
@@ -233,6 +254,7 @@ def _table(
     num_dims = vectors.shape[1]
     schema = assets.arrow_schema("embedding", num_dims)
     columns = {name: [row[name] for row in rows] for name in _ROW} | {
+        "channel_index": [np.min(row["channel_index"]) for row in rows],
         "model": [model] * len(rows),
         "num_crops": num_crops,
         "embedding": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), num_dims),

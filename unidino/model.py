@@ -1,6 +1,7 @@
 """The network, the DINO head and loss, and models in the lake.
 
-Shapes: N crops, V views, T teacher views, B images of a minibatch, D embedding, K head outputs.
+Shapes: N crops, C channels seen at once (1 if each is embedded alone), V views, T teacher views,
+B images of a minibatch, L tokens, D embedding, K head outputs.
 Source: Caron et al. 2021, "Emerging properties in self-supervised vision transformers";
 Morelli et al. 2025, doi 10.1016/j.csbj.2025.02.020.
 """
@@ -18,7 +19,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from timm.models.vision_transformer import VisionTransformer
+from timm.layers.attention import Attention
+from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -34,6 +36,8 @@ class ModelConfig(BaseModel):
     intensity: `percentile` scales a plane's 0.1st..99.9th percentile to 0..1, clamped;
     `dtype` divides by the type's maximum, as the published checkpoints were trained.
     instance_norm: crops have mean 0 and standard deviation 1 when they enter the network.
+    input_channels: names of the channels that a multi-channel network sees at once, in order; none
+    for a network that embeds each channel alone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,11 +50,12 @@ class ModelConfig(BaseModel):
     stride_px: PositiveInt = 224
     intensity: Literal["percentile", "dtype"] = "percentile"
     instance_norm: bool = False
+    input_channels: tuple[str, ...] = ()
     seed: int = 0
 
 
 class Encoder(nn.Module):
-    """A vision transformer that embeds crops (N, 1, H, W) in [0, 1] as its CLS token (N, D).
+    """A vision transformer that embeds crops (N, C, H, W) in [0, 1] as its CLS token (N, D).
 
     Parameter names under `vit` are timm's. Other crop sizes than the native one are embedded with
     bicubic position embeddings, interpolated by scale factor as the published program does.
@@ -63,6 +68,7 @@ class Encoder(nn.Module):
         crop_size_px: int,
         options: Mapping[str, int] | None = None,
         *,
+        num_channels: int = 1,
         drop_path: float = 0.0,
         instance_norm: bool = False,
     ) -> None:
@@ -77,7 +83,7 @@ class Encoder(nn.Module):
             vit = timm.create_model(
                 architecture,
                 img_size=crop_size_px,
-                in_chans=1,
+                in_chans=num_channels,
                 num_classes=0,
                 dynamic_img_size=True,
                 drop_path_rate=drop_path,
@@ -93,15 +99,15 @@ class Encoder(nn.Module):
         self.num_dims: int = vit.embed_dim
 
     def forward(self, crops: Tensor) -> Tensor:
-        """Embeddings (N, D) of crops (N, 1, H, W)."""
+        """Embeddings (N, D) of crops (N, C, H, W)."""
         vit = self.vit
         if self.instance_norm:
             crops = F.instance_norm(crops)
         patches = vit.patch_embed(crops)
         grid_height, grid_width = patches.shape[1:3]
         tokens = torch.cat([vit.cls_token.expand(len(crops), -1, -1), patches.flatten(1, 2)], dim=1)
-        tokens = vit.pos_drop(tokens + self._positions(grid_height, grid_width))
-        embeddings: Tensor = vit.norm(vit.blocks(vit.norm_pre(tokens)))[:, 0]
+        tokens = vit.norm_pre(vit.pos_drop(tokens + self._positions(grid_height, grid_width)))
+        embeddings: Tensor = vit.norm(_cls_of(vit.blocks[-1], vit.blocks[:-1](tokens)))
         return embeddings
 
     def _positions(self, height: int, width: int) -> Tensor:
@@ -115,6 +121,36 @@ class Encoder(nn.Module):
         scale = ((height + 0.1) / native_height, (width + 0.1) / native_width)
         grid = F.interpolate(grid, scale_factor=scale, mode="bicubic")
         return torch.cat([positions[:, :1], grid.flatten(2).transpose(1, 2)], dim=1)
+
+
+def _cls_of(block: Any, tokens: Tensor) -> Tensor:
+    """CLS (N, D) after the last block of a network; its other tokens (N, L, D) are seen no more.
+
+    Without gradients a standard block computes only what CLS depends on: the same but for rounding,
+    and 7 % less work in a network of twelve blocks.
+    """
+    standard = type(block) is Block and type(block.attn) is Attention and block.attn.gate is None
+    if torch.is_grad_enabled() or not standard:
+        cls: Tensor = block(tokens)[:, 0]
+        return cls
+    attention = block.attn
+    normed = block.norm1(tokens)
+    num_dims = attention.attn_dim
+    weight, bias = attention.qkv.weight, attention.qkv.bias
+    parts = (None, None) if bias is None else (bias[:num_dims], bias[num_dims:])
+    query = F.linear(normed[:, :1], weight[:num_dims], parts[0])
+    key_value = F.linear(normed, weight[num_dims:], parts[1])
+    shape = (len(tokens), -1, 2, attention.num_heads, attention.head_dim)
+    key, value = key_value.reshape(shape).permute(2, 0, 3, 1, 4)
+    query = attention.q_norm(query.reshape(len(tokens), *shape[3:]).unsqueeze(2))
+    mixed = F.scaled_dot_product_attention(
+        query, attention.k_norm(key), value,
+        dropout_p=attention.attn_drop.p if attention.training else 0.0,
+    )  # fmt: skip
+    mixed = attention.proj_drop(attention.proj(attention.norm(mixed.transpose(1, 2).flatten(2))))
+    cls = (tokens[:, :1] + block.drop_path1(block.ls1(mixed)))[:, 0]
+    mlp: Tensor = block.drop_path2(block.ls2(block.mlp(block.norm2(cls))))
+    return cls + mlp
 
 
 class DinoHead(nn.Module):
@@ -189,9 +225,9 @@ class DinoLoss(nn.Module):
 def scaled(planes: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """Intensities in [0, 1] of planes (N, ...) in counts: low maps to 0, high to 1, clamped.
 
-    low, high: (N,), counts. A plane without range becomes 0.
+    low, high: (N,) or, for planes (N, C, ...), (N, C), counts. A plane without range becomes 0.
     """
-    shape = (-1, *[1] * (planes.dim() - 1))
+    shape = (*low.shape, *[1] * (planes.dim() - low.dim()))
     span = (high - low).clamp_min(1e-6)
     return ((planes.float() - low.view(shape)) / span.view(shape)).clamp_(0, 1)
 
@@ -213,6 +249,7 @@ def new_encoder(config: ModelConfig, *, drop_path: float = 0.0) -> Encoder:
             config.architecture,
             config.crop_size_px,
             config.architecture_options,
+            num_channels=len(config.input_channels) or 1,
             drop_path=drop_path,
             instance_norm=config.instance_norm,
         )
@@ -247,9 +284,8 @@ def register(
         "kind": config.kind,
         "architecture": config.architecture,
         "num_dims": config.num_dims,
-        "preprocessing": config.model_dump_json(
-            include={"crop_size_px", "stride_px", "intensity", "seed"}
-        ),
+        "channels": ["+".join(config.input_channels)] if config.input_channels else None,
+        "preprocessing": config.model_dump_json(exclude={"kind", "architecture", "num_dims"}),
         "weights_hash": hashlib.sha256(weights).hexdigest() if encoder else digest(document),
         "samples": samples,
         "parent": parent,

@@ -16,7 +16,7 @@ from unidino.embed import embed_planes
 from unidino.errors import InputError
 from unidino.model import Encoder, ModelConfig
 from unidino.neighbors import encode_keys, nearest
-from unidino.samples import query_samples
+from unidino.samples import query_samples, stacked
 
 _SPREAD = 1.4826  # of a normal distribution, over its median absolute deviation
 
@@ -50,6 +50,8 @@ class Probe:
                 f"--probe '{query}' lacks the column {missing[0]}; start from"
                 " `select * from labelled_sample`"
             )
+        if config.input_channels:
+            table = stacked(table, config.input_channels)
         frame = pl.DataFrame(pl.from_arrow(table))
         reachable = (
             frame.group_by("dataset", "label")

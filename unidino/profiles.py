@@ -107,7 +107,7 @@ def _profile_dataset(
     if not current.is_empty() and lake.resolve(uri).is_file():
         num_rows, dropped = current.row(0)
         return Profiled(model, normalize, level, dataset, num_rows, json.loads(dropped), False)
-    with lake.snapshot(("plate", "channel", "well", "part", "field", "image")) as con:
+    with lake.snapshot(("plate", "channel", "well", "part", "field", "image", "model")) as con:
         profiles, statistic, dropped = compute(
             con,
             model,
@@ -141,7 +141,7 @@ def compute(
 ) -> tuple[pa.Table, pa.Table, dict[str, int]]:
     """Profiles, the statistics that were applied, and what was dropped.
 
-    con: has the tables plate, channel, well and the view embedding.
+    con: has the tables plate, channel, well, model and the view embedding.
     Raises ProfileError if no well is left or a plate has no controls to learn from.
     """
     con.execute(

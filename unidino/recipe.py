@@ -23,6 +23,8 @@ class TrainConfig(BaseModel):
     balance: `equal` cycles every dataset to exactly the length of the longest, `repeats` by whole
     repeats as published. controls: share of the negative and positive controls of each plate.
     cells: global and local crops must show cells: by Otsu's threshold, in up to 20 tries.
+    input_channels: names of the channels of a multi-channel network, which sees them all at once
+    and is trained on fields that have them; without, each channel is embedded alone.
     instance_norm: views have mean 0 and standard deviation 1. saturation_noise: share of pixels set
     to the maximum.
     """
@@ -55,6 +57,7 @@ class TrainConfig(BaseModel):
     last_layer_frozen: int = Field(3, ge=0)
     gradient_clip: PositiveFloat | None = None
     channels: Literal["one", "all"] = "one"
+    input_channels: tuple[str, ...] = ()
     balance: Literal["equal", "repeats"] = "equal"
     controls: float = Field(1.0, ge=0, le=1)
     cells: bool = False

@@ -1,14 +1,16 @@
 """From catalog and store to training samples: raw crops of planes, drawn by SQL.
 
-Shapes: B images, G global and L local crops of each.
+Shapes: B images, C channels of each that are seen at once (1 but for multi-channel networks),
+G global and L local crops of each.
 """
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -31,7 +33,8 @@ _MINIBATCHES_AHEAD = 2
 class Crops:
     """Raw crops of one minibatch, counts.
 
-    images: rows of the samples' table. global_crops: (B, G, S, S). local_crops: (B, L, s, s).
+    images: rows of the samples' table. global_crops: (B, G, C, S, S). local_crops:
+    (B, L, C, s, s).
     """
 
     images: NDArray[np.int64]
@@ -39,10 +42,18 @@ class Crops:
     local_crops: NDArray[np.uint16]
 
 
-def select_samples(lake: Lake, samples: str, *, controls: float = 1.0, seed: int = 0) -> pa.Table:
+def select_samples(
+    lake: Lake,
+    samples: str,
+    *,
+    controls: float = 1.0,
+    input_channels: Sequence[str] = (),
+    seed: int = 0,
+) -> pa.Table:
     """Images to train on: the rows of a view of the lake, or of a SELECT over its tables.
 
     controls: share of negative and positive controls to keep, the same of each plate.
+    input_channels: names of channels that are one sample together; without, each image is one.
     Raises InputError if the query fails, lacks a column of `training_sample`, or has no row.
     """
     table = query_samples(lake, samples, "--samples")
@@ -57,7 +68,15 @@ def select_samples(lake: Lake, samples: str, *, controls: float = 1.0, seed: int
             table = con.sql(query, params={"share": controls, "seed": seed}).to_arrow_table()
         finally:
             con.close()
-    keys = [(c, "ascending") for c in ("dataset", "plate", "well", "field", "channel_index")]
+    if input_channels:
+        there = ", ".join(sorted(set(table["channel"].to_pylist())))
+        table = stacked(table, input_channels)
+        if table.num_rows == 0:
+            raise InputError(f"--samples '{samples}' has no field with all of the channels"
+                             f" {', '.join(input_channels)}; there are {there}")  # fmt: skip
+    keys = [(c, "ascending") for c in ("dataset", "plate", "well", "field")]
+    if not input_channels:
+        keys.append(("channel_index", "ascending"))
     return table.select(COLUMNS).sort_by(keys).combine_chunks()
 
 
@@ -85,6 +104,27 @@ def query_samples(lake: Lake, samples: str, option: str) -> pa.Table:
     return table
 
 
+def stacked(table: pa.Table, input_channels: Sequence[str]) -> pa.Table:
+    """Fields that have all of the channels: `channel_index`, `p0_1` and `p99_9` become lists."""
+    con = scratch()
+    try:
+        con.register("sample", table)
+        query = assets.sql("queries", "stacked_sample")
+        return con.sql(query, params={"channels": list(input_channels)}).to_arrow_table()
+    finally:
+        con.close()
+
+
+def per_channel(column: pa.ChunkedArray) -> NDArray[Any]:
+    """Values (N, C) of a column of samples: numbers, or lists of as many."""
+    values = column.combine_chunks()
+    num_rows = len(values)
+    if pa.types.is_list(values.type):
+        values = values.flatten()
+    numbers: NDArray[Any] = values.to_numpy(zero_copy_only=False)
+    return numbers.reshape(num_rows, -1)
+
+
 def draw_epoch(
     samples: pa.Table,
     seed: int,
@@ -109,27 +149,28 @@ def draw_epoch(
         con.close()
 
 
-def padded(plane: Plane, size_px: int) -> Plane:
-    """The plane (H, W), mirrored at its far edges until no side is shorter than size_px."""
-    short = [max(0, size_px - side) for side in plane.shape]
-    return np.pad(plane, [(0, s) for s in short], mode="symmetric") if any(short) else plane
+def padded(planes: Plane, size_px: int) -> Plane:
+    """Planes (..., H, W), mirrored at their far edges until no side is shorter than size_px."""
+    short = [0] * (planes.ndim - 2) + [max(0, size_px - side) for side in planes.shape[-2:]]
+    return np.pad(planes, [(0, s) for s in short], mode="symmetric") if any(short) else planes
 
 
 def random_crops(
-    plane: Plane, num: int, size_px: int, rng: np.random.Generator, *, threshold: float = -1
+    planes: Plane, num: int, size_px: int, rng: np.random.Generator, *, threshold: float = -1
 ) -> Plane:
-    """Crops (num, size_px, size_px) at random places of a plane, native resolution.
+    """Crops (num, C, size_px, size_px) at random places of planes (C, H, W), native resolution.
 
-    threshold: counts that 1 % of a crop's pixels must exceed, if 20 tries find such a crop.
+    threshold: counts that 1 % of a crop's pixels of the first channel must exceed, if 20 tries find
+    such a crop.
     """
-    plane = padded(plane, size_px)
+    planes = padded(planes, size_px)
     crops = []
     for _ in range(num):
         for _ in range(_CELL_TRIES):
-            top = rng.integers(0, plane.shape[0] - size_px + 1)
-            left = rng.integers(0, plane.shape[1] - size_px + 1)
-            crop = plane[top : top + size_px, left : left + size_px]
-            if threshold < 0 or np.count_nonzero(crop > threshold) >= _CELL_SHARE * crop.size:
+            top = rng.integers(0, planes.shape[-2] - size_px + 1)
+            left = rng.integers(0, planes.shape[-1] - size_px + 1)
+            crop = planes[:, top : top + size_px, left : left + size_px]
+            if threshold < 0 or np.count_nonzero(crop[0] > threshold) >= _CELL_SHARE * size_px**2:
                 break
         crops.append(crop)
     return np.stack(crops)
@@ -154,7 +195,7 @@ class CropReader:
     ) -> None:
         self._lake = lake
         self._uris = samples["uri"]
-        self._channels = samples["channel_index"].to_numpy()
+        self._channels = per_channel(samples["channel_index"])
         self._global = global_crops
         self._local = local_crops
         self._cells = cells
@@ -201,10 +242,10 @@ class CropReader:
     ) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
         rng = np.random.default_rng(key)
         field = self._lake.resolve(self._uris[image].as_py())
-        plane = store.read_plane(field, int(self._channels[image]))
-        threshold = otsu(plane) if self._cells else -1.0
+        planes = np.stack([store.read_plane(field, int(c)) for c in self._channels[image]])
+        threshold = otsu(planes[0]) if self._cells else -1.0
         global_crops, local_crops = (
-            random_crops(plane, number, size_px, rng, threshold=threshold)
+            random_crops(planes, number, size_px, rng, threshold=threshold)
             for number, size_px in (self._global, self._local)
         )
         return global_crops.astype(np.uint16), local_crops.astype(np.uint16)

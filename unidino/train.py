@@ -35,7 +35,7 @@ from unidino.model import check_new_name, intensity_range, load_encoder, registe
 from unidino.probe import Probe
 from unidino.progress import progress_bar, say
 from unidino.recipe import PRESETS, Schedules, TrainConfig, teacher_temperatures
-from unidino.samples import CropReader, Crops, draw_epoch, select_samples
+from unidino.samples import CropReader, Crops, draw_epoch, per_channel, select_samples
 
 Figures = dict[str, float]
 
@@ -138,7 +138,10 @@ class _Training:
         self._stop_asked = False
         self.run_record = Run("train", {"model": name, "samples": state.samples,
                                         "start": state.start, "config": state.config})  # fmt: skip
-        self.table = select_samples(lake, state.samples, controls=config.controls, seed=config.seed)
+        self.table = select_samples(
+            lake, state.samples, controls=config.controls, input_channels=config.input_channels,
+            seed=config.seed,
+        )  # fmt: skip
         samples_hash = _hash_of(self.table)
         if state.samples_hash not in (None, samples_hash):
             raise ModelError(
@@ -298,7 +301,7 @@ class _Training:
         )  # fmt: skip
 
     def _views(self, crops: Crops) -> tuple[Tensor, Tensor]:
-        """Augmented global (G * B, 1, S, S) and local (L * B, 1, s, s) views, view-major.
+        """Augmented global (G * B, C, S, S) and local (L * B, C, s, s) views, view-major.
 
         What is drawn for an image does not depend on the number of processes.
         """
@@ -309,11 +312,12 @@ class _Training:
         mine = slice(self.rank * num_images, (self.rank + 1) * num_images)
         views = []
         for raw in (crops.global_crops, crops.local_crops):
-            shape = (NUM_DRAWS, raw.shape[1], config.batch_size)
-            draws = torch.rand(shape, generator=generator)[..., mine].flatten(1)
-            counts = torch.from_numpy(raw).to(device)
-            view_major = scaled(counts, self.low[images], self.high[images]).transpose(0, 1)
-            changed = augmented(view_major.flatten(0, 1).unsqueeze(1), draws)
+            num_views, num_channels = raw.shape[1:3]
+            shape = (NUM_DRAWS, num_views, config.batch_size, num_channels)
+            draws = torch.rand(shape, generator=generator)[:, :, mine].flatten(1, 2)
+            counts = torch.from_numpy(raw).to(device).transpose(0, 1).flatten(0, 1)
+            low, high = (r[images].repeat(num_views, 1) for r in (self.low, self.high))
+            changed = augmented(scaled(counts, low, high), draws)
             if config.saturation_noise:
                 changed = saturated(changed, config.saturation_noise, generator)
             views.append(changed)
@@ -363,13 +367,13 @@ def _refuse_collapse(figures: Figures, name: str) -> None:
 
 
 def _ranges(table: pa.Table, config: TrainConfig, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Counts that map to 0 and 1 for each image of the samples: two tensors (num_images,)."""
-    low, high = (table[c].to_numpy().astype(np.float32) for c in ("p0_1", "p99_9"))
+    """Counts that map to 0 and 1 for each image of the samples: two tensors (num_images, C)."""
+    low, high = (per_channel(table[c]).astype(np.float32) for c in ("p0_1", "p99_9"))
     if config.intensity == "dtype":
         dtypes = table["dtype"].to_pylist()
         maxima = {dtype: intensity_range("dtype", dtype, 0, 0)[1] for dtype in set(dtypes)}
         low = np.zeros_like(low)
-        high = np.array([maxima[dtype] for dtype in dtypes], dtype=np.float32)
+        high[:] = np.array([maxima[dtype] for dtype in dtypes], dtype=np.float32)[:, None]
     return torch.from_numpy(low).to(device), torch.from_numpy(high).to(device)
 
 

@@ -1,6 +1,7 @@
 -- Embeddings of a dataset averaged to wells or fields, channels side by side in channel order.
 -- Crops and fields are one mean, as published: a field counts by its number of crops.
--- Grain: one row per plate, well (and field at that level).   Reads: embedding, plate, channel, well.
+-- Grain: one row per plate, well (and field at that level).
+-- Reads: embedding, model, plate, channel, well.
 -- $model, $dataset; $level: 'field' or any coarser level.   Source: Morelli et al. 2025, 2.2.2.
 with channel_mean as (
     select
@@ -16,12 +17,18 @@ with channel_mean as (
     group by all
 ),
 
+-- What a whole profile consists of: the plate's channels, or what the model makes of them.
 plate_channels as (
     select
-        plate,
-        list(channel order by channel_index) as channels
+        channel.plate,
+        coalesce(
+            any_value(model.channels),
+            list(channel.channel order by channel.channel_index)
+        ) as channels
     from channel
-    group by plate
+    cross join model
+    where model.model = $model
+    group by channel.plate
 ),
 
 concatenated as (

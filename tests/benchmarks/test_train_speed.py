@@ -74,11 +74,10 @@ def _plain_step(dino: Dino, optimizer: torch.optim.Optimizer, crops: list[np.nda
 def _our_step(dino: Dino, crops: list[np.ndarray]) -> None:
     views = []
     for raw in crops:
-        draws = torch.rand(NUM_DRAWS, raw.shape[0] * raw.shape[1])
-        counts = torch.from_numpy(raw)
-        low, high = torch.zeros(len(raw)), torch.full((len(raw),), 65535.0)
-        view_major = scaled(counts, low, high).transpose(0, 1).flatten(0, 1).unsqueeze(1)
-        views.append(augmented(view_major, draws))
+        counts = torch.from_numpy(raw).transpose(0, 1).flatten(0, 1).unsqueeze(1)
+        low, high = torch.zeros(len(counts)), torch.full((len(counts),), 65535.0)
+        draws = torch.rand(NUM_DRAWS, len(counts), 1)
+        views.append(augmented(scaled(counts, low, high), draws))
     dino.step(
         views[0], views[1], teacher_momentum=0.9995, teacher_temperature=0.04,
         freeze_last_layer=False, **_SCHEDULED,
@@ -119,7 +118,7 @@ def test_augmentation_against_loops(capsys: pytest.CaptureFixture[str]) -> None:
     def ours() -> object:
         low, high = torch.zeros(32), torch.full((32,), 65535.0)
         views = scaled(torch.from_numpy(counts), low, high).transpose(0, 1).flatten(0, 1)
-        return augmented(views.unsqueeze(1), torch.rand(NUM_DRAWS, 256))
+        return augmented(views.unsqueeze(1), torch.rand(NUM_DRAWS, 256, 1))
 
     pairs = [(_seconds(lambda: _plain_views(counts)), _seconds(ours)) for _ in range(9)]
     with capsys.disabled():
