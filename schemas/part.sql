@@ -1,7 +1,7 @@
 -- One row per immutable file of vectors; views read the files listed here, never a glob.
 create table if not exists part (
     uri varchar primary key,
-    kind varchar not null check (kind in ('embedding', 'profile', 'statistic')),
+    kind varchar not null check (kind in ('embedding', 'crop_embedding', 'profile', 'statistic')),
     model varchar not null,
     dataset varchar,
     plate varchar,
@@ -11,9 +11,11 @@ create table if not exists part (
     sha256 varchar not null,
     inputs_hash varchar not null,
     dropped json,
+    details json,
     run_id varchar not null
 );
 comment on table part is 'One row per immutable file of vectors.';
 comment on column part.uri is 'Relative to the lake.';
 comment on column part.inputs_hash is 'Hash of everything the file was computed from.';
+comment on column part.details is 'How it was computed: engine, precision, device, options.';
 comment on column part.dropped is 'What did not make it into the file: reason and count.';

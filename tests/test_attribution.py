@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unidino import model
+from unidino import systems
 from unidino.attribution import attribute, channel_shares
 from unidino.catalog import Lake
 from unidino.embed import embed
@@ -24,7 +24,7 @@ def test_the_planted_channel_has_the_most_important_features() -> None:
 
 
 def test_shares_are_given_for_every_class_and_channel(lake: Lake) -> None:
-    model.create(lake, "gaussian")
+    systems.create(lake, "gaussian")
     embed(lake, "gaussian")
     found = attribute(lake, "gaussian", top=20).shares
     assert found.height == 2 * 3
@@ -34,7 +34,7 @@ def test_shares_are_given_for_every_class_and_channel(lake: Lake) -> None:
 
 
 def test_a_label_that_nothing_has_is_named(lake: Lake) -> None:
-    model.create(lake, "gaussian")
+    systems.create(lake, "gaussian")
     embed(lake, "gaussian")
     with pytest.raises(UnidinoError, match="no dataset has two classes of target"):
         attribute(lake, "gaussian", label="target")

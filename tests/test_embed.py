@@ -1,15 +1,23 @@
 """Embedding is what the model says of each plane, whole plates at a time, once."""
 
+import json
+import subprocess
+import sys
+import threading
+
 import numpy as np
+import polars as pl
 import pyarrow.parquet as pq
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unidino import model, store
+from unidino import model, registry, store, systems
 from unidino.catalog import Lake
-from unidino.embed import crops_of, embed
+from unidino.crops import corners, crops_of, resized
+from unidino.embed import How, embed
+from unidino.encode import Cut
 from unidino.errors import InputError, LakeError, UnidinoError
 from unidino.model import ModelConfig
 
@@ -23,7 +31,7 @@ def toy(lake: Lake) -> Lake:
     )  # fmt: skip
     from unidino.catalog import Run
 
-    model.register(lake, Run("test", {}), "toy", config, model.new_encoder(config))
+    registry.register(lake, Run("test", {}), "toy", config, model.new_encoder(config))
     return lake
 
 
@@ -41,9 +49,49 @@ def test_crops_cover_the_grid_of_any_plane(height: int, width: int, size: int, s
     np.testing.assert_array_equal(crops[:, 1], np.array(expected) + 1)
 
 
+@given(st.integers(1, 90), st.integers(1, 90), st.integers(4, 32), st.integers(3, 40))
+def test_crops_with_cover_reach_the_far_edges(
+    height: int, width: int, size: int, stride: int
+) -> None:
+    seen = np.zeros((max(height, size), max(width, size)), bool)
+    places = corners((1, height, width), size, stride, cover=True)
+    for top, left in places:
+        seen[top : top + size, left : left + size] = True
+        assert top + size <= seen.shape[0]
+        assert left + size <= seen.shape[1]
+    assert len(np.unique(places, axis=0)) == len(places)
+    assert seen[-1, -1]
+    if stride <= size:
+        assert seen.all()
+    plane = np.arange(height * width, dtype=np.uint16).reshape(1, height, width)
+    assert len(crops_of(plane, size, stride, cover=True)) == len(places)
+
+
+@pytest.mark.parametrize("shape", [(70, 40), (40, 70), (33, 33), (20, 90)])
+def test_fields_of_any_shape_lose_no_crop_and_with_cover_no_pixel(
+    toy: Lake, shape: tuple[int, int]
+) -> None:
+    rng = np.random.default_rng(0)
+    planes = rng.integers(0, 4096, (1, *shape), np.uint16)
+    whole = [max(side, 32) for side in shape]
+    assert len(crops_of(planes, 32, 32)) == (whole[0] // 32) * (whole[1] // 32)
+    covered = crops_of(planes, 32, 32, cover=True)
+    assert len(covered) == -(-whole[0] // 32) * -(-whole[1] // 32)
+    assert set(np.unique(planes)) == set(np.unique(covered))
+
+
+def test_a_resized_field_keeps_its_shape_and_its_mean() -> None:
+    rows = np.linspace(0, 1000, 300)
+    planes = (rows[:, None] + np.zeros((1, 300, 200))).astype(np.uint16)
+    smaller = resized(planes, 100)
+    assert smaller.shape == (1, 150, 100)
+    assert smaller.mean() == pytest.approx(planes.mean(), rel=1e-3)
+    np.testing.assert_allclose(smaller[0, :, 0], np.linspace(0, 1000, 150), atol=5)
+
+
 def test_an_embedding_is_the_mean_over_its_crops(toy: Lake) -> None:
-    embed(toy, "toy", batch_size=7)
-    encoder = model.load_encoder(toy, "toy", torch.device("cpu"))
+    embed(toy, "toy", how=How(batch_size=7))
+    encoder = registry.load_encoder(toy, "toy", torch.device("cpu"))
     rows = toy.query(
         "select embedding.*, uri, path, p0_1, p99_9 from embedding"
         " join field using (plate, well, field) join plate on plate_id = plate"
@@ -59,6 +107,90 @@ def test_an_embedding_is_the_mean_over_its_crops(toy: Lake) -> None:
         with torch.inference_mode():
             want = encoder(torch.from_numpy(crops)).mean(dim=0)
         np.testing.assert_allclose(row["embedding"], want, atol=2e-5)
+
+
+def test_single_crops_are_kept_with_their_places(toy: Lake) -> None:
+    embed(toy, "toy", plates=["tiny_b1_p1"], how=How(Cut(cover=True), keep="crop"))
+    crops = toy.query("from crop_embedding order by well, field, channel_index, top_px, left_px")
+    assert crops.height == 36 * 9
+    assert sorted(set(crops["top_px"])) == [0, 32, 64]
+    means = crops.group_by("well", "field", "channel").agg(pl.col("embedding"))
+    rows = means.join(
+        toy.query("select well, field, channel, embedding as mean from embedding"),
+        on=["well", "field", "channel"],
+    )
+    for row in rows.head(5).iter_rows(named=True):
+        got = np.mean([list(vector) for vector in row["embedding"]], axis=0)
+        np.testing.assert_allclose(got, row["mean"], atol=1e-5)
+    encoder = registry.load_encoder(toy, "toy", torch.device("cpu"))
+    row = crops.row(4, named=True)
+    uri, low, high = toy.query(
+        "select plate.uri || '/' || path, p0_1, p99_9 from image join field using"
+        " (plate, well, field) join plate on plate_id = plate where plate = $p and well = $w"
+        " and field = $f and channel_index = $c",
+        {"p": row["plate"], "w": row["well"], "f": row["field"], "c": row["channel_index"]},
+    ).row(0)
+    plane = store.read_plane(toy.resolve(uri), row["channel_index"]).astype(np.float32)
+    piece = plane[row["top_px"] : row["top_px"] + 32, row["left_px"] : row["left_px"] + 32]
+    scaled = torch.from_numpy(np.clip((piece - low) / (high - low), 0, 1))
+    with torch.inference_mode():
+        want = encoder(scaled[None, None].float())[0]
+    np.testing.assert_allclose(row["embedding"], want, atol=1e-5)
+
+
+def test_other_options_make_the_table_anew(toy: Lake) -> None:
+    embed(toy, "toy")
+    assert embed(toy, "toy", how=How(Cut(short_side_px=64))).skipped == ()
+    assert toy.query("select distinct num_crops from embedding").item() == 4
+    assert embed(toy, "toy", how=How(Cut(short_side_px=64), precision="bf16")).plates == ()
+    details = json.loads(toy.query("select details from part limit 1").item())
+    assert details == {
+        "engine": "torch", "precision": "fp32", "device": "cpu", "cover": False,
+        "short_side_px": 64,
+    }  # fmt: skip
+
+
+def test_shards_part_the_plates(toy: Lake) -> None:
+    parts = [embed(toy, "toy", shard=(i, 2)).plates for i in (1, 2)]
+    assert parts == [("tiny_b1_p1",), ("tiny_b2_p1",)]
+
+
+_WORKER = """
+import sys
+from unidino.catalog import Lake
+from unidino.embed import embed
+from pathlib import Path
+done = embed(Lake.open(Path(sys.argv[1])), "toy")
+print(*done.plates, sep=",")
+"""
+
+
+def test_several_workers_embed_each_plate_once(toy: Lake) -> None:
+    workers = [
+        subprocess.Popen([sys.executable, "-c", _WORKER, toy.path], stdout=subprocess.PIPE,
+                         text=True)
+        for _ in range(3)
+    ]  # fmt: skip
+    said = [worker.communicate()[0].strip() for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0, 0]
+    plates = [plate for line in said for plate in line.split(",") if plate]
+    assert sorted(plates) == ["tiny_b1_p1", "tiny_b2_p1"]
+    assert toy.query("select count(*) from embedding").item() == 72
+
+
+def test_a_plate_that_a_dead_worker_held_is_taken_over(toy: Lake) -> None:
+    code = (
+        "import sys, time\nfrom pathlib import Path\nfrom unidino.catalog import Lake\n"
+        "with Lake.open(Path(sys.argv[1])).lock('embed-toy-tiny_b1_p1'):\n"
+        "    print('held', flush=True)\n    time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, toy.path], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        threading.Timer(1.0, holder.kill).start()
+        done = embed(toy, "toy")
+    assert holder.returncode < 0
+    assert done.plates == ("tiny_b2_p1", "tiny_b1_p1")
 
 
 def test_the_file_has_vectors_of_fixed_size_and_its_checksum(toy: Lake) -> None:
@@ -112,7 +244,7 @@ def test_unknown_names_are_listed(toy: Lake) -> None:
 def test_gaussian_profiles_are_standard_normal_and_the_same_for_the_fields_of_a_well(
     lake: Lake,
 ) -> None:
-    model.create(lake, "gaussian")
+    systems.create(lake, "gaussian")
     embed(lake, "gaussian")
     rows = lake.query("select plate, well, channel, embedding from embedding")
     vectors = rows.group_by("plate", "well", "channel").agg("embedding")["embedding"]
@@ -126,7 +258,7 @@ def test_gaussian_profiles_are_standard_normal_and_the_same_for_the_fields_of_a_
 
 def test_blank_planes_are_left_out_and_counted(toy: Lake) -> None:
     toy.execute("update image set qc = 'blank' where well = 'B02' and channel = 'DNA'")
-    assert embed(toy, "toy").num_left_out == 4
+    assert embed(toy, "toy").left_out == {"blank": 4}
     assert toy.query("select count(*) from embedding").item() == 68
 
 

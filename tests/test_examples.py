@@ -3,7 +3,7 @@
 import runpy
 from pathlib import Path
 
-from unidino import model
+from unidino import systems
 from unidino.catalog import Lake
 from unidino.embed import embed
 
@@ -11,7 +11,7 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
 def test_similar_compounds(lake: Lake) -> None:
-    model.create(lake, "gaussian")
+    systems.create(lake, "gaussian")
     embed(lake, "gaussian")
     module = runpy.run_path(str(EXAMPLES / "similar_compounds.py"))
     pairs = module["most_similar"](lake, "gaussian")

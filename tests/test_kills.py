@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -12,8 +13,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from unidino.catalog import Lake
+from unidino import registry
+from unidino.catalog import Lake, Run
 from unidino.check import check
+from unidino.model import ModelConfig, new_encoder
 
 _PLATES, _WELLS, _CHANNELS = 3, 24, 3
 
@@ -37,10 +40,16 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def _command(*words: object) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "unidino", *map(str, words)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
 def _start(lake: Path, source: Path, *options: str) -> subprocess.Popen[bytes]:
-    words = [sys.executable, "-m", "unidino", "ingest", str(source), "--layout", "harmony",
-             "--dataset", "d", "--lake", str(lake), *options]  # fmt: skip
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return _command("ingest", source, "--layout", "harmony", "--dataset", "d", "--lake", lake,
+                    *options)  # fmt: skip
 
 
 def _run(lake: Path, source: Path, *options: str) -> None:
@@ -155,3 +164,72 @@ def _pixels_and_rows(folder: Path) -> object:
     lake = Lake.open(folder)
     uri = lake.query("select uri from plate").item()
     return content["image"], list(_files(lake.resolve(uri)))
+
+
+@pytest.fixture(scope="module")
+def embedded(export: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake of three plates and a small network, not embedded yet."""
+    folder = tmp_path_factory.mktemp("embedded") / "lake"
+    _run(folder, export)
+    config = ModelConfig(
+        kind="vit", architecture="vit_tiny_patch16_224", architecture_options={"depth": 2},
+        num_dims=192, crop_size_px=64, stride_px=64,
+    )  # fmt: skip
+    registry.register(Lake.open(folder), Run("test", {}), "vit", config, new_encoder(config))
+    return folder
+
+
+def _embed(lake: Path) -> subprocess.Popen[bytes]:
+    return _command("embed", "--model", "vit", "--all", "--keep", "crop", "--lake", lake)
+
+
+def _vectors(folder: Path) -> object:
+    """Every byte of the vectors, and what the catalog says of them but for the names of runs."""
+    rows = Lake.open(folder).query("select * exclude (run_id) from part order by uri").to_dicts()
+    return rows, [list(_files(folder / name)) for name in ("embeddings", "crops")]
+
+
+def _killed_embeddings(embedded: Path, scratch: Path, num: int, seed: int) -> list[int]:
+    """How many plates each of several embeddings had landed when it was killed."""
+    rng = random.Random(seed)
+    whole = scratch / "whole"
+    shutil.copytree(embedded, whole)
+    started = time.monotonic()
+    _finish(_embed(whole))
+    whole_s = time.monotonic() - started
+    expected = _vectors(whole)
+    reached = []
+    for kill in range(num):
+        lake = scratch / str(kill)
+        shutil.copytree(embedded, lake)
+        process = _embed(lake)
+        # Start-up is about half of a run; most kills come after it.
+        time.sleep(rng.uniform(0.65 if kill % 4 else 0.0, 1.0) * whole_s)
+        process.kill()
+        process.communicate()
+        parts = "select count(*) from part where kind = 'embedding'"
+        reached.append(Lake.open(lake).query(parts).item())
+        assert check(Lake.open(lake)) == []
+        _finish(_embed(lake))
+        assert _vectors(lake) == expected
+        shutil.rmtree(lake)
+    return reached
+
+
+def _finish(process: subprocess.Popen[bytes]) -> None:
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors.decode()
+
+
+def test_a_killed_embedding_run_again_is_whole(embedded: Path, tmp_path: Path) -> None:
+    assert len(_killed_embeddings(embedded, tmp_path, 1, seed=5)) == 1
+
+
+@pytest.mark.slow
+def test_twenty_killed_embeddings_run_again_are_whole(
+    embedded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reached = _killed_embeddings(embedded, tmp_path, 20, seed=4)
+    with capsys.disabled():
+        for stage in sorted(set(reached)):
+            print(f"\n{reached.count(stage)} kills after {stage} plates", end="")

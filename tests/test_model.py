@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from unidino import model
+from unidino import model, registry, systems
 from unidino.catalog import Lake
-from unidino.embed import crops_of
+from unidino.crops import crops_of
 from unidino.errors import ModelError, UnidinoError
 from unidino.model import DinoHead, DinoLoss, Encoder, ModelConfig, scaled
 from unidino.recipe import Schedules, TrainConfig, teacher_temperatures
@@ -142,9 +142,9 @@ def test_scaling_maps_the_range_to_0_and_1() -> None:
 
 
 def test_a_model_comes_back_as_it_went_in(lake: Lake) -> None:
-    assert model.create(lake, "random_vit", "mine", seed=3) == "mine"
-    encoder = model.load_encoder(lake, "mine", torch.device("cpu"))
-    again = model.new_encoder(model.load_config(lake, "mine"))
+    assert systems.create(lake, "random_vit", "mine", seed=3) == "mine"
+    encoder = registry.load_encoder(lake, "mine", torch.device("cpu"))
+    again = model.new_encoder(registry.load_config(lake, "mine"))
     for name, value in again.vit.state_dict().items():
         torch.testing.assert_close(encoder.vit.state_dict()[name], value, rtol=0, atol=0)
     row = lake.query("select kind, num_dims, preprocessing ->> 'seed' from model").row(0)
@@ -154,23 +154,23 @@ def test_a_model_comes_back_as_it_went_in(lake: Lake) -> None:
 @pytest.mark.parametrize("name", ["a/b", "..", "", "two words"])
 def test_a_model_name_must_be_a_folder(lake: Lake, name: str) -> None:
     with pytest.raises(ModelError, match="may not be named"):
-        model.check_new_name(lake, name)
+        registry.check_new_name(lake, name)
 
 
 def test_a_taken_name_and_an_unknown_model_are_named(lake: Lake) -> None:
-    model.create(lake, "gaussian")
+    systems.create(lake, "gaussian")
     with pytest.raises(ModelError, match="'gaussian' already"):
-        model.create(lake, "gaussian")
+        systems.create(lake, "gaussian")
     with pytest.raises(UnidinoError, match="unknown model 'vit'; choose one of gaussian"):
-        model.load_config(lake, "vit")
+        registry.load_config(lake, "vit")
 
 
 def test_damaged_weights_are_named(lake: Lake) -> None:
-    model.create(lake, "random_vit")
+    systems.create(lake, "random_vit")
     path = lake.path / "models" / "random_vit" / "model.safetensors"
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ModelError, match="cannot load the weights of model 'random_vit'"):
-        model.load_encoder(lake, "random_vit", torch.device("cpu"))
+        registry.load_encoder(lake, "random_vit", torch.device("cpu"))
 
 
 def test_an_architecture_that_is_none_is_named() -> None:

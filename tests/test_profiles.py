@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from unidino import model, profiles
+from unidino import profiles, systems
 from unidino.catalog import Lake, scratch
 from unidino.embed import embed
 from unidino.errors import ProfileError, UnidinoError
@@ -130,7 +130,7 @@ def test_levels_average_what_they_say() -> None:
 
 
 def test_fields_count_by_their_crops(lake: Lake) -> None:
-    model.create(lake, "gaussian")
+    systems.create(lake, "gaussian")
     embed(lake, "gaussian")
     with lake.snapshot() as con:
         con.execute("create table weighted as from embedding")
@@ -154,7 +154,7 @@ def test_fields_count_by_their_crops(lake: Lake) -> None:
 
 
 def test_profiles_are_made_once_and_anew_when_their_inputs_change(lake: Lake) -> None:
-    model.create(lake, "gaussian")
+    systems.create(lake, "gaussian")
     embed(lake, "gaussian", plates=["tiny_b1_p1"])
     first = profiles.profile(lake)
     assert [(p.num_profiles, p.is_new) for p in first] == [(6, True)]
@@ -166,7 +166,7 @@ def test_profiles_are_made_once_and_anew_when_their_inputs_change(lake: Lake) ->
 
 
 def test_wells_that_lack_a_channel_are_left_out_and_counted(lake: Lake) -> None:
-    model.create(lake, "gaussian")
+    systems.create(lake, "gaussian")
     lake.execute("update image set qc = 'blank' where plate = 'tiny_b1_p1' and well = 'B02'"
                  " and channel = 'Actin'")  # fmt: skip
     embed(lake, "gaussian")
@@ -185,6 +185,6 @@ def test_wells_that_lack_a_channel_are_left_out_and_counted(lake: Lake) -> None:
     ],
 )
 def test_what_cannot_be_profiled_is_named(lake: Lake, options, message: str) -> None:
-    model.create(lake, "gaussian")
+    systems.create(lake, "gaussian")
     with pytest.raises(UnidinoError, match=message):
         profiles.profile(lake, **options)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from unidino import cli, model
+from unidino import cli, model, registry, systems
 from unidino.catalog import Lake
 from unidino.embed import embed
 
@@ -34,8 +34,8 @@ def demo_like(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
         num_dims=192, crop_size_px=48, stride_px=48,
     )  # fmt: skip
     for name in ("demo_vit", "random_vit"):
-        model.register(lake, Run("test", {}), name, config, model.new_encoder(config))
-    model.create(lake, "gaussian", like="demo_vit")
+        registry.register(lake, Run("test", {}), name, config, model.new_encoder(config))
+    systems.create(lake, "gaussian", like="demo_vit")
     for name in ("demo_vit", "random_vit", "gaussian"):
         embed(lake, name)
     monkeypatch.chdir(tmp_path)

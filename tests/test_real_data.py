@@ -13,9 +13,10 @@ from unidino.datasets import Choice
 from unidino.embed import embed
 from unidino.errors import InputError, ProfileError
 from unidino.ingest import ingest
-from unidino.model import load_config, new_encoder
+from unidino.model import new_encoder
 from unidino.probe import Probe
 from unidino.recipe import read_config
+from unidino.registry import load_config
 from unidino.score import score
 from unidino.train import train
 

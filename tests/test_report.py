@@ -4,7 +4,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-from unidino import model
+from unidino import systems
 from unidino.catalog import Lake
 from unidino.embed import embed
 from unidino.report import report
@@ -27,7 +27,7 @@ class _Links(HTMLParser):
 
 
 def test_a_report_shows_scores_images_and_channels(lake: Lake, tmp_path: Path) -> None:
-    model.create(lake, "gaussian")
+    systems.create(lake, "gaussian")
     embed(lake, "gaussian")
     score(lake, ["nsc"])
     page = report(lake, tmp_path / "report.html").read_text()

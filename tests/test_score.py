@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from unidino import model
+from unidino import systems
 from unidino.catalog import Lake
 from unidino.embed import embed
 from unidino.errors import InputError, ProfileError, UnidinoError
@@ -149,7 +149,7 @@ def test_a_rule_that_fails_is_an_input_error(screen) -> None:
 
 
 def test_scores_land_in_the_lake(lake: Lake) -> None:
-    model.create(lake, "gaussian")
+    systems.create(lake, "gaussian")
     embed(lake, "gaussian")
     results = score(lake, ["nsc", "nsb"])
     assert [(s.metric, s.label, s.n) for s in results] == [
@@ -166,7 +166,7 @@ def test_scores_land_in_the_lake(lake: Lake) -> None:
 
 
 def test_channels_choose_slices_without_embedding_again(lake: Lake) -> None:
-    model.create(lake, "gaussian")
+    systems.create(lake, "gaussian")
     embed(lake, "gaussian")
     single = score(lake, ["nsb"], channels=["Actin"])[0]
     assert single.channels == ("Actin",)
@@ -175,7 +175,7 @@ def test_channels_choose_slices_without_embedding_again(lake: Lake) -> None:
 
 
 def test_where_narrows_and_fails_clearly(lake: Lake) -> None:
-    model.create(lake, "gaussian")
+    systems.create(lake, "gaussian")
     embed(lake, "gaussian")
     narrowed = score(lake, ["nsb"], where="moa = 'actin disruptor'")
     assert narrowed[0].n == 4

@@ -7,14 +7,15 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from unidino import assets, model
-from unidino.catalog import Lake, scratch
-from unidino.embed import embed
+from unidino import assets, registry, systems
+from unidino.catalog import Lake, Run, scratch
+from unidino.embed import How, embed
+from unidino.model import ModelConfig, new_encoder
 from unidino.profiles import profile
 
 ROOMS = ("views", "queries", "checks", "register", "normalize", "exclude", "exclude/published")
 # Views over files of vectors exist once there are files: test_views_keep_their_grain reads them.
-OVER_FILES = {("views", name) for name in ("embedding", "profile", "statistic")}
+OVER_FILES = {("views", name) for name in ("embedding", "crop_embedding", "profile", "statistic")}
 FILES = [(room, n) for room in ROOMS for n in assets.names(room) if (room, n) not in OVER_FILES]
 # Relations that a step makes before it runs the query, with the columns that it reads.
 MADE = {
@@ -105,11 +106,18 @@ def test_a_rule_gives_one_row_per_profile_and_reason(name: str) -> None:
 
 
 def test_views_keep_their_grain(lake: Lake) -> None:
-    model.create(lake, "gaussian")
+    systems.create(lake, "gaussian")
     embed(lake, "gaussian")
     profile(lake)
+    toy = ModelConfig(
+        kind="vit", architecture="vit_tiny_patch16_224", architecture_options={"depth": 1},
+        num_dims=192, crop_size_px=32, stride_px=32,
+    )  # fmt: skip
+    registry.register(lake, Run("test", {}), "toy", toy, new_encoder(toy))
+    embed(lake, "toy", how=How(keep="crop"))
     for view, key, num_rows in (
-        ("embedding", "model, plate, well, field, channel", 72),
+        ("embedding", "model, plate, well, field, channel", 144),
+        ("crop_embedding", "model, plate, well, field, channel, top_px, left_px", 72 * 9),
         ("training_sample", "plate, well, field, channel", 72),
         ("labelled_sample", "plate, well, field, channel", 48),
         ("profile", "model, normalization, level, dataset, profile_id", 12),
@@ -135,7 +143,7 @@ def test_the_manifests_schema_is_a_schema() -> None:
 def test_arrow_schemas_describe_what_is_written(lake: Lake) -> None:
     import pyarrow.parquet as pq
 
-    model.create(lake, "gaussian")
+    systems.create(lake, "gaussian")
     embed(lake, "gaussian")
     uri = lake.query("select uri from part limit 1").item()
     written = pq.read_schema(lake.resolve(uri))

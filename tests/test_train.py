@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from unidino import checkpoint, model, samples, store
+from unidino import checkpoint, registry, samples, store, systems
 from unidino.augment import augmented, saturated
 from unidino.catalog import Lake
 from unidino.dino import Dino, Step, effective_rank, parameter_groups
@@ -190,7 +190,7 @@ def test_training_lands_a_model(lake: Lake) -> None:
     assert lake.query("select model, samples from model").row(0) == ("toy", "training_sample")
     lines = (lake.path / "models" / "toy" / "train.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == [0, 1, 2, 3, 4, 5]
-    encoder = model.load_encoder(lake, "toy", torch.device("cpu"))
+    encoder = registry.load_encoder(lake, "toy", torch.device("cpu"))
     assert encoder(torch.rand(1, 1, 32, 32)).shape == (1, 192)
 
 
@@ -204,7 +204,7 @@ def test_training_is_reproducible(lake: Lake) -> None:
 def test_training_refuses_what_cannot_be(lake: Lake) -> None:
     with pytest.raises(InputError, match="fewer than one minibatch of 800"):
         train(lake, "big", config=TOY.model_copy(update={"batch_size": 800}))
-    model.create(lake, "gaussian", "taken")
+    systems.create(lake, "gaussian", "taken")
     with pytest.raises(ModelError, match="'taken' already"):
         train(lake, "taken", config=TOY)
     assert lake.query("select count(*) from model").item() == 1
@@ -338,7 +338,7 @@ def test_a_network_of_several_channels_is_trained_and_embeds_fields(
     log = train(lake, "both", config=config)
     assert np.isfinite(log[0]["loss"])
     done = embed(lake, "both")
-    assert (done.num_images, done.num_left_out) == (24, 24)
+    assert (done.num_images, done.left_out) == (24, {"no_input_of_the_model": 24})
     rows = lake.query("select distinct channel, channel_index from embedding where model = 'both'")
     assert rows.rows() == [("DNA+Tubulin", 0)]
     profile(lake, ["both"])
@@ -440,7 +440,7 @@ def test_stochastic_depth_is_the_students_alone() -> None:
 
 def test_instance_norm_takes_brightness_and_contrast_away(lake: Lake) -> None:
     train(lake, "normed", config=TOY.model_copy(update={"epochs": 1, "instance_norm": True}))
-    encoder = model.load_encoder(lake, "normed", torch.device("cpu"))
+    encoder = registry.load_encoder(lake, "normed", torch.device("cpu"))
     crops = torch.rand(3, 1, 32, 32)
     torch.testing.assert_close(encoder(crops), encoder(0.3 * crops + 0.1), rtol=1e-3, atol=1e-3)
 

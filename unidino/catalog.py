@@ -14,7 +14,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -24,16 +24,16 @@ from typing import Any
 import duckdb
 import polars as pl
 import pyarrow as pa
-from filelock import FileLock, Timeout
 
 from unidino import assets
 from unidino.errors import InputError, LakeError
+from unidino.locks import locked
 from unidino.progress import say
 
 Connection = duckdb.DuckDBPyConnection
 
 _TABLES = ("plate", "channel", "well", "field", "image", "model", "run", "part", "score")
-_VIEWS_OVER_PARTS = {"embedding": "embedding", "profile": "profile", "statistic": "statistic"}
+_VIEWS_OVER_PARTS = ("embedding", "crop_embedding", "profile", "statistic")
 _SAMPLE_VIEWS = ("training_sample", "labelled_sample")
 _SAMPLE_TABLES = {"plate", "well", "field", "image"}
 _LOCK_PATIENCE_S = 60.0
@@ -202,23 +202,9 @@ class Lake:
         """Path of a file or folder that the catalog names; relative uris are in the lake."""
         return self.path / uri
 
-    @contextmanager
-    def lock(self, name: str) -> Iterator[None]:
-        """Hold what this name stands for against all other processes; wait for one that does.
-
-        The lock ends with its process, however that ends.
-        """
-        (self.path / _LOCKS).mkdir(exist_ok=True)
-        lock = FileLock(self.path / _LOCKS / f"{name}.lock")
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            say(f"waiting for another process that holds {name}")
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
+    def lock(self, name: str, *, wait: bool = True) -> AbstractContextManager[bool]:
+        """Hold what this name stands for against all other processes: see `locks.locked`."""
+        return locked(self.path / _LOCKS, name, wait=wait)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -304,7 +290,7 @@ class Lake:
                 pause_s = min(pause_s * 1.5, 0.5)
 
     def _create_views(self, con: Connection, tables: Sequence[str] = _TABLES) -> None:
-        for view, kind in _VIEWS_OVER_PARTS.items():
+        for kind in _VIEWS_OVER_PARTS:
             uris = con.execute(
                 "select uri from part where kind = $kind order by uri", {"kind": kind}
             )
@@ -315,14 +301,14 @@ class Lake:
             if files:
                 con.execute(f"set variable {kind}_files = $files", {"files": files})
                 try:
-                    con.execute(f"create temp view {view} as {assets.sql('views', view)}")
+                    con.execute(f"create temp view {kind} as {assets.sql('views', kind)}")
                 except duckdb.Error as error:
                     raise LakeError(
                         f"a file of {kind}s is damaged ({_first_line(error)}); run `unidino check`"
                     ) from error
             else:
                 empty = assets.arrow_schema(kind).empty_table()
-                con.register(view, empty)
+                con.register(kind, empty)
         for view in _SAMPLE_VIEWS if set(tables) >= _SAMPLE_TABLES else ():
             con.execute(f"create temp view {view} as {assets.sql('views', view)}")
 
@@ -341,13 +327,15 @@ def insert(
         con.unregister("_rows")
 
 
-def land_part(lake: Lake, run: Run, uri: str, part: Mapping[str, Any]) -> None:
-    """Record a whole file in the catalog, in place of the one that was there."""
-    path = lake.resolve(uri)
-    row = {"uri": uri, "sha256": file_sha256(path), "run_id": run.run_id} | dict(part)
+def land_parts(lake: Lake, run: Run, parts: Mapping[str, Mapping[str, Any]]) -> None:
+    """Record whole files, by uri, in the catalog, in place of those that were there."""
+    rows = [
+        {"uri": uri, "sha256": file_sha256(lake.resolve(uri)), "run_id": run.run_id} | dict(part)
+        for uri, part in parts.items()
+    ]
     with lake.write() as con:
         run.record(con)
-        insert(con, "part", [row], replace=True)
+        insert(con, "part", rows, replace=True)
 
 
 @contextmanager

@@ -259,20 +259,72 @@ def models(
 
 @models_app.command("create")
 def models_create(
-    preset: Annotated[str, typer.Argument(help="random_vit or gaussian.")],
+    preset: Annotated[
+        str,
+        typer.Argument(
+            help="random_vit, gaussian, imagenet_dino, cellprofiler, or any timm network by name."
+        ),
+    ],
     lake: LakeOption = DEFAULT_LAKE,
     model: Annotated[str | None, typer.Option(help="Name; default: the preset's.")] = None,
     seed: Annotated[int, typer.Option()] = 0,
     like: Annotated[
         str | None, typer.Option(help="A model whose network, crops and scaling to copy.")
     ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="File of pretrained weights, instead of the model hub's.")
+    ] = None,
+    normalization: Annotated[
+        str, typer.Option(help="none or imagenet: how colour images enter the pretrained network.")
+    ] = "none",
+    nuclei: Annotated[
+        str | None, typer.Option(help="Channel to segment (cellprofiler); default: by its name.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Create a baseline: a ViT with random weights, or Gaussian features."""
-    from unidino import model as module
+    """Create a system to compare with: random, Gaussian, pretrained or measured."""
+    from unidino import systems
 
-    name = module.create(Lake.open(lake), preset, model, like=like, seed=seed)
+    choose("normalization", normalization, ["none", "imagenet"])
+    name = systems.create(
+        Lake.open(lake), preset, model, like=like, weights=weights,
+        normalization=normalization, nuclei=nuclei, seed=seed,  # type: ignore[arg-type]
+    )  # fmt: skip
     emit(as_json, {"model": name})
+
+
+@models_app.command("import")
+def models_import(
+    file: Annotated[Path, typer.Argument(help="Checkpoint (.pth) or .safetensors; tensors only.")],
+    model: Annotated[str, typer.Option(help="Name of the new model.")],
+    lake: LakeOption = DEFAULT_LAKE,
+    architecture: Annotated[
+        str, typer.Option(help="A timm vision transformer, or microsnoop.")
+    ] = "vit_small_patch16_224",
+    intensity: Annotated[
+        str, typer.Option(help="dtype (values over the type's maximum) or percentile.")
+    ] = "dtype",
+    input_channels: Annotated[
+        str, typer.Option(help="Channels that the network sees at once, separated by commas.")
+    ] = "",
+    normalization: Annotated[
+        str, typer.Option(help="none or imagenet: how colour images entered the network.")
+    ] = "none",
+    licence: Annotated[str | None, typer.Option(help="Kept with the model.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Import published weights: of uniDINO, DINO or Microsnoop."""
+    from unidino import systems
+
+    choose("intensity", intensity, ["dtype", "percentile"])
+    choose("normalization", normalization, ["none", "imagenet"])
+    config = systems.import_weights(
+        Lake.open(lake), file, model, architecture=architecture,
+        intensity=intensity, normalization=normalization,  # type: ignore[arg-type]
+        input_channels=_names(input_channels), licence=licence,
+    )  # fmt: skip
+    emit(as_json, {"model": model, "dims": config.num_dims, "crop_px": config.crop_size_px,
+                   "intensity": config.intensity})  # fmt: skip
 
 
 @app.command()
@@ -282,7 +334,19 @@ def embed(
     plate: Annotated[list[str] | None, typer.Option(help="Plate to embed; repeatable.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every plate of the lake.")] = False,
     where: Annotated[str | None, typer.Option(help="SQL condition over the table plate.")] = None,
-    batch_size: Annotated[int, typer.Option(help="Crops at once.")] = 64,
+    shard: Annotated[str, typer.Option(help="i/n: the i-th of n parts, for job arrays.")] = "1/1",
+    cover: Annotated[bool, typer.Option(help="Crops at the far edges too.")] = False,
+    short_side: Annotated[
+        int | None, typer.Option(help="Resize fields to this shorter side first, px.")
+    ] = None,
+    keep: Annotated[str, typer.Option(help="mean, or crop to keep each crop's vector.")] = "mean",
+    precision: Annotated[str, typer.Option(help="fp32, or bf16 where it is faster.")] = "fp32",
+    engine: Annotated[
+        str, typer.Option(help="torch, compile, openvino, or auto: the fastest by measurement.")
+    ] = "torch",
+    batch_size: Annotated[
+        int | None, typer.Option(help="Crops at once; default: by the device.")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0, ...")] = "cpu",
     overwrite: Annotated[bool, typer.Option(help="Embed again what is there.")] = False,
     as_json: JsonOption = False,
@@ -291,17 +355,33 @@ def embed(
     if not (plate or every or where):
         raise InputError("say which plates: --plate NAME (repeatable), --where SQL, or --all")
     from unidino import embed as module
+    from unidino.encode import Cut
 
+    for name, value in (("--short-side", short_side), ("--batch-size", batch_size)):
+        if value is not None and value < 1:
+            raise InputError(f"{name} is {value}; it must be at least 1")
+    how = module.How(
+        Cut(cover, short_side), keep, precision, engine, batch_size, device,  # type: ignore[arg-type]
+    )  # fmt: skip
     done = module.embed(
-        Lake.open(lake), model, plates=plate or [], where=where, batch_size=batch_size,
-        device=device, overwrite=overwrite,
+        Lake.open(lake), model, plates=plate or [], where=where, shard=_shard(shard), how=how,
+        overwrite=overwrite,
     )  # fmt: skip
     if not done.plates and done.skipped:
         say(f"nothing to do: model {model} has embedded {', '.join(done.skipped)} already")
-    if done.num_left_out:
-        say(f"{done.num_left_out} images were left out: blank, damaged or not here")
+    if done.left_out:
+        counted = ", ".join(f"{n} {reason}" for reason, n in sorted(done.left_out.items()))
+        say(f"images left out: {counted}")
     emit(as_json, {"plates": len(done.plates), "skipped": len(done.skipped),
                    "images": done.num_images, "crops": done.num_crops})  # fmt: skip
+
+
+def _shard(text: str) -> tuple[int, int]:
+    """Part and number of parts of `i/n`."""
+    part, _, total = text.partition("/")
+    if not (part.isdigit() and total.isdigit() and 1 <= int(part) <= int(total)):
+        raise InputError(f"--shard is '{text}'; it must be i/n with i from 1 to n, as 3/8")
+    return int(part), int(total)
 
 
 @app.command()

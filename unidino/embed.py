@@ -1,16 +1,11 @@
-"""Model and plate to an embedding table: one vector for every image.
-
-Shapes: N crops, C channels that the network sees at once, S side of a crop, D embedding.
-"""
+"""Model and plates to tables of vectors, one a plate, by any number of processes."""
 
 import hashlib
 import json
-import os
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -18,43 +13,59 @@ import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
-from unidino import assets, store
-from unidino.catalog import Lake, Run, digest, land_part, written_beside
+from unidino import assets
+from unidino.catalog import Lake, Run, digest, land_parts, written_beside
+from unidino.encode import Cut, Encoded, Row, encode
 from unidino.errors import InputError, choose
-from unidino.model import Encoder, ModelConfig, intensity_range, load_config, load_encoder, scaled
+from unidino.forward import Engine, Forward, Precision, forward_of
+from unidino.measure import measure_fields
+from unidino.model import ModelConfig
 from unidino.progress import progress_bar, say
-from unidino.samples import padded, stacked
-from unidino.store import Plane
+from unidino.registry import load_config, load_network
+from unidino.samples import stacked
 
-_PLANES_AHEAD = 32
-_ROW = ("plate", "well", "field", "channel_index", "channel")
+# Images that have no pixels to embed, or nothing on them.
+_NOT_EMBEDDED = ("blank", "damaged", "absent")
+_TEXT = ("model", "plate", "well", "channel")
+_KEYS = ("well", "field", "channel_index", "channel")
 
 
 @dataclass(frozen=True)
 class Embedded:
     """What an embedding run did: plates done, plates that were there, images and crops.
 
-    num_left_out: images that are blank, damaged or not here.
+    left_out: images that were not embedded, by reason.
     """
 
     plates: tuple[str, ...]
     skipped: tuple[str, ...]
     num_images: int
     num_crops: int
-    num_left_out: int
+    left_out: dict[str, int]
 
 
-def crops_of(planes: Plane, size_px: int, stride_px: int) -> NDArray[Any]:
-    """Crops (N, C, S, S) of planes (C, H, W), row by row; what the grid does not reach is left out.
+@dataclass(frozen=True)
+class How:
+    """How plates are embedded: see the functions that take these.
 
-    Planes shorter than a crop are mirrored at their far edges to the crop's size.
-    Source: Morelli et al. 2025, section 2.2.2.
+    keep: `crop` keeps the vectors of single crops too, as the view `crop_embedding`.
     """
-    padded_planes = padded(planes, size_px)
-    windows = np.lib.stride_tricks.sliding_window_view(
-        padded_planes, (size_px, size_px), axis=(1, 2)
-    )[:, ::stride_px, ::stride_px]
-    return np.moveaxis(windows, 0, 2).reshape(-1, len(planes), size_px, size_px)
+
+    cut: Cut = field(default_factory=Cut)
+    keep: Literal["mean", "crop"] = "mean"
+    precision: Precision = "fp32"
+    engine: Engine = "torch"
+    batch_size: int | None = None
+    device: str = "cpu"
+
+
+class _Task(NamedTuple):
+    """A plate to embed. run: of the table that is there already, if any."""
+
+    plate: str
+    uri: str
+    inputs: str
+    run: str | None
 
 
 def embed(
@@ -63,70 +74,48 @@ def embed(
     *,
     plates: Sequence[str] = (),
     where: str | None = None,
-    batch_size: int = 64,
-    device: str = "cpu",
+    shard: tuple[int, int] = (1, 1),
+    how: How | None = None,
     overwrite: bool = False,
 ) -> Embedded:
     """What was embedded: each plate's table is whole or absent, and those that are there are kept.
 
     plates: names; where: SQL condition over the table plate; with neither, every plate.
+    shard: part i of n of those plates, from 1. Any number of processes may run this at once: each
+    plate is embedded by one of them, and taken over by another if that one ends before it lands.
     Raises UnidinoError for an unknown model or plate, LakeError if an image cannot be read.
     """
+    how = how or How()
     config = load_config(lake, model)
-    chosen = _chosen_plates(lake, plates, where)
-    done = dict(
-        lake.look_up(
-            "select uri, inputs_hash from part where kind = 'embedding' and model = $model",
-            {"model": model},
-        ).iter_rows()
-    )
+    choose("keep", how.keep, ["mean", "crop"])
     weights = lake.look_up("select weights_hash from model where model = $m", {"m": model}).item()
-    todo, skipped = [], []
+    chosen = _chosen_plates(lake, plates, where)[shard[0] - 1 :: shard[1]]
+    tasks, skipped = [], []
+    landed = _landed(lake, model)
     for plate, content_hash in chosen:
-        inputs = digest(weights, config.model_dump(), content_hash)
+        inputs = digest(weights, config.model_dump(), content_hash, asdict(how.cut), how.keep)
         uri = f"embeddings/{model}/{plate}.parquet"
-        if done.get(uri) == inputs and lake.resolve(uri).is_file() and not overwrite:
+        there, run = landed.get(uri, (None, None))
+        if there == inputs and lake.resolve(uri).is_file() and not overwrite:
             skipped.append(plate)
         else:
-            todo.append((plate, uri, inputs))
-    run = Run("embed", {"model": model, "plates": [plate for plate, _, _ in todo]})
-    totals = np.zeros(3, dtype=int)
-    landed: list[str] = []
-    if todo:
-        torch_device = torch.device(device)
-        encoder = load_encoder(lake, model, torch_device) if config.kind == "vit" else None
-        names = [plate for plate, _, _ in todo]
-        images = {plate: _images(lake, plate) for plate in names}
-        num_images = sum(len(rows) for rows in images.values())
-        with progress_bar(f"embed {model}", num_images, "images") as advance:
-            for plate, uri, inputs in todo:
-                rows, dropped = _inputs(images[plate], config)
-                advance(dropped.total())
-                if not rows:
-                    counted = ", ".join(f"{n} {qc}" for qc, n in dropped.items())
-                    say(f"plate {plate} has no image to embed ({counted})")
-                    continue
-                landed.append(plate)
-                if encoder:
-                    vectors, num_crops = embed_planes(
-                        lake, rows, encoder, config, batch_size, torch_device, advance
-                    )
-                else:
-                    vectors, num_crops = gaussian(rows, config)
-                table = _table(model, rows, vectors, num_crops)
-                with written_beside(lake.resolve(uri)) as path:
-                    pq.write_table(table, path, compression="none", use_dictionary=list(_TEXT))
-                part = {"kind": "embedding", "model": model, "plate": plate,
-                        "num_rows": len(rows), "inputs_hash": inputs,
-                        "dropped": json.dumps(dropped)}  # fmt: skip
-                land_part(lake, run, uri, part)
-                totals += (len(rows), int(num_crops.sum()), dropped.total())
-    return Embedded(tuple(landed), tuple(skipped), *totals.tolist())
+            tasks.append(_Task(plate, uri, inputs, run))
+    work = _Work(lake, model, config, how, Run("embed", {"model": model, "plates": [
+        task.plate for task in tasks], "how": asdict(how)}))  # fmt: skip
+    if tasks:
+        skipped += work.carry_out(tasks)
+    return Embedded(
+        tuple(work.plates), tuple(skipped), work.num_images, work.num_crops, dict(work.left_out)
+    )
 
 
-# Images that have no pixels to embed, or nothing on them.
-_NOT_EMBEDDED = ("blank", "damaged", "absent")
-_TEXT = ("model", "plate", "well", "channel")
+def _landed(lake: Lake, model: str) -> dict[str, tuple[str, str]]:
+    """Hash of the inputs, and run, of each table of a model, by uri."""
+    rows = lake.look_up(
+        "select uri, inputs_hash, run_id from part where kind = 'embedding' and model = $model",
+        {"model": model},
+    )
+    return {uri: (inputs, run) for uri, inputs, run in rows.iter_rows()}
 
 
 def _chosen_plates(lake: Lake, plates: Sequence[str], where: str | None) -> list[tuple[str, str]]:
@@ -141,14 +130,108 @@ def _chosen_plates(lake: Lake, plates: Sequence[str], where: str | None) -> list
     return rows
 
 
-def _images(lake: Lake, plate: str) -> list[dict[str, Any]]:
+class _Work:
+    """One process that embeds plates, and what it has done."""
+
+    def __init__(self, lake: Lake, model: str, config: ModelConfig, how: How, run: Run) -> None:
+        self.lake, self.model, self.config, self.how, self.run = lake, model, config, how, run
+        self.plates: list[str] = []
+        self.num_images = self.num_crops = 0
+        self.left_out: Counter[str] = Counter()
+        self._forward: Forward | None = None
+        self._num_dims = config.num_dims
+
+    def carry_out(self, tasks: list[_Task]) -> list[str]:
+        """Embed the plates that no other process holds, then wait for the others.
+
+        Returns the plates that other processes have embedded meanwhile.
+        """
+        images = {task.plate: _images(self.lake, task.plate) for task in tasks}
+        elsewhere = []
+        waiting, passed = deque(tasks), 0
+        total = sum(len(rows) for rows in images.values())
+        with progress_bar(f"embed {self.model}", total, "images") as advance:
+            while waiting:
+                task = waiting.popleft()
+                name = f"embed-{self.model}-{task.plate}"
+                with self.lake.lock(name, wait=passed > len(waiting)) as held:
+                    if not held:
+                        waiting.append(task)
+                        passed += 1
+                        continue
+                    passed = 0
+                    there, run = _landed(self.lake, self.model).get(task.uri, (None, None))
+                    if there == task.inputs and run != task.run:
+                        elsewhere.append(task.plate)
+                        advance(len(images[task.plate]))
+                    else:
+                        self._embed_plate(task, images[task.plate], advance)
+        return elsewhere
+
+    def _embed_plate(self, task: _Task, images: list[Row], advance: Callable[[int], None]) -> None:
+        rows, dropped = _inputs(images, self.config)
+        advance(dropped.total())
+        encoded, rows = self._encode(rows, dropped, advance) if rows else (None, rows)
+        self.left_out.update(dropped)
+        if encoded is None or not rows:
+            counted = ", ".join(f"{n} {reason}" for reason, n in dropped.items())
+            say(f"plate {task.plate} has no image to embed ({counted})")
+            return
+        about = self._forward.about if self._forward else {}
+        part = {
+            "kind": "embedding", "model": self.model, "plate": task.plate, "num_rows": len(rows),
+            "inputs_hash": task.inputs, "dropped": json.dumps(dropped),
+            "details": json.dumps(about | asdict(self.how.cut)),
+        }  # fmt: skip
+        parts = {task.uri: part}
+        self._write(task.uri, _table(self.model, rows, encoded))
+        if encoded.crops is not None:
+            uri = f"crops/{self.model}/{task.plate}.parquet"
+            self._write(uri, _crop_table(self.model, rows, encoded))
+            parts[uri] = part | {"kind": "crop_embedding", "num_rows": len(encoded.crops)}
+        land_parts(self.lake, self.run, parts)
+        self.plates.append(task.plate)
+        self.num_images += len(rows)
+        self.num_crops += int(encoded.num_crops.sum())
+
+    def _encode(
+        self, rows: list[Row], dropped: Counter[str], advance: Callable[[int], None]
+    ) -> tuple[Encoded, list[Row]]:
+        """Vectors of the images, and the rows that they are for."""
+        config, how = self.config, self.how
+        if config.kind == "gaussian":
+            return gaussian(rows, config), rows
+        if config.kind == "cellprofiler":
+            rows, vectors = measure_fields(self.lake, rows, config, dropped, advance)
+            counts = np.ones(len(rows), np.int32)
+            return Encoded(vectors, counts, None, np.empty((0, 2), np.int32)), rows
+        if self._forward is None:
+            device = torch.device(how.device)
+            network = load_network(self.lake, self.model, device)
+            self._forward = forward_of(
+                network, config, device,
+                precision=how.precision, engine=how.engine, batch_size=how.batch_size,
+            )  # fmt: skip
+        encoded = encode(
+            self.lake, rows, config.num_dims, config, self._forward,
+            cut=how.cut, keep_crops=how.keep == "crop", advance=advance,
+        )  # fmt: skip
+        return encoded, rows
+
+    def _write(self, uri: str, table: pa.Table) -> None:
+        target = self.lake.resolve(uri)
+        for left_over in target.parent.glob(f".{target.name}.*.tmp"):
+            left_over.unlink(missing_ok=True)  # of a process that was killed: this one has the lock
+        with written_beside(target) as path:
+            pq.write_table(table, path, compression="none", use_dictionary=list(_TEXT))
+
+
+def _images(lake: Lake, plate: str) -> list[Row]:
     """Images of a plate in the order of its table, each with the uri of its field."""
     return lake.look_up(assets.sql("queries", "images_of_plate"), {"plate": plate}).to_dicts()
 
 
-def _inputs(
-    images: list[dict[str, Any]], config: ModelConfig
-) -> tuple[list[dict[str, Any]], Counter[str]]:
+def _inputs(images: list[Row], config: ModelConfig) -> tuple[list[Row], Counter[str]]:
     """What a model embeds of a plate's images, and why it does not embed the others."""
     rows = [row for row in images if row["qc"] not in _NOT_EMBEDDED]
     dropped = Counter(row["qc"] for row in images if row["qc"] in _NOT_EMBEDDED)
@@ -163,76 +246,8 @@ def _inputs(
     return rows, +dropped
 
 
-def embed_planes(
-    lake: Lake,
-    rows: list[dict[str, Any]],
-    encoder: Encoder,
-    config: ModelConfig,
-    batch_size: int,
-    device: torch.device,
-    advance: Any,
-) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Mean crop embedding (num_images, D) of each image, and its number of crops.
-
-    Crops of several planes share a minibatch; planes are read in threads ahead of their use.
-    """
-    sums = np.zeros((len(rows), encoder.num_dims), dtype=np.float64)
-    counts = np.zeros(len(rows), dtype=np.int32)
-    waiting: list[tuple[int, NDArray[Any]]] = []
-
-    def flush() -> None:
-        if not waiting:
-            return
-        owners = np.concatenate([np.full(len(crops), i) for i, crops in waiting])
-        counts_in = torch.from_numpy(np.concatenate([crops for _, crops in waiting])).to(device)
-        ranges = [
-            intensity_range(config.intensity, *(rows[i][k] for k in ("dtype", "p0_1", "p99_9")))
-            for i in owners
-        ]
-        low, high = torch.tensor(ranges, dtype=torch.float32, device=device).unbind(dim=1)
-        with torch.inference_mode():
-            embedded = encoder(scaled(counts_in, low, high))
-        np.add.at(sums, owners, embedded.double().cpu().numpy())
-        np.add.at(counts, owners, 1)
-        advance(len({i for i, _ in waiting}))
-        waiting.clear()
-
-    for i, crops in _crops_ahead(lake, rows, config):
-        start = 0
-        while start < len(crops):
-            room = batch_size - sum(len(c) for _, c in waiting)
-            waiting.append((i, crops[start : start + room]))
-            start += room
-            if sum(len(c) for _, c in waiting) == batch_size:
-                flush()
-    flush()
-    return (sums / np.maximum(counts, 1)[:, None]).astype(np.float32), counts
-
-
-def _crops_ahead(
-    lake: Lake, rows: list[dict[str, Any]], config: ModelConfig
-) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Index and crops of each image in order, read by threads a few planes ahead."""
-
-    def read(row: dict[str, Any]) -> NDArray[Any]:
-        channels = np.atleast_1d(row["channel_index"])
-        field = lake.resolve(row["uri"])
-        planes = np.stack([store.read_plane(field, int(c)) for c in channels])
-        return crops_of(planes, config.crop_size_px, config.stride_px)
-
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        ahead: deque[Future[NDArray[Any]]] = deque()
-        for i in range(len(rows) + _PLANES_AHEAD):
-            if i < len(rows):
-                ahead.append(pool.submit(read, rows[i]))
-            if i >= _PLANES_AHEAD:
-                yield i - _PLANES_AHEAD, ahead.popleft().result()
-
-
-def gaussian(
-    rows: list[dict[str, Any]], config: ModelConfig
-) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Standard normal vectors (num_images, D), the same for every field of a well and channel.
+def gaussian(rows: list[Row], config: ModelConfig) -> Encoded:
+    """Standard normal vectors, the same for every field of a well and channel.
 
     So a well's profile is itself a draw from the standard normal, as in the paper's baseline.
     """
@@ -241,22 +256,37 @@ def gaussian(
         key = f"{config.seed}|{row['plate']}|{row['well']}|{row['channel']}"
         seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8])
         vectors[i] = np.random.default_rng(seed).standard_normal(config.num_dims)
-    return vectors, np.ones(len(rows), dtype=np.int32)
+    return Encoded(vectors, np.ones(len(rows), np.int32), None, np.empty((0, 2), np.int32))
 
 
-def _table(
-    model: str,
-    rows: list[dict[str, Any]],
-    vectors: NDArray[np.float32],
-    num_crops: NDArray[np.int32],
-) -> pa.Table:
+def _table(model: str, rows: list[Row], encoded: Encoded) -> pa.Table:
     """The embedding table of a plate, in the schema of `schemas/embedding.arrow.json`."""
+    return _as_table("embedding", model, rows, {"num_crops": encoded.num_crops}, encoded.means)
+
+
+def _crop_table(model: str, rows: list[Row], encoded: Encoded) -> pa.Table:
+    """The table of a plate's crops, in the schema of `schemas/crop_embedding.arrow.json`."""
+    assert encoded.crops is not None
+    owners = np.repeat(np.arange(len(rows)), encoded.num_crops)
+    top, left = encoded.places.T
+    return _as_table(
+        "crop_embedding", model, [rows[i] for i in owners], {"top_px": top, "left_px": left},
+        encoded.crops,
+    )  # fmt: skip
+
+
+def _as_table(
+    name: str, model: str, rows: list[Row], columns: dict[str, NDArray[Any]],
+    vectors: NDArray[np.float32],
+) -> pa.Table:  # fmt: skip
     num_dims = vectors.shape[1]
-    schema = assets.arrow_schema("embedding", num_dims)
-    columns = {name: [row[name] for row in rows] for name in _ROW} | {
-        "channel_index": [np.min(row["channel_index"]) for row in rows],
+    schema = assets.arrow_schema(name, num_dims)
+    values: dict[str, Any] = {
         "model": [model] * len(rows),
-        "num_crops": num_crops,
+        **{key: [row[key] for row in rows] for key in ("plate", "well", "field", "channel")},
+        # A network of several channels is named by all, and placed by the first.
+        "channel_index": [int(np.min(row["channel_index"])) for row in rows],
         "embedding": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), num_dims),
+        **columns,
     }
-    return pa.Table.from_pydict({name: columns[name] for name in schema.names}, schema=schema)
+    return pa.Table.from_pydict({key: values[key] for key in schema.names}, schema=schema)

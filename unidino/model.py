@@ -1,4 +1,4 @@
-"""The network, the DINO head and loss, and models in the lake.
+"""The networks that embed crops, the DINO head and the loss.
 
 Shapes: N crops, C channels seen at once (1 if each is embedded alone), V views, T teacher views,
 B images of a minibatch, L tokens, D embedding, K head outputs.
@@ -6,43 +6,40 @@ Source: Caron et al. 2021, "Emerging properties in self-supervised vision transf
 Morelli et al. 2025, doi 10.1016/j.csbj.2025.02.020.
 """
 
-import hashlib
-import json
 import math
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 import timm
 import torch
-from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from pydantic import BaseModel, ConfigDict, PositiveInt
 from timm.layers.attention import Attention
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unidino.catalog import Lake, Run, digest, insert, written_beside
-from unidino.errors import ModelError, choose
+from unidino.errors import ModelError
+from unidino.microsnoop import MicrosnoopEncoder
 
 
 class ModelConfig(BaseModel):
     """What a model is and how images are prepared for it; `config.json` beside its weights.
 
-    architecture: name of a timm vision transformer; architecture_options override its shape.
+    kind: `vit` embeds by a vision transformer's CLS token, `timm` by any timm network's pooled
+    features, `microsnoop` by that encoder, `cellprofiler` by features of segmented cells,
+    `gaussian` at random.
+    architecture: name of a timm network; architecture_options override its shape.
     crop_size_px: side of the square crops; stride_px: distance of their corners.
     intensity: `percentile` scales a plane's 0.1st..99.9th percentile to 0..1, clamped;
     `dtype` divides by the type's maximum, as the published checkpoints were trained.
     instance_norm: crops have mean 0 and standard deviation 1 when they enter the network.
     input_channels: names of the channels that a multi-channel network sees at once, in order; none
-    for a network that embeds each channel alone.
+    for a network that embeds each channel alone. nuclei: name of the channel to segment.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal["vit", "gaussian"]
+    kind: Literal["vit", "timm", "microsnoop", "cellprofiler", "gaussian"]
     architecture: str | None = None
     architecture_options: dict[str, int] = {}
     num_dims: PositiveInt
@@ -51,6 +48,7 @@ class ModelConfig(BaseModel):
     intensity: Literal["percentile", "dtype"] = "percentile"
     instance_norm: bool = False
     input_channels: tuple[str, ...] = ()
+    nuclei: str | None = None
     seed: int = 0
 
 
@@ -151,6 +149,32 @@ def _cls_of(block: Any, tokens: Tensor) -> Tensor:
     cls = (tokens[:, :1] + block.drop_path1(block.ls1(mixed)))[:, 0]
     mlp: Tensor = block.drop_path2(block.ls2(block.mlp(block.norm2(cls))))
     return cls + mlp
+
+
+class PooledNetwork(nn.Module):
+    """Any timm network; embeds crops (N, C, H, W) in [0, 1] as its pooled features (N, D).
+
+    Raises ModelError for an architecture that timm does not know.
+    """
+
+    def __init__(
+        self, architecture: str, options: Mapping[str, int] | None = None, *, num_channels: int = 1
+    ) -> None:
+        super().__init__()
+        if not timm.is_model(architecture):
+            raise ModelError(f"unknown architecture '{architecture}'; see timm.list_models()")
+        self.network = timm.create_model(
+            architecture, in_chans=num_channels, num_classes=0, **(options or {})
+        )
+        self.num_dims: int = self.network.head_hidden_size
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """Embeddings (N, D) of crops (N, C, H, W)."""
+        embeddings: Tensor = self.network(crops)
+        return embeddings
+
+
+Network = Encoder | PooledNetwork | MicrosnoopEncoder
 
 
 class DinoHead(nn.Module):
@@ -255,118 +279,32 @@ def new_encoder(config: ModelConfig, *, drop_path: float = 0.0) -> Encoder:
         )
 
 
-def register(
-    lake: Lake,
-    run: Run,
-    name: str,
-    config: ModelConfig,
-    encoder: Encoder | None,
-    *,
-    samples: str | None = None,
-    parent: str | None = None,
-    licence: str | None = None,
-) -> None:
-    """Write a model's weights and configuration, and register it.
+def new_network(config: ModelConfig) -> Network:
+    """The network of a model, with weights drawn from the configuration's seed.
 
-    Raises ModelError if the name is taken or cannot be a folder.
+    Raises ModelError for a model without network.
     """
-    check_new_name(lake, name)
-    folder = lake.path / "models" / name
-    weights = save(encoder.vit.state_dict()) if encoder else b""
-    document = config.model_dump_json(indent=1)
-    if encoder:
-        with written_beside(folder / "model.safetensors") as path:
-            path.write_bytes(weights)
-    with written_beside(folder / "config.json") as path:
-        path.write_text(document, encoding="utf-8")
-    row = {
-        "model": name,
-        "kind": config.kind,
-        "architecture": config.architecture,
-        "num_dims": config.num_dims,
-        "channels": ["+".join(config.input_channels)] if config.input_channels else None,
-        "preprocessing": config.model_dump_json(exclude={"kind", "architecture", "num_dims"}),
-        "weights_hash": hashlib.sha256(weights).hexdigest() if encoder else digest(document),
-        "samples": samples,
-        "parent": parent,
-        "licence": licence,
-        "created": datetime.now(UTC).replace(tzinfo=None),
-        "run_id": run.run_id,
-    }
-    with lake.write() as con:
-        run.record(con)
-        insert(con, "model", [row])
+    if config.kind == "vit":
+        return new_encoder(config)
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        if config.kind == "timm" and config.architecture:
+            return PooledNetwork(
+                config.architecture,
+                config.architecture_options,
+                num_channels=len(config.input_channels) or 1,
+            )
+        if config.kind == "microsnoop":
+            return MicrosnoopEncoder()
+    raise ModelError(f"a model of kind {config.kind} has no network")
 
 
-def check_new_name(lake: Lake, name: str) -> None:
-    """Raise ModelError unless a new model may have this name."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
-        raise ModelError(f"a model may not be named '{name}'; use letters, digits, '_', '-', '.'")
-    if name in model_names(lake):
-        raise ModelError(f"there is a model '{name}' already; choose another name")
-
-
-def model_names(lake: Lake) -> list[str]:
-    """Names of the models in the lake, sorted."""
-    names: list[str] = lake.look_up("select model from model order by model")["model"].to_list()
-    return names
-
-
-def load_config(lake: Lake, name: str) -> ModelConfig:
-    """Configuration of a model in the lake.
-
-    Raises UnidinoError that lists the models if there is none of this name.
-    """
-    choose("model", name, model_names(lake))
-    path = lake.path / "models" / name / "config.json"
-    try:
-        return ModelConfig.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, ValidationError) as error:
-        raise ModelError(f"model '{name}': {path} is missing or damaged") from error
-
-
-def load_encoder(lake: Lake, name: str, device: torch.device) -> Encoder:
-    """A model's encoder for inference, with its weights.
-
-    Raises ModelError if the weights are missing, damaged or of another architecture.
-    """
-    config = load_config(lake, name)
-    encoder = new_encoder(config)
-    path = lake.path / "models" / name / "model.safetensors"
-    try:
-        state: dict[str, Any] = load_file(path)
-        encoder.vit.load_state_dict(state, strict=True)
-    except (OSError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(f"cannot load the weights of model '{name}': {reason}") from error
-    return encoder.eval().requires_grad_(False).to(device)
-
-
-PRESETS: dict[str, ModelConfig] = {
-    "random_vit": ModelConfig(kind="vit", architecture="vit_small_patch16_224", num_dims=384),
-    "gaussian": ModelConfig(kind="gaussian", num_dims=384),
-}
-
-
-def create(
-    lake: Lake, preset: str, name: str | None = None, *, like: str | None = None, seed: int = 0
-) -> str:
-    """Name of a new model made from a preset: `random_vit` or `gaussian`.
-
-    like: a model whose network, crops and intensity scaling the new one takes over.
-    Raises ModelError if the name is taken.
-    """
-    choose("preset", preset, sorted(PRESETS))
-    config = PRESETS[preset]
-    if like:
-        template = load_config(lake, like)
-        config = template.model_copy(update={"kind": config.kind})
-        if config.kind != "vit":
-            config = config.model_copy(update={"architecture": None, "architecture_options": {}})
-        elif template.kind != "vit":
-            raise ModelError(f"model '{like}' has no network to copy; choose a trained one")
-    config = config.model_copy(update={"seed": seed})
-    encoder = new_encoder(config) if config.kind == "vit" else None
-    run = Run("models create", {"preset": preset, "name": name, "like": like, "seed": seed})
-    register(lake, run, name or preset, config, encoder)
-    return name or preset
+def weights_of(network: Network) -> nn.Module:
+    """The part of a network whose parameters are stored, under timm's names where it is timm's."""
+    if isinstance(network, Encoder):
+        vit: nn.Module = network.vit
+        return vit
+    if isinstance(network, PooledNetwork):
+        inner: nn.Module = network.network
+        return inner
+    return network

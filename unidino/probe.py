@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from unidino.catalog import Lake
-from unidino.embed import embed_planes
+from unidino.encode import encode
 from unidino.errors import InputError
+from unidino.forward import forward_of
 from unidino.model import Encoder, ModelConfig
 from unidino.neighbors import encode_keys, nearest
 from unidino.samples import query_samples, stacked
@@ -70,10 +71,8 @@ class Probe:
     def __call__(self, encoder: Encoder) -> dict[str, float]:
         """Accuracy by dataset."""
         training = encoder.training
-        encoder.eval()
-        vectors, _ = embed_planes(
-            self.lake, self.rows, encoder, self.config, 64, self.device, lambda _: None
-        )
+        forward = forward_of(encoder, self.config, self.device)
+        vectors = encode(self.lake, self.rows, encoder.num_dims, self.config, forward).means
         encoder.train(training)
         frame = pl.DataFrame(self.rows).with_columns(
             pl.Series("vector", vectors, dtype=pl.Array(pl.Float32, vectors.shape[1]))

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unidino import assets
-from unidino.catalog import Connection, Lake, Run, digest, first_row, land_part, written_beside
+from unidino.catalog import Connection, Lake, Run, digest, first_row, land_parts, written_beside
 from unidino.errors import InputError, ProfileError, choose
-from unidino.model import load_config
+from unidino.registry import load_config
 
 LEVELS = ("field", "well", "treatment", "compound", "plate", "batch", "source")
 
@@ -119,13 +119,13 @@ def _profile_dataset(
         )
     part = {"model": model, "dataset": dataset, "normalization": normalize, "level": level,
             "inputs_hash": inputs, "dropped": json.dumps(dropped)}  # fmt: skip
+    _write(lake, uri, profiles)
+    parts = {uri: part | {"kind": "profile", "num_rows": profiles.num_rows}}
     if statistic.num_rows:
         statistic_uri = f"profiles/{model}/{normalize}/statistics/{level}/{dataset}.parquet"
         _write(lake, statistic_uri, statistic)
-        land_part(lake, run, statistic_uri,
-                  part | {"kind": "statistic", "num_rows": statistic.num_rows})  # fmt: skip
-    _write(lake, uri, profiles)
-    land_part(lake, run, uri, part | {"kind": "profile", "num_rows": profiles.num_rows})
+        parts[statistic_uri] = part | {"kind": "statistic", "num_rows": statistic.num_rows}
+    land_parts(lake, run, parts)
     return Profiled(model, normalize, level, dataset, profiles.num_rows, dropped, True)
 
 

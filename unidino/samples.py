@@ -259,5 +259,5 @@ def otsu(plane: Plane) -> float:
     """
     from skimage.filters import threshold_otsu
 
-    threshold: float = threshold_otsu(plane[::4, ::4])  # type: ignore[no-untyped-call]
+    threshold: float = threshold_otsu(plane[::4, ::4])
     return float(threshold)

@@ -31,10 +31,11 @@ from unidino.catalog import Lake, Run, written_beside
 from unidino.checkpoint import load_checkpoint, save_checkpoint
 from unidino.dino import Dino, Step, effective_rank, model_config_of
 from unidino.errors import InputError, LakeError, ModelError
-from unidino.model import check_new_name, intensity_range, load_encoder, register, scaled
+from unidino.model import intensity_range, scaled
 from unidino.probe import Probe
 from unidino.progress import progress_bar, say
 from unidino.recipe import PRESETS, Schedules, TrainConfig, teacher_temperatures
+from unidino.registry import check_new_name, load_encoder, register
 from unidino.samples import CropReader, Crops, draw_epoch, per_channel, select_samples
 
 Figures = dict[str, float]

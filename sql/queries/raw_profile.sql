@@ -17,18 +17,32 @@ with channel_mean as (
     group by all
 ),
 
+own_channels as (
+    select
+        plate,
+        list(channel order by channel_index) as channels
+    from channel
+    group by plate
+),
+
 -- What a whole profile consists of: the plate's channels, or what the model makes of them.
 plate_channels as (
     select
-        channel.plate,
-        coalesce(
-            any_value(model.channels),
-            list(channel.channel order by channel.channel_index)
-        ) as channels
-    from channel
+        own_channels.plate,
+        case
+            when model.channels is null then own_channels.channels
+            when model.channels[1] <> '*' then model.channels
+            else list_concat(
+                own_channels.channels,
+                list_filter(
+                    model.channels[2:],
+                    lambda name: name <> 'Correlation' or len(own_channels.channels) > 1
+                )
+            )
+        end as channels
+    from own_channels
     cross join model
     where model.model = $model
-    group by channel.plate
 ),
 
 concatenated as (
