@@ -10,7 +10,9 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from unidino.catalog import Lake
+from unidino import registry
+from unidino.catalog import Lake, Run
+from unidino.model import ModelConfig, new_encoder
 
 
 def test_help_starts_without_torch() -> None:
@@ -143,3 +145,31 @@ def test_the_lake_may_come_from_the_environment(
 ) -> None:
     monkeypatch.setenv("UNIDINO_LAKE", str(lake.path))
     assert json.loads(run_cli("sql", "select count(*) as n from well", "--json")[1]) == {"n": 12}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--shard", "0/3"], "--shard is '0/3'; it must be i/n"),
+        (["--shard", "4/3"], "--shard is '4/3'"),
+        (["--shard", "x"], "--shard is 'x'"),
+        (["--keep", "crops"], "unknown keep 'crops'; choose one of mean, crop"),
+        (["--engine", "tpu"], "unknown engine 'tpu'; choose one of auto, torch"),
+        (["--precision", "fp8"], "unknown precision 'fp8'; choose one of fp32, bf16"),
+        (["--batch-size", "0"], "--batch-size is 0; it must be at least 1"),
+        (["--short-side", "-5"], "--short-side is -5; it must be at least 1"),
+    ],
+)
+def test_what_cannot_be_embedded_so_is_one_line(
+    lake: Lake, run_cli, options: list[str], message: str
+) -> None:
+    config = ModelConfig(
+        kind="vit", architecture="vit_tiny_patch16_224", architecture_options={"depth": 1},
+        num_dims=192, crop_size_px=32, stride_px=32,
+    )  # fmt: skip
+    registry.register(lake, Run("test", {}), "toy", config, new_encoder(config))
+    status, out, err = run_cli("embed", "--model", "toy", "--all", "--lake", lake.path, *options)
+    assert (status, out) == (1, "")
+    assert message in err
+    assert "Traceback" not in err
+    assert lake.query("select count(*) from part").item() == 0

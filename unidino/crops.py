@@ -53,14 +53,20 @@ def crops_of(
     return crops
 
 
+def resized_shape(height_px: int, width_px: int, short_side_px: int) -> tuple[int, int]:
+    """Height and width of a field whose shorter side is resized to this length, in px."""
+    factor = short_side_px / min(height_px, width_px)
+    height, width = (max(short_side_px, round(side * factor)) for side in (height_px, width_px))
+    return height, width
+
+
 def resized(planes: Plane, short_side_px: int) -> NDArray[np.float32]:
     """Planes (C, H, W) whose shorter side has this length, bilinear and without aliasing; counts.
 
     Source: Morelli et al. 2025, section 2.2.2, for very large fields.
     """
     height, width = planes.shape[-2:]
-    factor = short_side_px / min(height, width)
-    size = [max(short_side_px, round(side * factor)) for side in (height, width)]
+    size = resized_shape(height, width, short_side_px)
     counts = torch.from_numpy(planes.astype(np.float32)).unsqueeze(0)
     smaller = F.interpolate(counts, size=size, mode="bilinear", antialias=True)
     return smaller.squeeze(0).numpy()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from unidino import assets
 from unidino.catalog import Lake, Run, digest, land_parts, written_beside
-from unidino.encode import Cut, Encoded, Row, encode
+from unidino.encode import Cut, Encoded, Row, encode, num_crops_of
 from unidino.errors import InputError, choose
 from unidino.forward import Engine, Forward, Precision, forward_of
 from unidino.measure import measure_fields
@@ -26,8 +27,8 @@ from unidino.samples import stacked
 
 # Images that have no pixels to embed, or nothing on them.
 _NOT_EMBEDDED = ("blank", "damaged", "absent")
+_WITHOUT_NETWORK = ("gaussian", "cellprofiler")
 _TEXT = ("model", "plate", "well", "channel")
-_KEYS = ("well", "field", "channel_index", "channel")
 
 
 @dataclass(frozen=True)
@@ -149,8 +150,9 @@ class _Work:
         images = {task.plate: _images(self.lake, task.plate) for task in tasks}
         elsewhere = []
         waiting, passed = deque(tasks), 0
-        total = sum(len(rows) for rows in images.values())
-        with progress_bar(f"embed {self.model}", total, "images") as advance:
+        sizes = {plate: self._size(rows) for plate, rows in images.items()}
+        unit = "images" if self.config.kind in _WITHOUT_NETWORK else "crops"
+        with progress_bar(f"embed {self.model}", sum(sizes.values()), unit) as advance:
             while waiting:
                 task = waiting.popleft()
                 name = f"embed-{self.model}-{task.plate}"
@@ -163,14 +165,23 @@ class _Work:
                     there, run = _landed(self.lake, self.model).get(task.uri, (None, None))
                     if there == task.inputs and run != task.run:
                         elsewhere.append(task.plate)
-                        advance(len(images[task.plate]))
+                        advance(sizes[task.plate])
                     else:
                         self._embed_plate(task, images[task.plate], advance)
         return elsewhere
 
+    def _size(self, images: list[Row]) -> int:
+        """How many crops, or images for a model without network, a plate has to embed."""
+        rows = [row for row in images if row["qc"] not in _NOT_EMBEDDED]
+        if self.config.kind in _WITHOUT_NETWORK:
+            return len(rows)
+        num_channels = len(self.config.input_channels) or 1
+        crops = (num_crops_of(row, self.config, self.how.cut) for row in rows)
+        return sum(crops) // num_channels
+
     def _embed_plate(self, task: _Task, images: list[Row], advance: Callable[[int], None]) -> None:
+        started = time.monotonic()
         rows, dropped = _inputs(images, self.config)
-        advance(dropped.total())
         encoded, rows = self._encode(rows, dropped, advance) if rows else (None, rows)
         self.left_out.update(dropped)
         if encoded is None or not rows:
@@ -183,6 +194,9 @@ class _Work:
             "inputs_hash": task.inputs, "dropped": json.dumps(dropped),
             "details": json.dumps(about | asdict(self.how.cut)),
         }  # fmt: skip
+        seconds = time.monotonic() - started
+        num_crops = int(encoded.num_crops.sum())
+        say(f"{task.plate}: {len(rows)} vectors of {num_crops} crops in {seconds:.1f} s")
         parts = {task.uri: part}
         self._write(task.uri, _table(self.model, rows, encoded))
         if encoded.crops is not None:
@@ -192,7 +206,7 @@ class _Work:
         land_parts(self.lake, self.run, parts)
         self.plates.append(task.plate)
         self.num_images += len(rows)
-        self.num_crops += int(encoded.num_crops.sum())
+        self.num_crops += num_crops
 
     def _encode(
         self, rows: list[Row], dropped: Counter[str], advance: Callable[[int], None]
@@ -200,6 +214,7 @@ class _Work:
         """Vectors of the images, and the rows that they are for."""
         config, how = self.config, self.how
         if config.kind == "gaussian":
+            advance(len(rows))
             return gaussian(rows, config), rows
         if config.kind == "cellprofiler":
             rows, vectors = measure_fields(self.lake, rows, config, dropped, advance)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from unidino import store
 from unidino.catalog import Lake
-from unidino.crops import corners, crops_of, resized
+from unidino.crops import corners, crops_of, resized, resized_shape
 from unidino.forward import Forward
 from unidino.model import ModelConfig, intensity_range
 
@@ -35,6 +35,14 @@ class Cut:
 
     cover: bool = False
     short_side_px: int | None = None
+
+
+def num_crops_of(row: Row, config: ModelConfig, cut: Cut) -> int:
+    """How many crops an image of height_px and width_px becomes."""
+    height, width = row["height_px"], row["width_px"]
+    if cut.short_side_px:
+        height, width = resized_shape(height, width, cut.short_side_px)
+    return len(corners((height, width), config.crop_size_px, config.stride_px, cover=cut.cover))
 
 
 class Encoded(NamedTuple):
@@ -69,6 +77,7 @@ def encode(
 
     rows: with uri, channel_index, dtype, p0_1 and p99_9; lists for a network of several channels.
     Crops of several images share a batch, and the next batch is made while one is computed.
+    advance: called with the number of crops of each batch.
     Raises LakeError if a plane cannot be read.
     """
     sums = np.zeros((len(rows), num_dims), dtype=np.float64)
@@ -81,7 +90,6 @@ def encode(
         dtype=torch.float32,
     )  # fmt: skip
     in_flight: deque[tuple[NDArray[np.int64], Tensor]] = deque()
-    reported = 0
 
     def collect() -> None:
         owners, embedded = in_flight.popleft()
@@ -100,9 +108,7 @@ def encode(
         in_flight.append((owners, forward(counts, low, high)))
         if len(in_flight) > 1:
             collect()
-        advance(pieces[-1].image - reported)
-        reported = pieces[-1].image
-    advance(len(rows) - reported)
+        advance(len(owners))
     while in_flight:
         collect()
     return Encoded(
