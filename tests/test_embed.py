@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from unidino import model, registry, store, systems
 from unidino.catalog import Lake
+from unidino.check import check
 from unidino.crops import corners, crops_of, resized
 from unidino.embed import How, embed
 from unidino.encode import Cut
@@ -138,6 +139,15 @@ def test_single_crops_are_kept_with_their_places(toy: Lake) -> None:
     np.testing.assert_allclose(row["embedding"], want, atol=1e-5)
 
 
+def test_crops_of_an_earlier_table_do_not_outlive_it(toy: Lake) -> None:
+    embed(toy, "toy", how=How(keep="crop"))
+    assert toy.query("select count(*) from crop_embedding").item() == 72 * 9
+    embed(toy, "toy", plates=["tiny_b1_p1"])
+    assert toy.query("select count(*) from crop_embedding").item() == 36 * 9
+    assert not (toy.path / "crops" / "toy" / "tiny_b1_p1.parquet").exists()
+    assert check(toy) == []
+
+
 def test_other_options_make_the_table_anew(toy: Lake) -> None:
     embed(toy, "toy")
     assert embed(toy, "toy", how=How(Cut(short_side_px=64))).skipped == ()
@@ -194,8 +204,6 @@ def test_a_plate_that_a_dead_worker_held_is_taken_over(toy: Lake) -> None:
 
 
 def test_the_file_has_vectors_of_fixed_size_and_its_checksum(toy: Lake) -> None:
-    from unidino.check import check
-
     embed(toy, "toy")
     uri = toy.query("select uri from part limit 1").item()
     assert uri.startswith("embeddings/toy/")

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from unidino.errors import InputError, UnidinoError
-from unidino.forward import ENGINES, _fastest, default_batch_size, forward_of
+from unidino.forward import ENGINES, _fastest, default_batch_size, device_of, forward_of
 from unidino.model import ModelConfig, new_encoder, scaled
 
 CPU = torch.device("cpu")
@@ -85,4 +85,6 @@ def test_what_is_not_here_is_said() -> None:
         forward_of(network, SMALL, CPU, engine="tpu")  # type: ignore[arg-type]
     if not torch.cuda.is_available():
         with pytest.raises(InputError, match="no CUDA device"):
-            forward_of(network, SMALL, torch.device("cuda"))
+            device_of("cuda")
+    with pytest.raises(InputError, match="unknown device 'gpu'"):
+        device_of("gpu")

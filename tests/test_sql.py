@@ -63,7 +63,7 @@ def test_every_query_explains_on_an_empty_lake(empty: Lake, room: str, name: str
         con.execute(f"create table measured as {assets.sql('register', 'absent')}")
         values = {"seed": 0, "epoch": 0, "epsilon": None, "z": None, "timepoint": None,
                   "keep_index": False, "every_channel": False, "whole_repeats": False,
-                  "share": 0.5, "channel_names": ["DNA"], "channels": [],
+                  "share": 0.5, "channel_names": ["DNA"], "channels": [], "plates": ["p"],
                   "drop_channels": []}  # fmt: skip
         wanted = set(re.findall(r"\$([a-z_]+)", re.sub(r"--.*", "", query)))
         parameters = {name: values.get(name, "x") for name in wanted}

@@ -327,8 +327,13 @@ def insert(
         con.unregister("_rows")
 
 
-def land_parts(lake: Lake, run: Run, parts: Mapping[str, Mapping[str, Any]]) -> None:
-    """Record whole files, by uri, in the catalog, in place of those that were there."""
+def land_parts(
+    lake: Lake, run: Run, parts: Mapping[str, Mapping[str, Any]], *, gone: Sequence[str] = ()
+) -> None:
+    """Record whole files, by uri, in the catalog, in place of those that were there.
+
+    gone: uris that are forgotten in the same moment.
+    """
     rows = [
         {"uri": uri, "sha256": file_sha256(lake.resolve(uri)), "run_id": run.run_id} | dict(part)
         for uri, part in parts.items()
@@ -336,6 +341,7 @@ def land_parts(lake: Lake, run: Run, parts: Mapping[str, Mapping[str, Any]]) -> 
     with lake.write() as con:
         run.record(con)
         insert(con, "part", rows, replace=True)
+        con.execute("delete from part where list_contains($gone, uri)", {"gone": list(gone)})
 
 
 @contextmanager

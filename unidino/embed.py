@@ -11,14 +11,13 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 from numpy.typing import NDArray
 
 from unidino import assets
 from unidino.catalog import Lake, Run, digest, land_parts, written_beside
 from unidino.encode import Cut, Encoded, Row, encode, num_crops_of
 from unidino.errors import InputError, choose
-from unidino.forward import Engine, Forward, Precision, forward_of
+from unidino.forward import Engine, Forward, Precision, device_of, forward_of
 from unidino.measure import measure_fields
 from unidino.model import ModelConfig
 from unidino.progress import progress_bar, say
@@ -140,17 +139,15 @@ class _Work:
         self.num_images = self.num_crops = 0
         self.left_out: Counter[str] = Counter()
         self._forward: Forward | None = None
-        self._num_dims = config.num_dims
 
     def carry_out(self, tasks: list[_Task]) -> list[str]:
         """Embed the plates that no other process holds, then wait for the others.
 
         Returns the plates that other processes have embedded meanwhile.
         """
-        images = {task.plate: _images(self.lake, task.plate) for task in tasks}
         elsewhere = []
         waiting, passed = deque(tasks), 0
-        sizes = {plate: self._size(rows) for plate, rows in images.items()}
+        sizes = self._sizes([task.plate for task in tasks])
         unit = "images" if self.config.kind in _WITHOUT_NETWORK else "crops"
         with progress_bar(f"embed {self.model}", sum(sizes.values()), unit) as advance:
             while waiting:
@@ -167,17 +164,20 @@ class _Work:
                         elsewhere.append(task.plate)
                         advance(sizes[task.plate])
                     else:
-                        self._embed_plate(task, images[task.plate], advance)
+                        self._embed_plate(task, _images(self.lake, task.plate), advance)
         return elsewhere
 
-    def _size(self, images: list[Row]) -> int:
-        """How many crops, or images for a model without network, a plate has to embed."""
-        rows = [row for row in images if row["qc"] not in _NOT_EMBEDDED]
-        if self.config.kind in _WITHOUT_NETWORK:
-            return len(rows)
-        num_channels = len(self.config.input_channels) or 1
-        crops = (num_crops_of(row, self.config, self.how.cut) for row in rows)
-        return sum(crops) // num_channels
+    def _sizes(self, plates: list[str]) -> dict[str, int]:
+        """How many crops, or images for a model without network, each plate has to embed."""
+        sizes = dict.fromkeys(plates, 0)
+        query = assets.sql("queries", "image_size")
+        for row in self.lake.look_up(query, {"plates": plates}).to_dicts():
+            crops = 1
+            if self.config.kind not in _WITHOUT_NETWORK:
+                crops = num_crops_of(row, self.config, self.how.cut)
+            num_channels = len(self.config.input_channels) or 1
+            sizes[row["plate"]] += crops * row["num_images"] // num_channels
+        return sizes
 
     def _embed_plate(self, task: _Task, images: list[Row], advance: Callable[[int], None]) -> None:
         started = time.monotonic()
@@ -199,11 +199,15 @@ class _Work:
         say(f"{task.plate}: {len(rows)} vectors of {num_crops} crops in {seconds:.1f} s")
         parts = {task.uri: part}
         self._write(task.uri, _table(self.model, rows, encoded))
+        crops_uri = f"crops/{self.model}/{task.plate}.parquet"
         if encoded.crops is not None:
-            uri = f"crops/{self.model}/{task.plate}.parquet"
-            self._write(uri, _crop_table(self.model, rows, encoded))
-            parts[uri] = part | {"kind": "crop_embedding", "num_rows": len(encoded.crops)}
-        land_parts(self.lake, self.run, parts)
+            self._write(crops_uri, _crop_table(self.model, rows, encoded))
+            parts[crops_uri] = part | {"kind": "crop_embedding", "num_rows": len(encoded.crops)}
+            land_parts(self.lake, self.run, parts)
+        else:
+            # Crops that were kept of an earlier table would no longer be those of this one.
+            land_parts(self.lake, self.run, parts, gone=[crops_uri])
+            self.lake.resolve(crops_uri).unlink(missing_ok=True)
         self.plates.append(task.plate)
         self.num_images += len(rows)
         self.num_crops += num_crops
@@ -221,7 +225,7 @@ class _Work:
             counts = np.ones(len(rows), np.int32)
             return Encoded(vectors, counts, None, np.empty((0, 2), np.int32)), rows
         if self._forward is None:
-            device = torch.device(how.device)
+            device = device_of(how.device)
             network = load_network(self.lake, self.model, device)
             self._forward = forward_of(
                 network, config, device,

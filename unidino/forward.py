@@ -49,6 +49,20 @@ class Forward:
             return self.embed(scaled(*on_device)).float()
 
 
+def device_of(name: str) -> torch.device:
+    """The device of this name.
+
+    Raises InputError if there is none.
+    """
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"unknown device '{name}'; choose cpu, cuda, or cuda:0 ...") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise InputError("there is no CUDA device here; use --device cpu")
+    return device
+
+
 def forward_of(
     network: Network,
     config: ModelConfig,
@@ -63,12 +77,10 @@ def forward_of(
     engine: `auto` tries what is installed on a few crops, float32 among it whatever the precision,
     and keeps the fastest that agrees with float32 in torch (cosine of every crop at least 0.999).
     The others give the same numbers in every run.
-    Raises InputError for a device or engine that is not here.
+    Raises UnidinoError for an engine that is not here.
     """
     choose("precision", precision, ["fp32", "bf16"])
     choose("engine", engine, list(ENGINES))
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise InputError("there is no CUDA device here; use --device cpu")
     size = batch_size or default_batch_size(config, device)
     network = network.eval().to(device)
     if engine == "auto":

@@ -31,6 +31,7 @@ from unidino.catalog import Lake, Run, written_beside
 from unidino.checkpoint import load_checkpoint, save_checkpoint
 from unidino.dino import Dino, Step, effective_rank, model_config_of
 from unidino.errors import InputError, LakeError, ModelError
+from unidino.forward import device_of
 from unidino.model import intensity_range, scaled
 from unidino.probe import Probe
 from unidino.progress import progress_bar, say
@@ -94,9 +95,9 @@ def _processes(device: str) -> Iterator[tuple[torch.device, int, int]]:
     """Device, rank and number of processes: those that torchrun started, else this one."""
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
-        yield torch.device(device), 0, 1
+        yield device_of(device), 0, 1
         return
-    chosen = torch.device(device)
+    chosen = device_of(device)
     if chosen.type == "cuda":
         chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(chosen)

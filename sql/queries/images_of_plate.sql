@@ -11,8 +11,6 @@ select
     image.p0_1,
     image.p99_9,
     image.qc,
-    field.height_px,
-    field.width_px,
     plate.uri || '/' || field.path as uri
 from image
 inner join field using (plate, well, field)
