@@ -77,6 +77,19 @@ def test_groups_are_as_long_as_their_names_and_measure_what_was_drawn() -> None:
     )
 
 
+def test_8_bit_images_are_measured_on_their_own_scale() -> None:
+    planes = np.stack([_plane(12, 20_000), _plane(24, 8000, 1)])
+    names = feature_names(["DNA", "Actin"])["DNA"]
+    levels = []
+    for counts in (planes, (planes >> 8).astype(np.uint8)):
+        found = measure(counts, ["DNA", "Actin"], "DNA")
+        assert found is not None
+        levels.append(
+            dict(zip(names, found["DNA"], strict=False))["Nuclei_Intensity_MeanIntensity_DNA"]
+        )
+    assert levels[1] == pytest.approx(levels[0], rel=0.03)
+
+
 def test_up_to_eight_channels_fit_and_nine_are_refused() -> None:
     rng = np.random.default_rng(0)
     channels = [f"c{i}" for i in range(8)]

@@ -144,7 +144,7 @@ def measure(
 ) -> dict[str, NDArray[np.float32]] | None:
     """Vectors (D,) by group: each channel, `Shape`, and `Correlation` of several channels.
 
-    planes: (C, H, W), counts, one for each of up to 8 channels; nuclei: the channel to segment;
+    planes: (C, H, W), 8 or 16 bit, of up to 8 channels; nuclei: the name of the one to segment;
     cells are segmented on the mean of the others. Entries are medians over the field's objects, in
     the order of `feature_names`; zeros at the end of shorter groups, and where nothing is defined.
     None for a field without objects. Raises ModelError if cp_measure is not installed, or the
@@ -165,6 +165,7 @@ def feature_names(channels: Sequence[str]) -> dict[str, list[str]]:
     """Names of the entries of each group, as CellProfiler builds them, without the padding."""
     disk = np.hypot(*np.ogrid[-32:32, -32:32]) < 12
     planes = np.stack([disk * (1000 + 10 * i) + np.eye(64) for i in range(len(channels))])
+    planes = planes.astype(np.uint16)
     groups = _groups(planes, channels, channels[0])
     assert groups is not None
     return {group: list(features) for group, features in groups.items()}
@@ -187,8 +188,8 @@ def _groups(planes: Image, channels: Sequence[str], nuclei: str) -> dict[str, Gr
     labels = segment(planes[list(channels).index(nuclei)], np.mean(others, 0) if others else None)
     if not labels[0].any():
         return None
-    # cp_measure wants values in 0..1, as CellProfiler scales 16-bit images.
-    values = np.asarray(planes, np.float64) / 65535
+    # cp_measure wants values in 0..1, as CellProfiler scales images by their type.
+    values = planes / np.iinfo(planes.dtype).max
     core = get_core_measurements(sanitize=False)
     pairs = get_correlation_measurements(sanitize=False)
     objects = dict(zip(OBJECTS, labels, strict=True))
