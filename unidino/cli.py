@@ -340,7 +340,9 @@ def embed(
         int | None, typer.Option(help="Resize fields to this shorter side first, px.")
     ] = None,
     keep: Annotated[str, typer.Option(help="mean, or crop to keep each crop's vector.")] = "mean",
-    precision: Annotated[str, typer.Option(help="fp32, or bf16 where it is faster.")] = "fp32",
+    precision: Annotated[
+        str, typer.Option(help="fp32 or bf16; --engine auto takes bf16 only if faster.")
+    ] = "fp32",
     engine: Annotated[
         str, typer.Option(help="torch, compile, openvino, or auto: the fastest by measurement.")
     ] = "torch",
