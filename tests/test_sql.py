@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import jsonschema
+import pyarrow.parquet as pq
 import pytest
 
 from unidino import assets, registry, systems
@@ -24,13 +25,13 @@ MADE = {
     "candidate": "0 as profile_id, '' as compound, '' as batch, '' as plate, '' as well,"
     " '' as source, '' as label",
     "key": "0 as profile_id, '' as reason, '' as key",
-    "raw_profile": "'' as plate, '' as well, 0 as field, '' as dataset, [''] as channels,"
-    " [0.0] as embedding, true as is_complete, '' as control_type",
-    "applied": "'' as plate, [0.0] as center, [0.0] as spread",
-    "normalized_profile": "'' as dataset, '' as plate, '' as well, 0 as field, '' as source,"
-    " '' as batch, '' as perturbation, '' as compound, 0.0 as concentration_um,"
-    " '' as control_type, '' as moa, '' as target, '' as cell_line, [''] as channels,"
-    " [0.0] as embedding",
+    **dict.fromkeys(
+        ("raw_profile", "member"),
+        "0 as row_id, '' as dataset, '' as plate, '' as well, 0 as field, '' as source,"
+        " '' as batch, '' as perturbation, '' as compound, 0.0 as concentration_um,"
+        " '' as control_type, '' as moa, '' as target, '' as cell_line, null::json as extra,"
+        " [''] as channels",
+    ),
     "typed": None,
     "landed": "'' as plate, '' as uri, '' as fingerprint, '' as content_hash, '' as run_id",
     "illuminated": "'' as plate, 0 as channel_index, '' as uri",
@@ -44,8 +45,12 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 
 @pytest.mark.parametrize(("room", "name"), FILES)
-def test_every_query_explains_on_an_empty_lake(empty: Lake, room: str, name: str) -> None:
+def test_every_query_explains_on_an_empty_lake(
+    empty: Lake, room: str, name: str, tmp_path: Path
+) -> None:
     query = assets.sql(room, name)
+    file = tmp_path / "embedding.parquet"
+    pq.write_table(assets.arrow_schema("embedding").empty_table(), file)
     with empty.snapshot() as con:
         for relation, columns in MADE.items():
             if columns:
@@ -64,7 +69,8 @@ def test_every_query_explains_on_an_empty_lake(empty: Lake, room: str, name: str
         values = {"seed": 0, "epoch": 0, "epsilon": None, "z": None, "timepoint": None,
                   "keep_index": False, "every_channel": False, "whole_repeats": False,
                   "share": 0.5, "channel_names": ["DNA"], "channels": [], "plates": ["p"],
-                  "drop_channels": []}  # fmt: skip
+                  "drop_channels": [], "per": None, "controls": None,
+                  "file": str(file)}  # fmt: skip
         wanted = set(re.findall(r"\$([a-z_]+)", re.sub(r"--.*", "", query)))
         parameters = {name: values.get(name, "x") for name in wanted}
         plan = con.execute(f"explain {query}", parameters).fetchall()
@@ -121,7 +127,7 @@ def test_views_keep_their_grain(lake: Lake) -> None:
         ("training_sample", "plate, well, field, channel", 72),
         ("labelled_sample", "plate, well, field, channel", 48),
         ("profile", "model, normalization, level, dataset, profile_id", 12),
-        ("statistic", "model, normalization, level, dataset, plate", 2),
+        ("statistic", "model, normalization, level, dataset, step, unit", 2),
     ):
         twice = lake.query(f"select {key} from {view} group by all having count(*) > 1")
         assert twice.is_empty()
@@ -141,8 +147,6 @@ def test_the_manifests_schema_is_a_schema() -> None:
 
 
 def test_arrow_schemas_describe_what_is_written(lake: Lake) -> None:
-    import pyarrow.parquet as pq
-
     systems.create(lake, "gaussian")
     embed(lake, "gaussian")
     uri = lake.query("select uri from part limit 1").item()

@@ -48,6 +48,7 @@ _ARROW_TYPES = {
     "double": pa.float64(),
     "list<string>": pa.list_(pa.string()),
     "list<float>": pa.list_(pa.float32()),
+    "list<double>": pa.list_(pa.float64()),
 }
 
 

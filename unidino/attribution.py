@@ -60,7 +60,7 @@ def attribute(
     for made in profiles.profile(
         lake, [model], normalize=normalize, level=level, datasets=datasets
     ):
-        table = profiles.load(lake, model, normalize, level, made.dataset, where)
+        table = profiles.load(lake, model, made.normalization, level, made.dataset, where)
         for channels, group in by_channels(table, ()):
             labels = group[label].to_pylist()
             controls = group["control_type"].to_pylist()

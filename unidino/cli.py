@@ -386,17 +386,29 @@ def _shard(text: str) -> tuple[int, int]:
     return int(part), int(total)
 
 
+NORMALIZE_HELP = (
+    "mad_robustize, standardize, spherize, tvn, tvn_efaar, none; steps joined by +, options after"
+    " commas: mad_robustize+spherize,controls=negcon,clip=10."
+)
+LEVEL_HELP = "field, well, treatment, compound, plate, batch or source."
+
+
 @app.command()
 def profile(
     lake: LakeOption = DEFAULT_LAKE,
     model: Annotated[list[str] | None, typer.Option(help="Default: every model.")] = None,
-    normalize: Annotated[
-        str, typer.Option(help="mad_robustize, standardize or none.")
-    ] = "mad_robustize",
-    level: Annotated[
-        str, typer.Option(help="field, well, treatment, compound, plate, batch or source.")
-    ] = "well",
-    controls: Annotated[str, typer.Option(help="control_type to standardize on.")] = "negcon",
+    normalize: Annotated[str, typer.Option(help=NORMALIZE_HELP)] = "mad_robustize",
+    level: Annotated[str, typer.Option(help=LEVEL_HELP)] = "well",
+    controls: Annotated[
+        str | None, typer.Option(help="Wells to learn from: all, or a control_type.")
+    ] = None,
+    per: Annotated[
+        str | None, typer.Option(help="Normalized apart: plate, batch or dataset.")
+    ] = None,
+    channels: Annotated[str | None, typer.Option(help="Only these: DNA,Actin.")] = None,
+    statistics: Annotated[
+        Path | None, typer.Option(help="Parquet of the table statistic to apply, not to learn.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Aggregate embeddings to profiles and normalize them per plate."""
@@ -404,11 +416,19 @@ def profile(
 
     from unidino import profiles
 
+    given = {"controls": controls, "per": per, "channels": "+".join(_names(channels))}
+    text = ",".join([normalize, *(f"{key}={value}" for key, value in given.items() if value)])
     done = profiles.profile(
-        Lake.open(lake), model or [], normalize=normalize, level=level, controls=controls
+        Lake.open(lake), model or [], normalize=text, level=level, statistics=statistics
     )
     if not any(p.is_new for p in done):
         say("nothing to do: the profiles are there")
+    for line in [
+        f"{p.model}, {p.dataset}: {count} {reason.replace('_', ' ')}"
+        for p in done
+        for reason, count in p.dropped.items()
+    ]:
+        say(line)
     emit(as_json, [asdict(p) for p in done], pl.DataFrame([
         {"model": p.model, "normalization": p.normalization, "level": p.level,
          "dataset": p.dataset, "profiles": p.num_profiles, "new": p.is_new}

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from unidino import assets
 from unidino.catalog import Lake, Run, digest, land_parts, written_beside
 from unidino.encode import Cut, Encoded, Row, encode, num_crops_of
-from unidino.errors import InputError, choose
+from unidino.errors import InputError, ModelError, choose
 from unidino.forward import Engine, Forward, Precision, device_of, forward_of
 from unidino.measure import measure_fields
 from unidino.model import ModelConfig
@@ -87,6 +87,8 @@ def embed(
     """
     how = how or How()
     config = load_config(lake, model)
+    if config.kind == "imported":
+        raise ModelError(f"model '{model}' was imported: it has its profiles and embeds nothing")
     choose("keep", how.keep, ["mean", "crop"])
     weights = lake.look_up("select weights_hash from model where model = $m", {"m": model}).item()
     chosen = _chosen_plates(lake, plates, where)[shard[0] - 1 :: shard[1]]

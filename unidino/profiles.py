@@ -1,32 +1,43 @@
-"""Embeddings aggregated to wells, normalized per plate, and averaged to a level."""
+"""Embeddings aggregated to wells, normalized, and averaged to a level.
+
+SQL says which vectors make a profile, which wells teach a normalization and what a level is; numpy
+does the arithmetic, plate by plate, on a matrix that lies in a temporary file.
+
+Shapes: N raw profiles, D = C channels of d features, K features out, L profiles of the level.
+"""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from unidino import assets
 from unidino.catalog import Connection, Lake, Run, digest, first_row, land_parts, written_beside
 from unidino.errors import InputError, ProfileError, choose
+from unidino.model import ModelConfig
+from unidino.normalize import METHODS, ROTATING, Affine, Array, Learnt, Step, learn_and_apply
+from unidino.profile_form import ProfileForm
 from unidino.registry import load_config
+from unidino.select_features import selected
 
 LEVELS = ("field", "well", "treatment", "compound", "plate", "batch", "source")
-
-
-def normalizations() -> list[str]:
-    """Names of the normalizations: the files of `sql/normalize`, and `none`."""
-    return sorted([*assets.names("normalize"), "none"])
+_ROW_GROUP = 4096
 
 
 @dataclass(frozen=True)
 class Profiled:
     """Profiles of one dataset in the lake.
 
-    dropped: what did not make it into the profiles: reason and count.
-    is_new: false if they were there already.
+    normalization: the text of the form that they have. dropped: what did not make it into the
+    profiles: reason and count. is_new: false if they were there already. uri: of their file.
     """
 
     model: str
@@ -36,6 +47,23 @@ class Profiled:
     num_profiles: int
     dropped: dict[str, int]
     is_new: bool
+    uri: str
+
+
+@dataclass(frozen=True)
+class Made:
+    """What `compute` makes.
+
+    table: a row for each profile, without its vector; vectors: (L, K). channels: names of the equal
+    slices of a vector. features: (K,), names.
+    """
+
+    table: pa.Table
+    vectors: Array
+    channels: tuple[tuple[str, ...], ...]
+    features: list[str]
+    learnt: list[Learnt]
+    dropped: dict[str, int]
 
 
 def profile(
@@ -44,20 +72,18 @@ def profile(
     *,
     normalize: str = "mad_robustize",
     level: str = "well",
-    controls: str = "negcon",
-    epsilon: float | None = None,
     datasets: Sequence[str] = (),
+    statistics: Path | None = None,
 ) -> list[Profiled]:
     """Profiles of every model and dataset that has embeddings; those that are current are kept.
 
-    models, datasets: names; default all. controls: control_type that `standardize` learns from.
-    epsilon: added to the spread, as pycytominer does; default: features without spread become 0.
+    models, datasets: names; default all. normalize: see `ProfileForm`. statistics: a file of the
+    table `statistic`, of other wells, that is applied instead of what these would teach.
     Raises UnidinoError for an unknown model, dataset, normalization or level, and ProfileError if
     nothing is embedded.
     """
-    choose("normalization", normalize, normalizations())
+    form = ProfileForm.parse(normalize)
     choose("level", level, LEVELS)
-    choose("control_type", controls, ("trt", "negcon", "poscon", "empty"))
     for model in models:
         load_config(lake, model)
     present = lake.look_up(assets.sql("queries", "embedded_dataset"))
@@ -75,129 +101,319 @@ def profile(
         )
     if not chosen:
         raise ProfileError("nothing is embedded yet; run `unidino embed --model NAME --all`")
-    run = Run("profile", {"models": models, "normalize": normalize, "level": level})
-    done = []
-    for row in chosen:
-        options = [normalize, level, controls, epsilon]
-        inputs = digest(row["inputs"], options, _sql_texts(normalize))
-        done.append(
-            _profile_dataset(lake, run, row["model"], row["dataset"], normalize, level, controls,
-                             epsilon, inputs)
-        )  # fmt: skip
-    return done
-
-
-def _sql_texts(normalize: str) -> list[str]:
-    """The queries that a profile depends on, so that it is computed anew when they change."""
-    texts = [
-        assets.sql("queries", q) for q in ("raw_profile", "normalized_profile", "level_profile")
+    known = read_statistics(statistics, form) if statistics else []
+    text = f"{form},statistics={digest(statistics.read_bytes().hex())[:8]}" if statistics else ""
+    run = Run("profile", {"models": models, "normalize": text or str(form), "level": level,
+                          "statistics": statistics})  # fmt: skip
+    return [
+        _profile_dataset(lake, run, row, form, text or str(form), level, known) for row in chosen
     ]
-    return texts if normalize == "none" else [*texts, assets.sql("normalize", normalize)]
+
+
+def _sql_texts(form: ProfileForm) -> list[str | None]:
+    """The queries that a profile depends on, so that it is computed anew when they change."""
+    texts = [assets.sql("queries", q) for q in ("raw_profile", "raw_vector", "level_profile")]
+    return [*texts, *(assets.sql("normalize", step) for step in form.steps), form.wells_sql()]
 
 
 def _profile_dataset(
-    lake: Lake, run: Run, model: str, dataset: str, normalize: str, level: str, controls: str,
-    epsilon: float | None, inputs: str,
+    lake: Lake, run: Run, row: dict[str, str], form: ProfileForm, text: str, level: str,
+    known: Sequence[Learnt],
 ) -> Profiled:  # fmt: skip
-    uri = f"profiles/{model}/{normalize}/{level}/{dataset}.parquet"
+    model, dataset = row["model"], row["dataset"]
+    folder = f"profiles/{model}/{replace_unsafe(text)}"
+    uri, statistic_uri = (f"{folder}/{p}{level}/{dataset}.parquet" for p in ("", "statistics/"))
+    inputs = digest(row["inputs"], text, level, _sql_texts(form))
     current = lake.look_up(
         "select num_rows, dropped from part where uri = $uri and inputs_hash = $inputs",
         {"uri": uri, "inputs": inputs},
     )
-    if not current.is_empty() and lake.resolve(uri).is_file():
-        num_rows, dropped = current.row(0)
-        return Profiled(model, normalize, level, dataset, num_rows, json.loads(dropped), False)
+    if row["kind"] == "profile" or (not current.is_empty() and lake.resolve(uri).is_file()):
+        return _kept(lake, row, form, level, uri, current)
+    config = load_config(lake, model)
     with lake.snapshot(("plate", "channel", "well", "part", "field", "image", "model")) as con:
-        profiles, statistic, dropped = compute(
-            con,
-            model,
-            dataset,
-            normalize=normalize,
-            level=level,
-            controls=controls,
-            epsilon=epsilon,
-        )
-    part = {"model": model, "dataset": dataset, "normalization": normalize, "level": level,
-            "inputs_hash": inputs, "dropped": json.dumps(dropped)}  # fmt: skip
-    _write(lake, uri, profiles)
-    parts = {uri: part | {"kind": "profile", "num_rows": profiles.num_rows}}
-    if statistic.num_rows:
-        statistic_uri = f"profiles/{model}/{normalize}/statistics/{level}/{dataset}.parquet"
-        _write(lake, statistic_uri, statistic)
-        parts[statistic_uri] = part | {"kind": "statistic", "num_rows": statistic.num_rows}
-    land_parts(lake, run, parts)
-    return Profiled(model, normalize, level, dataset, profiles.num_rows, dropped, True)
+        query, of = assets.sql("queries", "embedding_file"), {"model": model, "dataset": dataset}
+        files = {p: lake.resolve(u) for p, u in con.execute(query, of).fetchall()}
+        with compute(con, files, model, dataset, config, form, level, known) as made:
+            part = {"model": model, "dataset": dataset, "normalization": text, "level": level,
+                    "inputs_hash": inputs, "dropped": json.dumps(made.dropped)}  # fmt: skip
+            named = {"model": model, "normalization": text, "level": level, "dataset": dataset}
+            details = json.dumps({"features": made.features})
+            _write(lake.resolve(uri), made, named, exact=config.kind == "imported")
+            parts = {uri: part | {"kind": "profile", "num_rows": len(made.vectors),
+                                  "details": details}}  # fmt: skip
+            if made.learnt:
+                write_statistics(lake.resolve(statistic_uri), made, named)
+                parts[statistic_uri] = part | {
+                    "kind": "statistic", "num_rows": len(made.learnt)}  # fmt: skip
+            land_parts(lake, run, parts)
+            return Profiled(model, text, level, dataset, len(made.vectors), made.dropped, True, uri)
 
 
+def replace_unsafe(text: str) -> str:
+    """The text of a form as the name of a folder."""
+    return text.replace(",", ".").replace("=", "-").replace("/", "_")
+
+
+def _kept(
+    lake: Lake, row: dict[str, str], form: ProfileForm, level: str, uri: str, current: object
+) -> Profiled:
+    """Profiles that are there: computed before, or imported as they are."""
+    if row["kind"] == "profile":
+        if row["level"] != level or form.steps:
+            raise ProfileError(
+                f"model '{row['model']}' was imported as {row['level']} profiles; use"
+                f" --level {row['level']} --normalize none"
+            )
+        uri = row["uri"]
+    rows = lake.look_up("select num_rows, dropped from part where uri = $uri", {"uri": uri})
+    num_rows, dropped = rows.row(0)
+    return Profiled(
+        row["model"], str(form), level, row["dataset"], num_rows, json.loads(dropped or "{}"),
+        False, uri,
+    )  # fmt: skip
+
+
+@contextmanager
 def compute(
     con: Connection,
+    files: Mapping[str, Path],
     model: str,
     dataset: str,
-    *,
-    normalize: str,
+    config: ModelConfig,
+    form: ProfileForm,
     level: str,
-    controls: str = "negcon",
-    epsilon: float | None = None,
-) -> tuple[pa.Table, pa.Table, dict[str, int]]:
-    """Profiles, the statistics that were applied, and what was dropped.
+    known: Sequence[Learnt] = (),
+) -> Iterator[Made]:
+    """Profiles of a dataset; their vectors lie in a file that is gone when the block ends.
 
-    con: has the tables plate, channel, well, model and the view embedding.
-    Raises ProfileError if no well is left or a plate has no controls to learn from.
+    con: has the tables plate, channel, well, model and the view embedding. files: of the embeddings
+    of each plate. known: statistics to apply instead of learning any.
+    Raises ProfileError if no well is left or there is nothing to learn from.
     """
     con.execute(
-        f"create or replace temp table raw_profile as {assets.sql('queries', 'raw_profile')}",
+        f"create or replace temp table every_profile as {assets.sql('queries', 'raw_profile')}",
         {"model": model, "dataset": dataset, "level": level},
     )
-    (incomplete,) = first_row(con, "select count(*) from raw_profile where not is_complete")
+    (incomplete,) = first_row(con, "select count(*) from every_profile where not is_complete")
     dropped = {"missing_channel": int(incomplete)} if incomplete else {}
-    statistic = _statistic(con, normalize, controls)
-    con.register("applied", statistic)
     con.execute(
-        f"create or replace temp table normalized_profile as"
-        f" {assets.sql('queries', 'normalized_profile')}",
-        {"epsilon": epsilon},
+        "create or replace temp table raw_profile as select * exclude (is_complete),"
+        " row_number() over (order by plate, well, field) - 1 as row_id"
+        " from every_profile where is_complete order by row_id"
     )
-    if level not in ("field", "well"):
-        (nameless,) = first_row(
-            con, "select count(*) from normalized_profile where compound is null"
+    channels = _channels(con, form)
+    with tempfile.TemporaryDirectory(prefix="unidino-") as folder:
+        raw = _raw_vectors(con, files, form, Path(folder) / "raw")
+        profiles, learnt = _normalized(con, raw, form, known)
+        if constant := sum(int((k.map.spread == 0).sum()) for k in learnt):
+            dropped["constant_feature"] = constant
+        if form.clip is not None:
+            np.clip(profiles, -form.clip, form.clip, out=profiles)
+        features = _feature_names(config, _first(channels), profiles.shape[1], learnt)
+        if any(k.method in ROTATING for k in learnt):
+            channels = (("mixed",),)
+        if form.select:
+            kept, gone = selected(profiles, features, form.select)
+            profiles, features = profiles[:, kept], [features[k] for k in kept]
+            dropped |= {f"feature_{reason}": count for reason, count in gone.items() if count}
+            channels = (("selected",),)
+        if len(channels) == 1:
+            con.execute("update raw_profile set channels = $channels",
+                        {"channels": list(channels[0])})  # fmt: skip
+        dropped |= _choose_members(con, form, level)
+        rows = con.sql(
+            assets.sql("queries", "level_profile"), params={"level": level}
+        ).to_arrow_table()
+        if rows.num_rows == 0:
+            raise ProfileError(f"model '{model}' has no complete {level} of dataset '{dataset}'")
+        vectors = _averaged(profiles, rows["row_ids"], form.aggregate, Path(folder) / "averaged")
+        yield Made(rows.drop_columns(["row_ids"]), vectors, channels, features, learnt, dropped)
+
+
+def _first(channels: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    return channels[0] if channels else ()
+
+
+def _channels(con: Connection, form: ProfileForm) -> tuple[tuple[str, ...], ...]:
+    """Names of the channels that profiles have: one list, unless plates differ in theirs."""
+    lists = con.execute("select distinct channels from raw_profile order by 1").fetchall()
+    if not form.channels:
+        return tuple(tuple(row[0]) for row in lists)
+    for (have,) in lists:
+        for channel in form.channels:
+            choose("channel", channel, have)
+    con.execute(
+        "update raw_profile set channels = list_filter(channels,"
+        " lambda name: list_contains($wanted, name))",
+        {"wanted": list(form.channels)},
+    )
+    return _channels(con, replace(form, channels=()))
+
+
+def _raw_vectors(
+    con: Connection, files: Mapping[str, Path], form: ProfileForm, path: Path
+) -> Array:
+    """Raw profiles (N, D) in the order of row_id, in a file."""
+    (num,) = first_row(con, "select count(*) from raw_profile")
+    raw: Array | None = None
+    for plate, file in files.items():
+        rows = con.sql(
+            assets.sql("queries", "raw_vector"),
+            params={"file": str(file), "channels": list(form.channels)},
+        ).to_arrow_table()
+        if not rows.num_rows:
+            continue
+        own, vectors = _mean_by_row(rows, form.fields)
+        if raw is None:
+            raw = np.lib.format.open_memmap(path, "w+", np.float64, (num, vectors.shape[1]))
+        if vectors.shape[1] != raw.shape[1]:
+            raise ProfileError(
+                f"plate '{plate}' has vectors of {vectors.shape[1]} features, other plates of"
+                f" {raw.shape[1]}; profile datasets of one kind of vector, or choose channels that"
+                " all plates have"
+            )
+        raw[own] = vectors
+    return np.empty((0, 0)) if raw is None else raw
+
+
+def _mean_by_row(rows: pa.Table, fields: str) -> tuple[NDArray[np.int64], Array]:
+    """Row ids, and their vectors: fields averaged, channels side by side.
+
+    rows: of the query raw_vector, sorted by row_id and channel.
+    """
+    row_id = rows["row_id"].to_numpy()
+    channel = rows["channel_index"].to_numpy()
+    column = rows["embedding"].combine_chunks()
+    flat = column.flatten().to_numpy(zero_copy_only=False)
+    if len(flat) % len(row_id) or len(set(np.unique(column.value_lengths().to_numpy()))) > 1:
+        raise ProfileError("vectors of one model and plate differ in their number of features")
+    vectors = flat.reshape(len(row_id), -1).astype(np.float64)
+    weights = np.ones(len(row_id)) if fields == "equal" else rows["num_crops"].to_numpy().astype(
+        np.float64)  # fmt: skip
+    is_first = np.ones(len(row_id), dtype=bool)
+    is_first[1:] = (row_id[1:] != row_id[:-1]) | (channel[1:] != channel[:-1])
+    starts = np.flatnonzero(is_first)
+    if len(starts) < len(row_id):
+        missing = np.isnan(vectors)
+        if missing.any():
+            shares = np.where(missing, 0.0, weights[:, None])
+            vectors = np.where(missing, 0.0, vectors) * shares
+            with np.errstate(invalid="ignore"):
+                vectors = np.add.reduceat(vectors, starts) / np.add.reduceat(shares, starts)
+        else:
+            vectors *= weights[:, None]
+            vectors = np.add.reduceat(vectors, starts) / np.add.reduceat(weights, starts)[:, None]
+    own = np.unique(row_id[starts])
+    return own, vectors.reshape(len(own), -1)
+
+
+def _normalized(
+    con: Connection, raw: Array, form: ProfileForm, known: Sequence[Learnt]
+) -> tuple[Array, list[Learnt]]:
+    """Profiles (N, K) after every step, and what the steps learnt."""
+    learnt: list[Learnt] = []
+    number = 0
+    for name in form.steps:
+        con.execute(
+            f"create or replace temp table taught as {assets.sql('normalize', name)}",
+            {"per": form.per, "controls": form.controls, "epsilon": form.epsilon},
         )
+        for (own,) in con.execute("select distinct step from taught order by 1").fetchall():
+            number += 1
+            raw, more = learn_and_apply(_step(con, own, number), raw, known)
+            learnt += more
+    return raw, learnt
+
+
+def _step(con: Connection, own: int, number: int) -> Step:
+    rows = con.execute(
+        "select method, epsilon, unit, teaches from taught where step = $own order by row_id",
+        {"own": own},
+    ).fetchnumpy()
+    method = choose("method of a normalization", str(rows["method"][0]), list(METHODS))
+    names, units = np.unique(np.asarray(rows["unit"]).astype(str), return_inverse=True)
+    epsilon = np.ma.asarray(rows["epsilon"])[0]
+    return Step(
+        number, method, None if np.ma.is_masked(epsilon) else float(epsilon),
+        [str(n) for n in names], units, np.asarray(rows["teaches"], dtype=bool),
+    )  # fmt: skip
+
+
+def _feature_names(
+    config: ModelConfig, channels: Sequence[str], num: int, learnt: Sequence[Learnt]
+) -> list[str]:
+    """Names (num,) of the features of a profile: imported names, or channel and number."""
+    if any(k.method in ROTATING for k in learnt):
+        return [f"axis_{i}" for i in range(num)]
+    if config.features:
+        return list(config.features)
+    per_channel = num // max(1, len(channels))
+    return [f"{channel}_{i}" for channel in channels for i in range(per_channel)]
+
+
+def _choose_members(con: Connection, form: ProfileForm, level: str) -> dict[str, int]:
+    """Create the table `member`: the profiles that a level is averaged of; says what is not."""
+    dropped = {}
+    query = form.wells_sql() or "from raw_profile"
+    try:
+        con.execute(f"create or replace temp table member as {query.strip().rstrip(';')}")
+    except duckdb.Error as error:
+        raise InputError(f"wells={form.wells}: {str(error).strip().splitlines()[0]}") from error
+    (gone,) = first_row(
+        con, "select (select count(*) from raw_profile) - (select count(*) from member)"
+    )
+    if gone:
+        dropped["not_chosen"] = int(gone)
+    if level not in ("field", "well"):
+        (nameless,) = first_row(con, "select count(*) from member where compound is null")
         if nameless:
             dropped["no_compound"] = int(nameless)
-            con.execute("delete from normalized_profile where compound is null")
-    profiles = con.sql(
-        assets.sql("queries", "level_profile"), params={"level": level}
-    ).to_arrow_table()
-    if profiles.num_rows == 0:
-        raise ProfileError(f"model '{model}' has no complete {level} of dataset '{dataset}'")
-    named = {"model": model, "normalization": normalize, "level": level, "dataset": dataset}
-    return (
-        _conform("profile", profiles, named),
-        _conform("statistic", statistic, named),
-        dropped,
+            con.execute("delete from member where compound is null")
+    return dropped
+
+
+def _averaged(profiles: Array, row_ids: pa.ChunkedArray, how: str, path: Path) -> Array:
+    """Vectors (L, K), in a file: the mean or median of the rows of each profile."""
+    lists = row_ids.combine_chunks()
+    rows = lists.flatten().to_numpy()
+    counts = lists.value_lengths().to_numpy()
+    vectors: Array = np.lib.format.open_memmap(
+        path, "w+", np.float64, (len(counts), profiles.shape[1])
     )
+    if (counts == 1).all():
+        for start in range(0, len(rows), _ROW_GROUP):
+            vectors[start : start + _ROW_GROUP] = profiles[rows[start : start + _ROW_GROUP]]
+        return vectors
+    average = np.mean if how == "mean" else np.median
+    for i, own in enumerate(np.split(rows, np.cumsum(counts)[:-1])):
+        vectors[i] = average(profiles[own], axis=0)
+    return vectors
 
 
-def _statistic(con: Connection, normalize: str, controls: str) -> pa.Table:
-    """Centre and spread of each plate; no row for the normalization `none`."""
-    if normalize == "none":
-        return con.sql(
-            "select null::varchar as plate, []::varchar[] as channels, []::double[] as center,"
-            " []::double[] as spread where false"
-        ).to_arrow_table()
-    query = assets.sql("normalize", normalize)
-    statistic = con.sql(query, params={"controls": controls}).to_arrow_table()
-    plates = {row[0] for row in con.execute("select distinct plate from raw_profile").fetchall()}
-    if lacking := plates - set(statistic["plate"].to_pylist()):
-        raise ProfileError(
-            f"plate '{min(lacking)}' has no {controls} well for {normalize};"
-            " choose other --controls or another --normalize"
-        )
-    return statistic
+def _write(path: Path, made: Made, named: Mapping[str, str], *, exact: bool) -> None:
+    """Write profiles; imported features keep float64."""
+    kind = pa.float64() if exact else pa.float32()
+    schema = assets.arrow_schema("profile")
+    schema = schema.set(schema.get_field_index("embedding"), pa.field("embedding", pa.list_(kind)))
+    with written_beside(path) as temporary, pq.ParquetWriter(
+        temporary, schema, compression="zstd", use_dictionary=_text_columns(schema)
+    ) as writer:  # fmt: skip
+        for start in range(0, len(made.vectors), _ROW_GROUP):
+            rows = made.table.slice(start, _ROW_GROUP)
+            block = np.ascontiguousarray(made.vectors[start : start + _ROW_GROUP])
+            offsets = np.arange(len(block) + 1, dtype=np.int32) * block.shape[1]
+            values = pa.array(block.ravel().astype(kind.to_pandas_dtype()))
+            rows = rows.append_column("embedding", pa.ListArray.from_arrays(offsets, values))
+            writer.write_table(_conform(schema, rows, named))
 
 
-def _conform(schema_name: str, table: pa.Table, named: dict[str, str]) -> pa.Table:
+def _text_columns(schema: pa.Schema) -> list[str]:
+    return [field.name for field in schema if pa.types.is_string(field.type)]
+
+
+def _conform(schema: pa.Schema, table: pa.Table, named: Mapping[str, str]) -> pa.Table:
     """The table in the columns and types of its Arrow schema."""
-    schema = assets.arrow_schema(schema_name)
     columns = {
         name: pa.array([named[name]] * table.num_rows, pa.string())
         if name in named
@@ -207,9 +423,40 @@ def _conform(schema_name: str, table: pa.Table, named: dict[str, str]) -> pa.Tab
     return pa.table(columns).cast(schema)
 
 
-def _write(lake: Lake, uri: str, table: pa.Table) -> None:
-    with written_beside(lake.resolve(uri)) as path:
-        pq.write_table(table, path, compression="zstd")
+def write_statistics(path: Path, made: Made, named: Mapping[str, str]) -> None:
+    """Write what was learnt, a row for each step and unit."""
+    rows = pa.Table.from_pylist([
+        {"step": k.step, "method": k.method, "unit": k.unit, "num_teaching": k.num_teaching,
+         "channels": list(_first(made.channels)), "center": k.map.center.tolist(),
+         "spread": k.map.spread.tolist(), "epsilon": k.map.epsilon,
+         "matrix": None if k.map.matrix is None else k.map.matrix.ravel().tolist()}
+        for k in made.learnt
+    ])  # fmt: skip
+    table = _conform(assets.arrow_schema("statistic"), rows, named)
+    with written_beside(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", use_dictionary=False)
+
+
+def read_statistics(path: Path, form: ProfileForm) -> list[Learnt]:
+    """What was learnt, from a file of the table `statistic`.
+
+    Raises InputError if the file is none.
+    """
+    if not form.steps:
+        raise InputError("statistics are for a normalization; --normalize is none")
+    try:
+        table = pq.read_table(path, schema=assets.arrow_schema("statistic"))
+    except (OSError, ValueError, pa.ArrowInvalid) as error:
+        raise InputError(f"'{path}' holds no statistics: {str(error).splitlines()[0]}") from error
+    learnt = []
+    for row in table.to_pylist():
+        center, spread = np.array(row["center"]), np.array(row["spread"])
+        matrix = None if row["matrix"] is None else np.array(row["matrix"]).reshape(len(center), -1)
+        learnt.append(
+            Learnt(row["step"], row["method"], row["unit"], row["num_teaching"],
+                   Affine(center, spread, matrix, row["epsilon"]))
+        )  # fmt: skip
+    return learnt
 
 
 def load(
@@ -220,14 +467,23 @@ def load(
     where: SQL condition over the columns of `profile`.
     Raises InputError if the condition fails.
     """
-    with lake.snapshot(("plate", "field", "image", "part")) as con:
-        rows = con.sql(
-            "from profile where model = $model and normalization = $normalize"
-            " and level = $level and dataset = $dataset order by profile_id",
-            params={"model": model, "normalize": normalize, "level": level, "dataset": dataset},
-        ).to_arrow_table()
-        con.register("chosen", rows)
-        try:
-            return con.sql(f"from chosen where {where or 'true'}").to_arrow_table()
-        except duckdb.Error as error:
-            raise InputError(f'--where "{where}": {str(error).splitlines()[0]}') from error
+    found = lake.look_up(
+        "select uri from part where kind = 'profile' and model = $model and level = $level"
+        " and normalization = $normalize and dataset = $dataset",
+        {"model": model, "normalize": normalize, "level": level, "dataset": dataset},
+    )
+    if found.is_empty():
+        raise ProfileError(f"no {level} profiles of {model} ({normalize}) for '{dataset}'")
+    rows = pq.read_table(lake.resolve(found["uri"][0]))
+    if not where:
+        return rows
+    con = duckdb.connect(":memory:")
+    try:
+        con.register("chosen", rows.drop_columns(["embedding"]).append_column(
+            "_position", pa.array(np.arange(rows.num_rows))))  # fmt: skip
+        kept = con.execute(f"select _position from chosen where {where} order by 1").fetchall()
+    except duckdb.Error as error:
+        raise InputError(f'--where "{where}": {str(error).splitlines()[0]}') from error
+    finally:
+        con.close()
+    return rows.take(pa.array([k[0] for k in kept], pa.int64()))

@@ -16,6 +16,7 @@ from unidino.errors import ModelError, choose
 from unidino.model import Encoder, ModelConfig, Network, new_network, weights_of
 
 # Groups of features that are named like channels, after those of the plate (`*`).
+IMPORTED = "features"
 CELLPROFILER_GROUPS = ("*", "Shape", "Correlation")
 
 
@@ -124,4 +125,6 @@ def _channels_of(config: ModelConfig) -> list[str] | None:
     """What a model's vectors are named by, where that is not just each channel of a plate."""
     if config.input_channels:
         return ["+".join(config.input_channels)]
+    if config.kind == "imported":
+        return [IMPORTED]
     return list(CELLPROFILER_GROUPS) if config.kind == "cellprofiler" else None

@@ -133,7 +133,7 @@ def score(
     results: list[LakeScore] = []
     why_not: list[str] = []
     for made in profiles.profile(lake, models, normalize=normalize, level=level):
-        table = profiles.load(lake, made.model, normalize, level, made.dataset, where)
+        table = profiles.load(lake, made.model, made.normalization, level, made.dataset, where)
         for group_channels, group in by_channels(table, channels):
             vectors = vectors_of(group, group_channels, channels)
             for name, query in queries.items():
@@ -150,7 +150,7 @@ def score(
                     LakeScore(
                         **vars(figures),
                         model=made.model,
-                        normalization=normalize,
+                        normalization=made.normalization,
                         dataset=made.dataset,
                         channels=tuple(channels or group_channels),
                         metric=name,

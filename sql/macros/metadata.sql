@@ -16,3 +16,15 @@ try_cast(regexp_extract(well, '[0-9]+$') as integer);
 create or replace temp macro canonical_well(well) as
 upper(regexp_extract(trim(well), '^[A-Za-z]{1,2}'))
 || lpad(ltrim(regexp_extract(trim(well), '[0-9]+$'), '0'), 2, '0');
+
+-- What shares its statistics: a plate, a batch of a source, or the whole dataset.
+create or replace temp macro unit_of(per, plate, source, batch, dataset) as
+case per
+    when 'plate' then plate
+    when 'batch' then coalesce(nullif(concat_ws('/', source, batch), ''), dataset)
+    else dataset
+end;
+
+-- Whether a well of this control_type is one of the controls to learn from; 'all' are.
+create or replace temp macro teaching(controls, control_type) as
+controls = 'all' or coalesce(control_type = controls, false);

@@ -1,12 +1,13 @@
--- Median and scaled median absolute deviation of every feature over all wells of each plate.
--- 1.4826 makes the spread of a normal distribution its standard deviation.
--- Grain: one row per plate.   Reads: raw_profile.   $controls: not used here.
+-- MAD robustize: every feature minus its median, over its scaled median absolute deviation, both
+-- learnt from all wells of each plate.   Where a feature has no spread it becomes 0.
+-- Grain: one row per raw profile.   Reads: raw_profile.
+-- $per: plate, batch or dataset; $controls: all, or a control_type; $epsilon: added to the spread.
 -- Source: Morelli et al. 2025, section 2.2.2.
 select
-    plate,
-    any_value(channels) as channels,
-    median_vector(embedding) as center,
-    list_transform(mad_vector(embedding), lambda x: 1.4826 * x) as spread
+    row_id,
+    1 as step,
+    'median_mad' as method,
+    $epsilon::double as epsilon,
+    unit_of(coalesce($per, 'plate'), plate, source, batch, dataset) as unit,
+    teaching(coalesce($controls, 'all'), control_type) as teaches
 from raw_profile
-where is_complete and $controls is not null
-group by plate

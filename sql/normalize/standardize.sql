@@ -1,10 +1,12 @@
--- Mean and standard deviation of every feature over the control wells of each plate.
--- Grain: one row per plate.   Reads: raw_profile.   $controls: control_type of the controls.
+-- Standardize: every feature minus its mean, over its standard deviation, both learnt from the
+-- negative controls of each plate.
+-- Grain: one row per raw profile.   Reads: raw_profile.
+-- $per: plate, batch or dataset; $controls: all, or a control_type; $epsilon: added to the spread.
 select
-    plate,
-    any_value(channels) as channels,
-    mean_vector(embedding) as center,
-    stddev_vector(embedding) as spread
+    row_id,
+    1 as step,
+    'mean_sd' as method,
+    $epsilon::double as epsilon,
+    unit_of(coalesce($per, 'plate'), plate, source, batch, dataset) as unit,
+    teaching(coalesce($controls, 'negcon'), control_type) as teaches
 from raw_profile
-where is_complete and control_type = $controls
-group by plate

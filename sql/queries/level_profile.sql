@@ -1,5 +1,5 @@
--- Normalized profiles averaged to a level; metadata stay where the members agree on them.
--- Grain: one row per key of the level.   Reads: normalized_profile.   $level: see the keys below.
+-- What normalized profiles are averaged to a level; metadata stay where the members agree on them.
+-- Grain: one row per key of the level.   Reads: member.   $level: see the keys below.
 with keyed as (
     select
         *,
@@ -12,7 +12,7 @@ with keyed as (
             when 'batch' then [source, batch, compound, concentration_um::varchar]
             when 'source' then [source, compound, concentration_um::varchar]
         end as key
-    from normalized_profile
+    from member
 )
 
 select
@@ -33,6 +33,6 @@ select
     agreed(cell_line) as cell_line,
     count(*) as num_members,
     channels,
-    mean_vector(embedding) as embedding
+    list(row_id order by row_id) as row_ids
 from keyed
 group by dataset, key, channels

@@ -1,28 +1,28 @@
--- Embeddings of a dataset averaged to wells or fields, channels side by side in channel order.
--- Crops and fields are one mean, as published: a field counts by its number of crops.
+-- What there is to profile of a dataset: each well (or field) with its metadata and the names of its
+-- vectors; the vectors themselves stay in their files (raw_vector).
 -- Grain: one row per plate, well (and field at that level).
 -- Reads: embedding, model, plate, channel, well.
--- $model, $dataset; $level: 'field' or any coarser level.   Source: Morelli et al. 2025, 2.2.2.
-with channel_mean as (
-    select
+-- $model, $dataset; $level: 'field' or any coarser level.
+with embedded as (
+    select distinct
         embedding.plate,
         embedding.well,
         case when $level = 'field' then embedding.field end as field,
         embedding.channel_index,
-        embedding.channel,
-        weighted_mean_vector(embedding.embedding::double[], embedding.num_crops) as embedding
+        embedding.channel
     from embedding
     inner join plate on plate.plate_id = embedding.plate
     where embedding.model = $model and plate.dataset = $dataset
-    group by all
 ),
 
 own_channels as (
     select
-        plate,
-        list(channel order by channel_index) as channels
-    from channel
-    group by plate
+        plate.plate_id as plate,
+        list(channel.channel order by channel.channel_index)
+            filter (where channel.channel is not null) as channels
+    from plate
+    left join channel on plate.plate_id = channel.plate
+    group by plate.plate_id
 ),
 
 -- What a whole profile consists of: the plate's channels, or what the model makes of them.
@@ -45,20 +45,19 @@ plate_channels as (
     where model.model = $model
 ),
 
-concatenated as (
+well_channels as (
     select
         plate,
         well,
         field,
-        list(channel order by channel_index) as channels,
-        flatten(list(embedding order by channel_index)) as embedding
-    from channel_mean
+        list(channel order by channel_index) as channels
+    from embedded
     group by all
 )
 
 select
-    concatenated.*,
-    concatenated.channels = plate_channels.channels as is_complete,
+    well_channels.*,
+    well_channels.channels = plate_channels.channels as is_complete,
     plate.dataset,
     plate.source,
     plate.batch,
@@ -68,8 +67,9 @@ select
     well.control_type,
     well.moa,
     well.target,
-    well.cell_line
-from concatenated
+    well.cell_line,
+    well.extra
+from well_channels
 inner join plate_channels using (plate)
-inner join plate on plate.plate_id = concatenated.plate
-left join well on concatenated.plate = well.plate and concatenated.well = well.well
+inner join plate on plate.plate_id = well_channels.plate
+left join well on well_channels.plate = well.plate and well_channels.well = well.well

@@ -8,5 +8,5 @@ select
     channel_index,
     channel,
     num_crops,
-    embedding
+    embedding::float[] as embedding
 from read_parquet(getvariable('embedding_files'))
