@@ -12,7 +12,8 @@ from unidino import systems
 from unidino.catalog import Lake
 from unidino.embed import embed
 from unidino.errors import InputError, ProfileError, UnidinoError
-from unidino.score import default_label, metrics, rule_sql, score, score_profiles
+from unidino.rules import default_label, metrics, rule_sql
+from unidino.score import score, score_profiles
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +88,7 @@ def test_controls_missing_labels_and_zero_vectors_are_dropped_and_counted() -> N
     vectors = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
     vectors[4] = 0
     got = score_profiles(table, vectors, "moa", rule_sql("nsc"))
-    assert got.dropped == {"control": 1, "no_label": 1, "no_direction": 1}
+    assert got.dropped == {"control": 1, "no_label": 1, "zero_vector": 1}
     assert got.n == 4
 
 

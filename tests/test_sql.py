@@ -14,7 +14,17 @@ from unidino.embed import How, embed
 from unidino.model import ModelConfig, new_encoder
 from unidino.profiles import profile
 
-ROOMS = ("views", "queries", "checks", "register", "normalize", "exclude", "exclude/published")
+ROOMS = (
+    "views",
+    "queries",
+    "checks",
+    "register",
+    "normalize",
+    "exclude",
+    "exclude/published",
+    "labels",
+    "wells",
+)
 # Views over files of vectors exist once there are files: test_views_keep_their_grain reads them.
 OVER_FILES = {("views", name) for name in ("embedding", "crop_embedding", "profile", "statistic")}
 FILES = [(room, n) for room in ROOMS for n in assets.names(room) if (room, n) not in OVER_FILES]
@@ -102,7 +112,7 @@ def test_a_rule_gives_one_row_per_profile_and_reason(name: str) -> None:
         "create table candidate as select range as profile_id, 'c' as compound, 'b' as"
         " batch, 'p' as plate, 'w' as well, 's' as source, 'l' as label from range(5)"
     )
-    for folder in ("exclude", "exclude/published"):
+    for folder in ("exclude", "exclude/published", "labels", "wells"):
         if name in assets.names(folder):
             rows = con.execute(assets.sql(folder, name)).fetchall()
             assert len(rows) == len({(r[0], r[1]) for r in rows})

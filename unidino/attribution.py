@@ -15,7 +15,8 @@ from unidino import profiles
 from unidino.catalog import Lake
 from unidino.errors import InputError, ProfileError, choose
 from unidino.progress import progress_bar
-from unidino.score import LABELS, by_channels, vectors_of
+from unidino.rules import LABELS
+from unidino.score import by_channels, vectors_of
 
 _NUM_TREES = 100
 _MIN_MEMBERS = 2

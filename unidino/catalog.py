@@ -32,7 +32,8 @@ from unidino.progress import say
 
 Connection = duckdb.DuckDBPyConnection
 
-_TABLES = ("plate", "channel", "well", "field", "image", "model", "run", "part", "score")
+_TABLES = ("plate", "channel", "well", "field", "image", "model", "run", "part", "score",
+           "label_score")  # fmt: skip
 _VIEWS_OVER_PARTS = ("embedding", "crop_embedding", "profile", "statistic")
 _SAMPLE_VIEWS = ("training_sample", "labelled_sample")
 _SAMPLE_TABLES = {"plate", "well", "field", "image"}

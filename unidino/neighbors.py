@@ -3,11 +3,13 @@
 A rule gives each profile keys; two profiles that share a (reason, key) are no neighbours. The keys
 are encoded as integers, and blocks of the cosine matrix are masked where they are equal.
 
-Shapes: N profiles, D features.
+Shapes: N profiles, D features, k neighbours.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
@@ -17,16 +19,20 @@ from unidino.errors import ProfileError
 
 _QUERY_BLOCK = 1024
 _REFERENCE_BLOCK = 16384
+_EXACT_BLOCK = 4096
 _FLOAT32_TOLERANCE = 1e-5
 _TIE_TOLERANCE = 1e-12
+_MOST_REASONS = 4
+
+Codes = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
 class Neighbors:
-    """The nearest eligible neighbour of each profile, and how many were eligible.
+    """The nearest eligible neighbours of each profile, and how many were eligible.
 
-    index: (N,), position of the neighbour, -1 where there is none.
-    similarity: (N,), cosine, NaN where there is none.
+    index: (N, k), positions, nearest first, -1 where there is none.
+    similarity: (N, k), cosine, NaN where there is none.
     num_eligible, num_same_label: (N,), of the profiles that the rule allows.
     """
 
@@ -36,7 +42,7 @@ class Neighbors:
     num_same_label: NDArray[np.int64]
 
 
-def encode_keys(keys: pl.DataFrame, profile_ids: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+def encode_keys(keys: pl.DataFrame, profile_ids: NDArray[np.int64]) -> list[Codes]:
     """Keys as integers: for each reason an array (M, N), -1 for no key.
 
     Profiles share a key if, for some reason, any of their integers are equal.
@@ -44,94 +50,242 @@ def encode_keys(keys: pl.DataFrame, profile_ids: NDArray[np.int64]) -> list[NDAr
     have several keys of one reason, M at most.
     """
     keys = keys.drop_nulls("key").unique(["profile_id", "reason", "key"], maintain_order=True)
-    position = {int(profile_id): i for i, profile_id in enumerate(profile_ids)}
+    place = pl.DataFrame({"profile_id": profile_ids, "column": np.arange(len(profile_ids))})
+    keys = keys.with_columns(pl.col("profile_id").cast(pl.Int64)).join(
+        place, on="profile_id", maintain_order="left"
+    )
     encoded = []
     for _, of_reason in keys.group_by("reason", maintain_order=True):
-        nth = of_reason.select(pl.int_range(pl.len()).over("profile_id")).to_series().to_numpy()
-        codes = np.full((nth.max() + 1, len(profile_ids)), -1, dtype=np.int64)
-        columns = [position[p] for p in of_reason["profile_id"]]
-        codes[nth, columns] = of_reason["key"].rank("dense").to_numpy() - 1
+        nth = of_reason.select(pl.int_range(pl.len()).over("column")).to_series().to_numpy()
+        codes = np.full((nth.max() + 1, len(profile_ids)), -1, dtype=np.int32)
+        codes[nth, of_reason["column"]] = of_reason["key"].rank("dense").to_numpy() - 1
         encoded.append(codes)
     return encoded
 
 
+def unit_vectors(profiles: NDArray[Any]) -> NDArray[np.float32]:
+    """Profiles (N, D) divided by their norms.
+
+    Raises ProfileError for a vector that is zero or not finite.
+    """
+    unit = np.empty(profiles.shape, dtype=np.float32)
+    for rows in _blocks(len(profiles), _EXACT_BLOCK):
+        block = profiles[rows].astype(np.float64)
+        norms = np.linalg.norm(block, axis=1)
+        bad = ~np.isfinite(norms) | (norms == 0)
+        if bad.any():
+            row = rows.start + int(np.flatnonzero(bad)[0])
+            raise ProfileError(f"profile {row} is zero or not finite, so it has no direction")
+        unit[rows] = block / norms[:, None]
+    return unit
+
+
 def nearest(
-    profiles: NDArray[np.float32], keys: list[NDArray[np.int64]], labels: NDArray[np.int64]
+    profiles: NDArray[Any],
+    keys: list[Codes],
+    labels: NDArray[np.int64],
+    *,
+    k: int = 1,
+    device: str = "cpu",
 ) -> Neighbors:
     """Nearest neighbours by cosine among the profiles that share no key.
 
-    profiles: (N, D). keys: from `encode_keys`. labels: (N,), integers.
+    profiles: (N, D). keys: from `encode_keys`. labels: (N,), integers. device: of torch, for the
+    matrix products; `cpu` is numpy.
     Ties break to the lower position; near-ties are decided in float64.
     Raises ProfileError for a vector that is zero or not finite.
     """
-    norms = np.linalg.norm(profiles.astype(np.float64), axis=1)
-    if not np.isfinite(norms).all() or (norms == 0).any():
-        row = int(np.flatnonzero(~np.isfinite(norms) | (norms == 0))[0])
-        raise ProfileError(f"profile {row} is zero or not finite, so it has no direction")
-    unit = (profiles / norms[:, None]).astype(np.float32)
+    unit = unit_vectors(profiles)
+    tiles: _Tiles = _NumpyTiles(unit, keys) if device == "cpu" else _TorchTiles(unit, keys, device)
     num = len(unit)
-    index = np.full(num, -1, dtype=np.int64)
-    similarity = np.full(num, np.nan)
-    num_eligible = np.zeros(num, dtype=np.int64)
-    num_same_label = np.zeros(num, dtype=np.int64)
+    index = np.full((num, k), -1, dtype=np.int64)
+    similarity = np.full((num, k), np.nan)
     for queries in _blocks(num, _QUERY_BLOCK):
-        best = np.full(queries.stop - queries.start, -np.inf, dtype=np.float32)
-        rows_found, columns_found, values_found = [], [], []
+        floor = np.full(queries.stop - queries.start, -np.inf, dtype=np.float32)
+        found = []
         for references in _blocks(num, _REFERENCE_BLOCK):
-            tile = unit[queries] @ unit[references].T
-            excluded = _shares_key(keys, queries, references)
-            tile[excluded] = -np.inf
-            num_eligible[queries] += (~excluded).sum(axis=1)
-            same = labels[queries, None] == labels[None, references]
-            num_same_label[queries] += (same & ~excluded).sum(axis=1)
-            best = np.maximum(best, tile.max(axis=1))
-            floor = np.where(np.isfinite(best), best - _FLOAT32_TOLERANCE, np.inf)
-            rows, columns = np.nonzero(tile >= floor[:, None])
-            rows_found.append(rows)
-            columns_found.append(columns + references.start)
-            values_found.append(tile[rows, columns])
-        rows, columns = np.concatenate(rows_found), np.concatenate(columns_found)
-        close = np.concatenate(values_found) >= best[rows] - _FLOAT32_TOLERANCE
+            tiles.multiply(queries, references)
+            floor = np.maximum(floor, tiles.kth_largest(k) - np.float32(_FLOAT32_TOLERANCE))
+            rows, columns, values = tiles.at_least(floor)
+            found.append((rows, columns + references.start, values))
+        rows, columns, values = (np.concatenate(part) for part in zip(*found, strict=True))
+        close = values >= floor[rows]
         rows, columns = rows[close], columns[close]
-        exact = _cosine(profiles, norms, rows + queries.start, columns)
-        top = np.full(len(best), -np.inf)
-        np.maximum.at(top, rows, exact)
-        tied = exact >= top[rows] - _TIE_TOLERANCE
-        winner = np.full(len(best), num, dtype=np.int64)
-        np.minimum.at(winner, rows[tied], columns[tied])
-        found = winner < num
-        index[queries] = np.where(found, winner, -1)
-        similarity[queries] = np.where(found, top, np.nan)
-    return Neighbors(index, similarity, num_eligible, num_same_label)
+        exact = _cosine(profiles, rows + queries.start, columns)
+        for nth in range(k):
+            won = _winners(rows, columns, exact, len(floor), num)
+            is_there = won >= 0
+            index[queries.start + np.flatnonzero(is_there), nth] = columns[won[is_there]]
+            similarity[queries.start + np.flatnonzero(is_there), nth] = exact[won[is_there]]
+            exact[won[is_there]] = -np.inf
+    return Neighbors(index, similarity, *count_eligible(keys, labels))
+
+
+def _winners(
+    rows: NDArray[np.int64], columns: NDArray[np.int64], exact: NDArray[np.float64], num_rows: int,
+    num: int,
+) -> NDArray[np.int64]:  # fmt: skip
+    """Position of the best pair of each row, of equal ones the lowest column's; or -1."""
+    top = np.full(num_rows, -np.inf)
+    np.maximum.at(top, rows, exact)
+    tied = np.flatnonzero(np.isfinite(exact) & (exact >= top[rows] - _TIE_TOLERANCE))
+    lowest = np.full(num_rows, num, dtype=np.int64)
+    np.minimum.at(lowest, rows[tied], columns[tied])
+    winners = np.full(num_rows, -1, dtype=np.int64)
+    of_lowest = tied[columns[tied] == lowest[rows[tied]]]
+    winners[rows[of_lowest]] = of_lowest
+    return winners
+
+
+class _Tiles(Protocol):
+    """A block of the cosine matrix, minus infinity where two profiles are no neighbours."""
+
+    def multiply(self, queries: slice, references: slice) -> None: ...
+
+    def kth_largest(self, k: int) -> NDArray[np.float32]: ...
+
+    def at_least(
+        self, floor: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]: ...
+
+
+class _NumpyTiles:
+    def __init__(self, unit: NDArray[np.float32], keys: list[Codes]) -> None:
+        self._unit, self._keys = unit, keys
+        shape = (min(_QUERY_BLOCK, len(unit)), min(_REFERENCE_BLOCK, len(unit)))
+        # Fresh pages for every tile would cost a tenth of the product.
+        self._values, self._flags = np.empty(shape, np.float32), np.empty(shape, np.bool_)
+
+    def multiply(self, queries: slice, references: slice) -> None:
+        num_rows, num_columns = queries.stop - queries.start, references.stop - references.start
+        whole = (num_rows, num_columns) == self._values.shape
+        self.tile = self._values if whole else np.empty((num_rows, num_columns), np.float32)
+        self.flag = self._flags if whole else np.empty((num_rows, num_columns), np.bool_)
+        np.matmul(self._unit[queries], self._unit[references].T, out=self.tile)
+        for of_reason in self._keys:
+            for codes in of_reason[:, queries]:
+                # No reference has the code -2, so that queries without a key match none.
+                asked = np.where(codes < 0, -2, codes)[:, None]
+                for others in of_reason[:, references]:
+                    np.equal(asked, others[None, :], out=self.flag)
+                    np.copyto(self.tile, -np.inf, where=self.flag)
+        both = np.arange(max(queries.start, references.start), min(queries.stop, references.stop))
+        self.tile[both - queries.start, both - references.start] = -np.inf
+
+    def kth_largest(self, k: int) -> NDArray[np.float32]:
+        num_columns = self.tile.shape[1]
+        if k == 1:
+            return np.asarray(self.tile.max(axis=1))
+        if k > num_columns:
+            return np.full(len(self.tile), -np.inf, np.float32)
+        return np.asarray(np.partition(self.tile, num_columns - k, axis=1)[:, num_columns - k])
+
+    def at_least(
+        self, floor: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+        lowest = np.maximum(floor, np.finfo(np.float32).min)
+        np.greater_equal(self.tile, lowest[:, None], out=self.flag)
+        rows, columns = np.divmod(np.flatnonzero(self.flag), self.tile.shape[1])
+        return rows, columns, self.tile[rows, columns]
+
+
+class _TorchTiles:
+    def __init__(self, unit: NDArray[np.float32], keys: list[Codes], device: str) -> None:
+        import torch
+
+        self._torch = torch
+        self._unit = torch.from_numpy(unit).to(device)
+        self._keys = [torch.from_numpy(codes).to(device) for codes in keys]
+
+    def multiply(self, queries: slice, references: slice) -> None:
+        self.tile = self._unit[queries] @ self._unit[references].T
+        for of_reason in self._keys:
+            for codes in of_reason[:, queries]:
+                for others in of_reason[:, references]:
+                    shared = (codes[:, None] == others[None, :]) & (codes[:, None] >= 0)
+                    self.tile.masked_fill_(shared, -self._torch.inf)
+        first = max(queries.start, references.start)
+        both = self._torch.arange(first, max(first, min(queries.stop, references.stop)))
+        self.tile[both - queries.start, both - references.start] = -self._torch.inf
+
+    def kth_largest(self, k: int) -> NDArray[np.float32]:
+        if k > self.tile.shape[1]:
+            return np.full(len(self.tile), -np.inf, np.float32)
+        values: NDArray[np.float32] = self.tile.topk(k, dim=1).values[:, -1].cpu().numpy()
+        return values
+
+    def at_least(
+        self, floor: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+        lowest = self._torch.from_numpy(np.maximum(floor, np.finfo(np.float32).min))
+        rows, columns = (self.tile >= lowest.to(self.tile.device)[:, None]).nonzero(as_tuple=True)
+        return rows.cpu().numpy(), columns.cpu().numpy(), self.tile[rows, columns].cpu().numpy()
 
 
 def _blocks(num: int, size: int) -> Iterator[slice]:
     return (slice(start, min(start + size, num)) for start in range(0, num, size))
 
 
-def _shares_key(
-    keys: list[NDArray[np.int64]], queries: slice, references: slice
-) -> NDArray[np.bool_]:
-    """Whether each query shares a key with each reference; a profile always does with itself."""
-    shared = np.equal.outer(
-        np.arange(queries.start, queries.stop), np.arange(references.start, references.stop)
-    )
+def count_eligible(
+    keys: list[Codes], labels: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """How many profiles each may have as neighbours, and how many of these have its label: (N,).
+
+    Where each profile has one key of a reason at most, counts of equal keys are enough:
+    those that share any key are counted by inclusion and exclusion.
+    """
+    num = len(labels)
+    if len(keys) > _MOST_REASONS or any(len(codes) > 1 for codes in keys):
+        return _count_by_masks(keys, labels)
+    alone = np.all([codes[0] < 0 for codes in keys], axis=0) if keys else np.ones(num, bool)
+    excluded, excluded_same = alone.astype(np.int64), alone.astype(np.int64)
+    for size in range(1, len(keys) + 1):
+        sign = 1 if size % 2 else -1
+        for chosen in combinations(keys, size):
+            codes = np.stack([c[0] for c in chosen])
+            excluded += sign * _num_equal(codes)
+            excluded_same += sign * _num_equal(np.vstack([codes, labels[None, :]]))
+    same = _num_equal(labels[None, :] - labels.min(initial=0))
+    return num - excluded, same - excluded_same
+
+
+def _num_equal(codes: NDArray[Any]) -> NDArray[np.int64]:
+    """How many columns equal each column (N,), itself included; 0 where a code is -1."""
+    _, inverse, counts = np.unique(codes, axis=1, return_inverse=True, return_counts=True)
+    return np.where((codes < 0).any(axis=0), 0, counts[inverse.ravel()]).astype(np.int64)
+
+
+def _count_by_masks(
+    keys: list[Codes], labels: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    num = len(labels)
+    counts = np.zeros((2, num), dtype=np.int64)
+    for queries in _blocks(num, _QUERY_BLOCK):
+        eligible = eligible_block(keys, queries, num)
+        counts[0, queries] = eligible.sum(axis=1)
+        counts[1, queries] = (eligible & (labels[queries, None] == labels[None, :])).sum(axis=1)
+    return counts[0], counts[1]
+
+
+def eligible_block(keys: list[Codes], queries: slice, num: int) -> NDArray[np.bool_]:
+    """Whether each profile may be a neighbour of each query: (queries, N)."""
+    eligible = np.ones((queries.stop - queries.start, num), dtype=bool)
+    eligible[np.arange(len(eligible)), np.arange(queries.start, queries.stop)] = False
     for of_reason in keys:
         for codes in of_reason[:, queries]:
-            # No reference has the code -2, so that queries without a key match none.
             asked = np.where(codes < 0, -2, codes)[:, None]
-            for others in of_reason[:, references]:
-                shared |= asked == others[None, :]
-    return shared
+            for others in of_reason:
+                eligible &= asked != others[None, :]
+    return eligible
 
 
 def _cosine(
-    profiles: NDArray[np.float32], norms: NDArray[np.float64], a: NDArray[np.int64],
-    b: NDArray[np.int64],
-) -> NDArray[np.float64]:  # fmt: skip
-    """Cosine in float64 of pairs of profiles."""
-    exact = np.empty(len(a))
-    for pairs in _blocks(len(a), 65536):
-        left, right = profiles[a[pairs]].astype(np.float64), profiles[b[pairs]].astype(np.float64)
-        exact[pairs] = np.einsum("nd,nd->n", left, right)
-    return exact / (norms[a] * norms[b])
+    profiles: NDArray[Any], a: NDArray[np.int64], b: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Cosines of the pairs (profiles[a], profiles[b]) in float64."""
+    cosines = np.empty(len(a))
+    for pairs in _blocks(len(a), _EXACT_BLOCK):
+        x, y = profiles[a[pairs]].astype(np.float64), profiles[b[pairs]].astype(np.float64)
+        norms = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
+        cosines[pairs] = np.einsum("ij,ij->i", x, y) / norms
+    return cosines

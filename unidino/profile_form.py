@@ -4,7 +4,6 @@
 steps, learns from negative controls and limits what comes out to -10..10.
 """
 
-import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -86,9 +85,9 @@ class ProfileForm:
         return ",".join(parts)
 
     @property
-    def folder(self) -> str:
-        """The text as the name of a folder."""
-        return re.sub(r"[^A-Za-z0-9_+.-]+", "-", str(self))
+    def mixes_features(self) -> bool:
+        """Whether a feature of the result comes of several: then channels are chosen before."""
+        return bool(set(self.steps) - {"mad_robustize", "standardize"}) or bool(self.select)
 
     def wells_sql(self) -> str | None:
         """The query that chooses the wells, if one does."""

@@ -84,7 +84,10 @@ def latest_scores(lake: Lake) -> list[LakeScore]:
             "interval_95": None if low is None else (low, high),
             "channels": tuple(row["channels"]),
             "dropped": {},
+            "versus": None,
         }
+        for name in ("difference", "difference_low", "difference_high"):
+            row.pop(name)
         scores.append(LakeScore(**row))
     return scores
 

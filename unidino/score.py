@@ -1,30 +1,26 @@
-"""Nearest-neighbour scores under the exclusion rules of `sql/exclude`.
+"""Scores of a lake's profiles by their nearest neighbours under exclusion rules.
 
-Source: Morelli et al. 2025, section 2.3.2; `published` rules are the authors' program's reading.
+Source: Morelli et al. 2025, section 2.3.2.
 """
 
 import json
-import re
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-import duckdb
 import numpy as np
 import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from unidino import assets, profiles
-from unidino.catalog import Connection, Lake, Run, insert, quoted, scratch
-from unidino.errors import InputError, ProfileError, choose
-from unidino.neighbors import encode_keys, nearest
+from unidino import profiles
+from unidino.catalog import Lake, Run, insert
+from unidino.errors import ProfileError, choose
+from unidino.neighbors import nearest
+from unidino.profile_form import ProfileForm
 from unidino.progress import say
+from unidino.rules import LABELS, candidates, default_label, rule_sql
 
-LABELS = ("compound", "moa", "target", "perturbation", "cell_line")
-_METADATA = ("source", "batch", "plate", "well", "compound", "concentration_um", "perturbation",
-             "moa", "target", "cell_line")  # fmt: skip
 _NUM_BOOTSTRAPS = 1000
 
 
@@ -36,6 +32,7 @@ class Score:
     the rule leaves without any neighbour; they are not in n. ceiling: share of the n with an
     eligible neighbour of their label. chance: expected accuracy of a random eligible neighbour.
     dropped: profiles left out beforehand: reason and count.
+    outcome: columns profile_id, compound, correct of the profiles scored.
     """
 
     accuracy: float | None
@@ -46,60 +43,59 @@ class Score:
     ceiling: float | None
     chance: float | None
     dropped: dict[str, int]
+    outcome: pl.DataFrame | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Versus:
+    """How much better a score is than another on the profiles that both scored.
+
+    difference: of the accuracies; interval_95: bootstrap over compounds, the same draws for both.
+    """
+
+    model: str
+    normalization: str
+    difference: float
+    interval_95: tuple[float, float]
+    n: int
 
 
 @dataclass(frozen=True)
 class LakeScore(Score):
-    """A score with what was scored."""
+    """A score with what was scored.
 
-    model: str
-    normalization: str
-    dataset: str
-    channels: tuple[str, ...]
-    metric: str
-    rules: str
-    label: str
-    level: str
+    versus: against the first score of the same dataset, metric, label and level, if there are more.
+    """
+
+    model: str = ""
+    normalization: str = ""
+    dataset: str = ""
+    channels: tuple[str, ...] = ()
+    metric: str = ""
+    rules: str = ""
+    label: str = ""
+    level: str = ""
+    versus: Versus | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The score as plain values, what was scored first."""
-        fields = asdict(self)
-        own = list(asdict(self))[len(Score.__dataclass_fields__) :]
-        return {key: fields[key] for key in [*own, *Score.__dataclass_fields__]}
+        values = asdict(replace(self, outcome=None))
+        own = [name for name in values if name not in Score.__dataclass_fields__]
+        names = [n for n in own if n != "versus"] + list(Score.__dataclass_fields__) + ["versus"]
+        return {name: values[name] for name in names if name != "outcome"}
 
 
-def metrics() -> list[str]:
-    """Names of the metrics: the rules in `sql/exclude`."""
-    return assets.names("exclude")
+@dataclass(frozen=True)
+class Group:
+    """Profiles of one dataset and model with the same channels.
 
-
-def rule_sql(metric: str, rules: str = "text") -> str:
-    """The query of a rule.
-
-    metric: a name, a path to an SQL file, or columns after `not same `, such as
-    `not same compound, plate`. rules: `text` (the paper's) or `published` (its program's).
-    Raises UnidinoError that lists the metrics for an unknown one.
+    metadata: a row for each; vectors: (N, D).
     """
-    if metric.startswith("not same "):
-        return " union all by name ".join(
-            f"select profile_id, '{column}' as reason, {quoted(column)}::varchar as key"
-            " from candidate"
-            for column in (choose("column", c.strip(), _METADATA) for c in metric[9:].split(","))
-        )
-    if metric.endswith(".sql"):
-        if not Path(metric).is_file():
-            raise InputError(f"no such rule file: '{metric}'")
-        return Path(metric).read_text(encoding="utf-8")
-    choose("metric", metric, metrics())
-    choose("rules", rules, ("text", "published"))
-    if rules == "published" and metric in assets.names("exclude/published"):
-        return assets.sql("exclude/published", metric)
-    return assets.sql("exclude", metric)
 
-
-def default_label(metric: str) -> str:
-    """`moa` where neighbours of the same compound are excluded, else `compound`."""
-    return "moa" if re.search(r"'compound' as reason", rule_sql(metric)) else "compound"
+    made: profiles.Profiled
+    channels: tuple[str, ...]
+    metadata: pa.Table
+    vectors: NDArray[Any]
 
 
 def score(
@@ -115,12 +111,17 @@ def score(
     where: str | None = None,
     unmatched: str = "drop",
     include_controls: bool = False,
+    label_filter: str = "reachable",
+    neighbours: int = 1,
+    device: str = "cpu",
+    datasets: Sequence[str] = (),
 ) -> list[LakeScore]:
     """A score for every metric, model and dataset that has the label; missing profiles are made.
 
     label: default `moa` where the rule excludes the same compound, else `compound`.
     where: SQL condition over the columns of `profile`. unmatched: `drop` leaves profiles without
     an eligible neighbour out, `wrong` counts them. include_controls: score negative controls too.
+    label_filter: see `rules.candidates`. neighbours: how many vote.
     Raises UnidinoError for an unknown name, ProfileError if no dataset can be scored.
     """
     queries = {name: rule_sql(name, rules) for name in metric}
@@ -129,72 +130,100 @@ def score(
     choose("unmatched", unmatched, ("drop", "wrong"))
     run = Run("score", {"metric": metric, "models": models, "label": label, "level": level,
                         "normalize": normalize, "rules": rules, "channels": channels,
-                        "where": where, "unmatched": unmatched})  # fmt: skip
+                        "where": where, "unmatched": unmatched, "label_filter": label_filter,
+                        "neighbours": neighbours})  # fmt: skip
     results: list[LakeScore] = []
     why_not: list[str] = []
-    for made in profiles.profile(lake, models, normalize=normalize, level=level):
-        table = profiles.load(lake, made.model, made.normalization, level, made.dataset, where)
-        for group_channels, group in by_channels(table, channels):
-            vectors = vectors_of(group, group_channels, channels)
-            for name, query in queries.items():
-                own_label = label or default_label(name)
-                try:
-                    figures = score_profiles(
-                        group.drop_columns(["embedding"]), vectors, own_label, query,
-                        unmatched=unmatched, include_controls=include_controls,
-                    )  # fmt: skip
-                except ProfileError as error:
-                    why_not.append(f"{made.dataset} is not scored by {name}: {error}")
-                    continue
-                results.append(
-                    LakeScore(
-                        **vars(figures),
-                        model=made.model,
-                        normalization=made.normalization,
-                        dataset=made.dataset,
-                        channels=tuple(channels or group_channels),
-                        metric=name,
-                        rules=rules,
-                        label=own_label,
-                        level=level,
-                    )
+    for group in groups(lake, models, normalize, level, where, channels, datasets):
+        for name, query in queries.items():
+            own_label = label or default_label(name)
+            try:
+                figures = score_profiles(
+                    group.metadata, group.vectors, own_label, query, unmatched=unmatched,
+                    include_controls=include_controls, label_filter=label_filter,
+                    neighbours=neighbours, device=device,
+                )  # fmt: skip
+            except ProfileError as error:
+                why_not.append(f"{group.made.dataset} is not scored by {name}: {error}")
+                continue
+            results.append(
+                LakeScore(
+                    **vars(figures), model=group.made.model, dataset=group.made.dataset,
+                    normalization=group.made.normalization, channels=group.channels,
+                    metric=name, rules=rules, label=own_label, level=level,
                 )
+            )  # fmt: skip
     if not results:
         raise ProfileError(why_not[0] if why_not else "no profile fits --where")
     for line in dict.fromkeys(why_not):
         say(line)
+    results = compared(results)
     _land(lake, run, results)
     return results
 
 
+def groups(
+    lake: Lake,
+    models: Sequence[str],
+    normalize: str,
+    level: str,
+    where: str | None,
+    channels: Sequence[str] = (),
+    datasets: Sequence[str] = (),
+) -> Iterator[Group]:
+    """Profiles of every model and dataset, one after another, made where they are missing.
+
+    channels: names to keep; of normalizations that mix channels, those they start from.
+    """
+    form = ProfileForm.parse(normalize)
+    if channels and form.mixes_features and not form.channels:
+        normalize, channels = f"{normalize},channels={'+'.join(channels)}", ()
+    for made in profiles.profile(lake, models, normalize=normalize, level=level, datasets=datasets):
+        table = profiles.load(lake, made.model, made.normalization, level, made.dataset, where)
+        for own, group in by_channels(table, channels):
+            vectors = vectors_of(group, own, channels)
+            yield Group(made, tuple(channels or own), group.drop_columns(["embedding"]), vectors)
+
+
 def by_channels(table: pa.Table, wanted: Sequence[str]) -> list[tuple[list[str], pa.Table]]:
     """Profiles that have the same channels in the same order, and those channels."""
-    lists = table["channels"].to_pylist()
+    lists = pl.Series(table["channels"])
+    distinct = lists.unique().to_list()
     groups = []
-    for group in sorted({tuple(c) for c in lists}):
+    for group in sorted(tuple(c) for c in distinct):
         for channel in wanted:
             choose("channel", channel, list(group))
-        groups.append((list(group), table.filter(pa.array([tuple(c) == group for c in lists]))))
+        if len(distinct) == 1:
+            groups.append((list(group), table))
+        else:
+            mine = pa.array([tuple(c) == group for c in lists.to_list()])
+            groups.append((list(group), table.filter(mine)))
     return groups
 
 
-def vectors_of(table: pa.Table, channels: list[str], wanted: Sequence[str]) -> NDArray[np.float32]:
+def vectors_of(table: pa.Table, channels: list[str], wanted: Sequence[str]) -> NDArray[Any]:
     """Embeddings (N, D) of the profiles, cut to the wanted channels."""
     flat = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    by_channel = flat.reshape(table.num_rows, len(channels), -1)
-    keep = [channels.index(c) for c in wanted] if wanted else list(range(len(channels)))
-    vectors: NDArray[np.float32] = by_channel[:, keep].reshape(table.num_rows, -1)
-    return vectors
+    vectors: NDArray[Any] = flat.reshape(table.num_rows, -1)
+    if not wanted:
+        return vectors
+    by_channel = vectors.reshape(table.num_rows, len(channels), -1)
+    keep = [channels.index(c) for c in wanted]
+    cut: NDArray[Any] = by_channel[:, keep].reshape(table.num_rows, -1)
+    return cut
 
 
 def score_profiles(
     metadata: pa.Table,
-    vectors: NDArray[np.float32],
+    vectors: NDArray[Any],
     label: str,
     rule: str,
     *,
     unmatched: str = "drop",
     include_controls: bool = False,
+    label_filter: str = "reachable",
+    neighbours: int = 1,
+    device: str = "cpu",
 ) -> Score:
     """The score of profiles under a rule.
 
@@ -202,120 +231,82 @@ def score_profiles(
     vectors: (N, D), in the same order. rule: SQL over `candidate`.
     Raises ProfileError if no profile is left to score, InputError if the rule fails.
     """
-    con = scratch()
-    try:
-        order = pa.array(np.arange(len(vectors)))
-        con.register("profiles", metadata.append_column("position", order))
-        con.execute(f"create table candidate as select *, {quoted(label)} as label from profiles")
-        dropped = _drop(con, vectors, include_controls=include_controls)
-        keys = _run_rule(con, rule)
-        dropped |= _drop_unreachable(con)
-        kept = con.sql("select position, profile_id, label, compound from candidate"
-                       " order by profile_id").pl()  # fmt: skip
-        if kept.is_empty():
-            reasons = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
-            raise ProfileError(
-                f"no profile is left to score by {label} (dropped: {reasons or 'none'})"
-            )
-        if kept["label"].n_unique() == 1:
-            raise ProfileError(
-                f"all {len(kept)} profiles left have the {label} '{kept['label'][0]}'"
-            )
-        ids = kept["profile_id"].to_numpy().astype(np.int64)
-        labels = kept["label"].rank("dense").to_numpy().astype(np.int64)
-        encoded = encode_keys(keys.filter(pl.col("profile_id").is_in(ids.tolist())), ids)
-        found = nearest(vectors[kept["position"].to_numpy()], encoded, labels)
-        correct = (found.index >= 0) & (labels[found.index] == labels)
-        has_neighbor = found.index >= 0
-        counted = has_neighbor if unmatched == "drop" else np.ones_like(has_neighbor)
-        compounds = kept["compound"].fill_null("").to_numpy()
-        with np.errstate(invalid="ignore"):
-            chances = np.nan_to_num(found.num_same_label / found.num_eligible)
-        return Score(
-            accuracy=_mean(correct[counted]),
-            interval_95=_interval(correct[counted], compounds[counted]),
-            n=int(counted.sum()),
-            num_classes=len(np.unique(labels[counted])),
-            num_without_neighbour=int((~has_neighbor).sum()),
-            ceiling=_mean(found.num_same_label[counted] > 0),
-            chance=_mean(chances[counted]),
-            dropped=dropped,
-        )
-    finally:
-        con.close()
+    own = candidates(
+        metadata, vectors, label, rule, include_controls=include_controls,
+        label_filter=label_filter,
+    )  # fmt: skip
+    everything = len(own.positions) == len(vectors) and (np.diff(own.positions) == 1).all()
+    chosen = vectors if everything else vectors[own.positions]
+    found = nearest(chosen, own.keys, own.labels, k=neighbours, device=device)
+    has_neighbor = found.index[:, 0] >= 0
+    correct = has_neighbor & (vote(found.index, own.labels) == own.labels)
+    counted = has_neighbor if unmatched == "drop" else np.ones_like(has_neighbor)
+    if not counted.any():
+        raise ProfileError(f"the rule leaves none of {len(counted)} profiles a neighbour")
+    with np.errstate(invalid="ignore"):
+        chances = np.nan_to_num(found.num_same_label / found.num_eligible)
+    ids = metadata["profile_id"].to_numpy()[own.positions[counted]]
+    outcome = pl.DataFrame(
+        {"profile_id": ids, "compound": own.compounds[counted], "correct": correct[counted]}
+    )
+    return Score(
+        accuracy=float(correct[counted].mean()),
+        interval_95=_interval(correct[counted], own.compounds[counted]),
+        n=int(counted.sum()),
+        num_classes=len(np.unique(own.labels[counted])),
+        num_without_neighbour=int((~has_neighbor).sum()),
+        ceiling=float((found.num_same_label[counted] > 0).mean()),
+        chance=float(chances[counted].mean()),
+        dropped=own.dropped,
+        outcome=outcome,
+    )
 
 
-def _mean(values: NDArray[Any]) -> float | None:
-    return float(values.mean()) if len(values) else None
+def vote(index: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The label (N,) that most neighbours (N, k) have; of equal ones that of the nearest; or -1."""
+    given = np.where(index >= 0, labels[index], -1)
+    votes = (given[:, :, None] == given[:, None, :]).sum(axis=2) * (given >= 0)
+    return np.asarray(given[np.arange(len(given)), votes.argmax(axis=1)])
 
 
-def _drop(
-    con: Connection, vectors: NDArray[np.float32], *, include_controls: bool
-) -> dict[str, int]:
-    """Delete profiles that cannot be scored, and count them by reason."""
-    directionless = np.flatnonzero(~np.isfinite(vectors).all(axis=1) | ~vectors.any(axis=1))
-    columns = {row[0] for row in con.execute("describe candidate").fetchall()}
-    conditions = {
-        "empty": "control_type = 'empty'",
-        "control": "control_type = 'negcon'",
-        "no_label": "label is null",
-        "no_direction": "position in (select unnest($positions::bigint[]))",
-    }
-    if include_controls or "control_type" not in columns:
-        del conditions["control"]
-    if "control_type" not in columns:
-        del conditions["empty"]
-    dropped = {}
-    for reason, condition in conditions.items():
-        parameters = {"positions": directionless.tolist()} if "$" in condition else {}
-        rows = con.execute(f"delete from candidate where {condition} returning 1", parameters)
-        if count := len(rows.fetchall()):
-            dropped[reason] = count
-    return dropped
+def _draws(num: int) -> NDArray[np.int64]:
+    """How often each of num compounds is drawn in every bootstrap."""
+    rng = np.random.default_rng(0)
+    return rng.multinomial(num, np.full(num, 1 / num), _NUM_BOOTSTRAPS)
 
 
-def _run_rule(con: Connection, rule: str) -> pl.DataFrame:
-    """The keys of the candidates, also as the table `key`."""
-    try:
-        con.execute(f"create table raw_key as {rule.strip().rstrip(';')}")
-        con.execute(
-            "create table key as select profile_id, reason, key::varchar as key from raw_key"
-        )
-    except duckdb.Error as error:
-        raise InputError(f"the rule fails: {str(error).strip().splitlines()[0]}") from error
-    rows: pl.DataFrame = con.sql("from key").pl()
-    for reason, of_reason in rows.group_by("reason"):
-        if of_reason["key"].null_count() == len(of_reason):
-            raise ProfileError(f"no profile has a {reason[0]}, which the rule needs")
-    return rows
-
-
-def _drop_unreachable(con: Connection) -> dict[str, int]:
-    """Delete profiles of labels that no neighbour could match, and count them by reason."""
-    dropped: dict[str, int] = {}
-    rows = con.execute(assets.sql("queries", "unreachable_label")).fetchall()
-    for label, reason in rows:
-        gone = con.execute(
-            "delete from candidate where label = $label returning 1", {"label": label}
-        ).fetchall()
-        if gone:
-            name = f"label_in_one_{reason}"
-            dropped[name] = dropped.get(name, 0) + len(gone)
-    return dropped
-
-
-def _interval(correct: NDArray[np.bool_], compounds: NDArray[Any]) -> tuple[float, float] | None:
+def _interval(values: NDArray[Any], compounds: NDArray[Any]) -> tuple[float, float]:
     """95 % interval of the mean: bootstrap over compounds, since their wells are no replicates."""
-    if len(correct) == 0:
-        return None
     _, group = np.unique(compounds, return_inverse=True)
     totals = np.bincount(group)
-    hits = np.bincount(group, weights=correct)
-    rng = np.random.default_rng(0)
-    draws = rng.multinomial(len(totals), np.full(len(totals), 1 / len(totals)), _NUM_BOOTSTRAPS)
-    accuracies = (draws @ hits) / (draws @ totals)
-    low, high = np.quantile(accuracies, [0.025, 0.975])
+    sums = np.bincount(group, weights=values)
+    draws = _draws(len(totals))
+    low, high = np.quantile((draws @ sums) / (draws @ totals), [0.025, 0.975])
     return float(low), float(high)
+
+
+def compared(scores: Sequence[LakeScore]) -> list[LakeScore]:
+    """Scores with how each differs from the first one of the same question."""
+    first: dict[tuple[str, ...], LakeScore] = {}
+    results = []
+    for own in scores:
+        question = (own.dataset, own.metric, own.rules, own.label, own.level)
+        reference = first.setdefault(question, own)
+        if reference is own or reference.outcome is None or own.outcome is None:
+            results.append(own)
+            continue
+        both = own.outcome.join(reference.outcome, on="profile_id", suffix="_first")
+        if both.is_empty():
+            results.append(own)
+            continue
+        ahead = both["correct"].cast(pl.Int8) - both["correct_first"].cast(pl.Int8)
+        difference = ahead.to_numpy().astype(np.float64)
+        versus = Versus(
+            reference.model, reference.normalization, float(difference.mean()),
+            _interval(difference, both["compound"].to_numpy()), len(both),
+        )  # fmt: skip
+        results.append(replace(own, versus=versus))
+    return results
 
 
 def _land(lake: Lake, run: Run, results: list[LakeScore]) -> None:
@@ -323,8 +314,13 @@ def _land(lake: Lake, run: Run, results: list[LakeScore]) -> None:
     for result in results:
         row = result.as_json()
         low, high = row.pop("interval_95") or (None, None)
+        versus = row.pop("versus")
         row |= {"interval_low": low, "interval_high": high, "run_id": run.run_id}
         row |= {"dropped": json.dumps(row["dropped"]), "channels": list(result.channels)}
+        if versus:
+            low, high = versus["interval_95"]
+            row |= {"versus": versus["model"], "difference": versus["difference"],
+                    "difference_low": low, "difference_high": high}  # fmt: skip
         rows.append(row)
     with lake.write() as con:
         run.record(con)

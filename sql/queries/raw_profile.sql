@@ -18,8 +18,9 @@ with embedded as (
 own_channels as (
     select
         plate.plate_id as plate,
-        list(channel.channel order by channel.channel_index)
-            filter (where channel.channel is not null) as channels
+        list_filter(
+            list(channel.channel order by channel.channel_index), lambda name: name is not null
+        ) as channels
     from plate
     left join channel on plate.plate_id = channel.plate
     group by plate.plate_id

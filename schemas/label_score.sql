@@ -1,0 +1,28 @@
+-- One row per label and score that ranks labels.
+create table if not exists label_score (
+    model varchar not null,
+    normalization varchar not null,
+    dataset varchar not null,
+    channels varchar[] not null,
+    measure varchar not null check (measure in ('map', 'replicates')),
+    metric varchar not null,
+    rules varchar not null,
+    label varchar not null,
+    level varchar not null,
+    class varchar not null,
+    num_profiles integer not null,
+    mean_average_precision double,
+    p_value double,
+    q_value double,
+    correlation double,
+    threshold double,
+    is_above_chance boolean not null,
+    run_id varchar not null
+);
+comment on table label_score is 'One row per label and score that ranks labels.';
+comment on column label_score.class is 'Value of the label: one compound, one mechanism.';
+comment on column label_score.p_value is 'Share of random rankings that do better.';
+comment on column label_score.q_value is 'p_value after Benjamini and Hochberg.';
+comment on column label_score.correlation is 'Median Pearson correlation of the pairs of this label.';
+comment on column label_score.threshold is '95th percentile of that for groups of different labels.';
+comment on column label_score.is_above_chance is 'q_value under 0.05, or correlation beyond the threshold.';
