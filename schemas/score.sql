@@ -29,4 +29,5 @@ comment on column score.interval_low is 'Lower end of the 95 % interval, bootstr
 comment on column score.ceiling is 'Share of scored profiles with an eligible neighbour of the same label.';
 comment on column score.chance is 'Expected accuracy of a random eligible neighbour.';
 comment on column score.versus is 'Model that it is compared with, on the profiles that both scored.';
-comment on column score.difference is 'Accuracy minus that of the other; low and high: 95 % interval, paired bootstrap over compounds.';
+comment on column score.difference is
+'Accuracy minus that of the other; low and high: 95 % interval, paired bootstrap over compounds.';

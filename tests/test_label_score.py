@@ -65,7 +65,7 @@ def _precision_by_hand(vectors: np.ndarray, own: Candidates, query: int, keys: n
     ranked = sorted(
         others, key=lambda j: (-(unit[j] @ unit[query]), own.labels[j] != own.labels[query])
     )
-    hits = [r for r, j in enumerate(ranked, 1) if same[j]]
+    hits = [r for r, j in enumerate(ranked, 1) if own.labels[j] == own.labels[query]]
     return float(np.mean([(i + 1) / r for i, r in enumerate(hits)])) if hits else np.nan
 
 

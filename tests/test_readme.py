@@ -106,7 +106,7 @@ def test_the_install_commands_are_whole_lines() -> None:
 
 
 def test_every_command_and_metric_is_in_the_readme() -> None:
-    from unidino.score import metrics
+    from unidino.rules import metrics
 
     group = typer.main.get_command(cli.app)
     for name in group.commands:

@@ -105,7 +105,8 @@ def _accuracy(images: pl.DataFrame) -> float:
     )
     labels = about["label"].rank("dense").to_numpy().astype(np.int64)
     found = nearest(features.astype(np.float32), encode_keys(keys, ids), labels)
-    return float((labels[found.index] == labels)[found.index >= 0].mean())
+    nearest_one = found.index[:, 0]
+    return float((labels[nearest_one] == labels)[nearest_one >= 0].mean())
 
 
 def _robust(features: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,9 +1,14 @@
--- Plates that lack rows in a table they must have rows in.   Reads: plate, well, field, image.
+-- Plates that lack rows in a table they must have rows in: those of imported profiles have wells only.
+-- Reads: plate, well, field, image, part, model.
 select
     plate_id as plate,
     'no wells, fields or images are registered' as problem
 from plate
 where
     plate_id not in (select plate from well)
-    or plate_id not in (select plate from field)
-    or plate_id not in (select plate from image)
+    or (
+        (plate_id not in (select plate from field) or plate_id not in (select plate from image))
+        and plate_id not in (
+            select part.plate from part inner join model using (model) where model.kind = 'imported'
+        )
+    )

@@ -131,6 +131,10 @@ def join(con: Connection, table: str, joined: str, name: str) -> str:
     for side in (table, joined):
         if "well" in keys:
             con.execute(f"update {quoted(side)} set well = canonical_well(well)")
+        for key in set(keys) & _numbers():  # 0.3 is 0.300
+            column = quoted(key)
+            con.execute(f"update {quoted(side)} set {column} ="
+                        f" coalesce(try_cast({column} as double)::varchar, {column})")  # fmt: skip
     _refuse_repeated_keys(con, joined, keys, name)
     gives = [c for c in new if c not in keys]
     on = " and ".join(f"t.{quoted(k)} is not distinct from j.{quoted(k)}" for k in keys)
@@ -149,6 +153,12 @@ def join(con: Connection, table: str, joined: str, name: str) -> str:
     con.execute(f"drop table {quoted(table)}")
     con.execute(f"alter table merged rename to {quoted(table)}")
     return note
+
+
+def _numbers() -> set[str]:
+    """Columns of the manifest that hold numbers with a fraction."""
+    properties = assets.manifest_schema()["properties"]
+    return {name for name, rule in properties.items() if rule["type"] == "number"}
 
 
 def _join_keys(have: list[str], new: list[str], name: str) -> list[str]:

@@ -1,0 +1,35 @@
+-- The rows of an imported table as wells: names made regular, controls told by their compound.
+-- Grain: one row per row of the table.   Reads: typed, known (plates of the lake).
+-- $dataset: default collection; $negcon: compound that is the negative control; $level.
+select
+    typed.line,
+    typed.place,
+    coalesce(known.dataset, typed.dataset, $dataset) as dataset,
+    known.plate_id is not null as is_known,
+    typed.source,
+    typed.batch,
+    typed.plate,
+    typed.barcode,
+    typed.num_rows,
+    typed.num_columns,
+    canonical_well(typed.well) as well,
+    row_of(canonical_well(typed.well)) as well_row,
+    column_of(canonical_well(typed.well)) as well_column,
+    case when $level = 'field' then typed.field else 1 end as field,
+    0 as channel_index,
+    typed.perturbation,
+    typed.compound,
+    typed.concentration_um,
+    coalesce(
+        lower(trim(typed.control_type)),
+        case
+            when lower(typed.compound) = lower($negcon) then 'negcon'
+            when typed.compound is not null then 'trt'
+        end
+    ) as control_type,
+    typed.moa,
+    typed.target,
+    typed.cell_line,
+    typed.extra
+from typed
+left join known on typed.plate = known.plate_id

@@ -1,0 +1,57 @@
+"""The command line: parse, one library call, print.
+
+Results go to standard output, progress and messages to standard error. Exit status: 0 done, 1 an
+error that the user can mend, 2 wrong usage.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from unidino import __version__
+from unidino.cli import insight, lake, models, profiles
+from unidino.errors import UnidinoError
+from unidino.progress import say
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="From fluorescence plates on disk to features that can be trusted and queried.",
+)
+for command in (
+    lake.demo, lake.ingest, models.train, models.embed, profiles.profile, profiles.score,
+    insight.attribute, insight.report, lake.sql, lake.check,
+):  # fmt: skip
+    app.command()(command)
+app.add_typer(models.app, name="models")
+_MOST_DETAILS = 1000
+
+
+def main() -> None:
+    """Run the command line; a UnidinoError becomes one line and exit status 1."""
+    try:
+        app()
+    except UnidinoError as error:
+        for detail in error.details[:_MOST_DETAILS]:
+            say(detail)
+        if len(error.details) > _MOST_DETAILS:
+            say(f"... and {len(error.details) - _MOST_DETAILS} more")
+        say(f"error: {error}")
+        sys.exit(1)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"unidino {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def unidino(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """From fluorescence plates on disk to features that can be trusted and queried."""

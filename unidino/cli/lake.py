@@ -1,0 +1,160 @@
+"""Commands that fill a lake, query it and verify it."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+import typer
+
+from unidino.catalog import Lake
+from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names, show
+from unidino.errors import InputError, UnidinoError, choose
+from unidino.progress import say
+
+
+def demo(
+    folder: Annotated[Path, typer.Argument(help="New folder for everything.")] = Path("demo"),
+    seed: Annotated[int, typer.Option(help="Of the simulation and the training.")] = 0,
+) -> None:
+    """Simulate two small screens and run every command on them."""
+    from unidino.cli import app
+    from unidino.demo import demo as run_demo
+
+    def run(words: list[str]) -> None:
+        app(words, standalone_mode=False)
+
+    show(run_demo(folder, run, seed=seed))
+
+
+def ingest(
+    path: Annotated[Path, typer.Argument(help="Folder of an export or set, or a manifest.")],
+    layout: Annotated[
+        str, typer.Option(help="manifest, a published set, an instrument, or a .sql file.")
+    ] = "manifest",
+    lake: LakeOption = DEFAULT_LAKE,
+    dataset: Annotated[str | None, typer.Option(help="Collection; default: the folder.")] = None,
+    metadata: Annotated[
+        list[Path] | None,
+        typer.Option(help="Table joined by plate and well, well, plate, or shared columns."),
+    ] = None,
+    platemap: Annotated[Path | None, typer.Option(help="Table joined first.")] = None,
+    pattern: Annotated[
+        str | None, typer.Option(help="For filename: regular expression with named groups.")
+    ] = None,
+    channel_names: Annotated[
+        str | None, typer.Option(help="Names in order of channel index: DNA,Actin,Tubulin.")
+    ] = None,
+    channels: Annotated[str | None, typer.Option(help="Only these: DNA,Actin.")] = None,
+    drop_channels: Annotated[
+        str | None, typer.Option(help="Without these; * stands for anything: Bright*.")
+    ] = None,
+    z: Annotated[str, typer.Option(help="Of a stack: max, or the number of a slice.")] = "max",
+    timepoint: Annotated[int | None, typer.Option(help="The one to take.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Where image paths start from.")] = None,
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="Register OME-Zarr plates where they lie.")
+    ] = False,
+    metadata_only: Annotated[
+        bool, typer.Option("--metadata-only", help="Register images that are not here.")
+    ] = False,
+    allow_incomplete: Annotated[
+        bool, typer.Option("--allow-incomplete", help="Land the fields that are whole.")
+    ] = False,
+    illumination: Annotated[
+        str | None, typer.Option(help="Folder of .npy functions to divide by, or estimate.")
+    ] = None,
+    ngff: Annotated[str, typer.Option(help="Version of OME-Zarr: 0.5 or 0.4.")] = "0.5",
+    pyramid: Annotated[int, typer.Option(min=0, help="Levels of half the size to add.")] = 0,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Threads; default: one a core.")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace plates with other content.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write images as OME-Zarr plates and register them."""
+    from unidino import ingest as module
+    from unidino.convert import Form
+    from unidino.datasets import Choice
+
+    if not path.exists():
+        raise InputError(f"no such file or folder: '{path}'")
+    done = module.ingest(
+        Lake.create(lake), path, layout, dataset=dataset, metadata=metadata or [],
+        platemap=platemap, pattern=pattern, images=images,
+        choice=Choice(
+            channel_names=names(channel_names), channels=names(channels),
+            drop_channels=names(drop_channels), z=z, timepoint=timepoint,
+        ),
+        form=Form(
+            ngff=ngff, pyramid=pyramid, illumination=illumination, in_place=in_place
+        ),
+        allow_incomplete=allow_incomplete, metadata_only=metadata_only, jobs=jobs,
+        overwrite=overwrite,
+    )  # fmt: skip
+    if done.skipped:
+        say(f"{len(done.skipped)} plates were in the lake already")
+    emit(as_json, {
+        "plates": len(done.landed), "skipped": len(done.skipped), "wells": done.num_wells,
+        "fields": done.num_fields, "images": done.num_images, "problems": len(done.problems),
+    })  # fmt: skip
+    if done.problems:
+        raise InputError(
+            f"{len(done.problems)} rows or images could not be used; the rest landed (mend them and"
+            " run again with --overwrite)",
+            done.problems,
+        )
+
+
+def sql(
+    query: Annotated[str, typer.Argument(help="One SQL statement.")],
+    lake: LakeOption = DEFAULT_LAKE,
+    write: Annotated[bool, typer.Option("--write", help="Allow changes to the catalog.")] = False,
+    format_: Annotated[
+        str, typer.Option("--format", help="table, csv, json, parquet or arrow.")
+    ] = "table",
+    as_json: JsonOption = False,
+) -> None:
+    """Query the lake: plate, channel, well, field, image, model, embedding, profile, score ..."""
+    choose("format", format_, ("table", "csv", "json", "parquet", "arrow"))
+    opened = Lake.open(lake)
+    if write:
+        opened.execute(query)
+        return
+    rows = opened.query(query)
+    match "json" if as_json else format_:
+        case "table":
+            show(rows)
+        case "json":
+            emit(True, rows.to_dicts())
+        case "csv":
+            print(_flat(rows).write_csv(), end="")
+        case "parquet":
+            rows.write_parquet(sys.stdout.buffer)
+        case "arrow":
+            rows.write_ipc_stream(sys.stdout.buffer)
+
+
+def _flat(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows with lists as JSON text, which CSV can hold."""
+    lists = [name for name, dtype in rows.schema.items() if dtype.is_nested()]
+    texts: Sequence[pl.Series] = [
+        pl.Series(
+            name, [json.dumps(v.to_list() if isinstance(v, pl.Series) else v) for v in rows[name]]
+        )
+        for name in lists
+    ]
+    return rows.with_columns(texts)
+
+
+def check(lake: LakeOption = DEFAULT_LAKE, as_json: JsonOption = False) -> None:
+    """Verify the catalog and the files against each other."""
+    from unidino.check import check as run_check
+
+    problems = run_check(Lake.open(lake))
+    if problems:
+        emit(as_json, [{"check": p.check, "problem": p.problem} for p in problems])
+        raise UnidinoError(f"{len(problems)} problems in the lake")
+    say("the lake is healthy")

@@ -1,0 +1,59 @@
+"""What every command shares: options, tables for people, JSON for programs."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+LakeOption = Annotated[
+    Path, typer.Option("--lake", envvar="UNIDINO_LAKE", help="Folder of the lake.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+DEFAULT_LAKE = Path("lake")
+
+
+def show(table: pl.DataFrame) -> None:
+    """Print a table for people: to the terminal's width, or whole where there is no terminal."""
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name, dtype in zip(table.columns, table.dtypes, strict=True):
+        grid.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
+    for row in table.iter_rows():
+        grid.add_row(*(_cell(value) for value in row))
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = 1000
+    console.print(grid)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.1f}"
+    if isinstance(value, list) and len(value) > 6:
+        return f"[{', '.join(_cell(v) for v in value[:4])}, ... {len(value)} values]"
+    if isinstance(value, list):
+        return f"[{', '.join(_cell(v) for v in value)}]"
+    return str(value)
+
+
+def emit(as_json: bool, document: Any, table: pl.DataFrame | None = None) -> None:
+    """Print a result: JSON lines if asked for, else a table."""
+    if as_json:
+        for line in document if isinstance(document, list) else [document]:
+            print(json.dumps(line, default=str))
+    elif table is not None:
+        show(table)
+    else:
+        show(pl.DataFrame([document]) if isinstance(document, Mapping) else pl.DataFrame(document))
+
+
+def names(listed: str | None) -> list[str]:
+    """Names that are separated by commas."""
+    return [name.strip() for name in listed.split(",")] if listed else []
