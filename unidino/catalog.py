@@ -13,7 +13,7 @@ import re
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -83,6 +83,16 @@ def prepare(con: Connection) -> Connection:
 def scratch() -> Connection:
     """An in-memory connection with the macros, for work on tables that are not the catalog's."""
     return prepare(duckdb.connect(":memory:", config=_CONFIG))
+
+
+def confine(con: Connection, folders: Sequence[Path] = ()) -> None:
+    """Let a connection open no file outside these folders, and keep its settings as they are."""
+    allowed = [f"{folder.resolve()}/" for folder in folders]
+    allowed += [f"{folder}/" for folder in folders]
+    con.execute("set allowed_directories = $allowed", {"allowed": allowed})
+    con.execute("set enable_external_access = false")
+    con.execute("set python_enable_replacements = false")
+    con.execute("set lock_configuration = true")
 
 
 def keep_small(con: Connection) -> None:
@@ -237,6 +247,32 @@ class Lake:
             con.close()
 
     @contextmanager
+    def confined(self) -> Iterator[Connection]:
+        """A read-only connection for queries from elsewhere, with macros and views.
+
+        It opens no file outside the lake, sees no variable of the program, and its settings are
+        locked; other connections of this process are not touched by that.
+        """
+        con = self._patiently(self._attached)
+        try:
+            self._create_views(prepare(con))
+            confine(con, [self.path])
+            yield con
+        finally:
+            con.close()
+
+    def _attached(self) -> Connection:
+        con = duckdb.connect(":memory:", config=_CONFIG)
+        try:
+            path = str(self.catalog).replace("'", "''")
+            con.execute(f"attach '{path}' as catalog (read_only)")
+            con.execute("use catalog")
+        except duckdb.Error:
+            con.close()
+            raise
+        return con
+
+    @contextmanager
     def snapshot(self, tables: Sequence[str] = _TABLES) -> Iterator[Connection]:
         """An in-memory connection with these tables copied, macros, and the views they allow."""
         con = scratch()
@@ -281,11 +317,17 @@ class Lake:
 
     def _connect(self, *, read_only: bool) -> Connection:
         """A connection to the catalog, waiting while another process writes."""
+        return self._patiently(
+            lambda: duckdb.connect(str(self.catalog), read_only=read_only, config=_CONFIG)
+        )
+
+    def _patiently(self, connect: Callable[[], Connection]) -> Connection:
+        """The connection, waiting while another process writes."""
         deadline = time.monotonic() + _LOCK_PATIENCE_S
         pause_s = 0.02
         while True:
             try:
-                return duckdb.connect(str(self.catalog), read_only=read_only, config=_CONFIG)
+                return connect()
             except duckdb.IOException as error:
                 if "lock" not in str(error).lower():
                     raise LakeError(f"cannot open {self.catalog}: {_first_line(error)}") from error

@@ -112,13 +112,54 @@ def nearest(
         close = values >= floor[rows]
         rows, columns = rows[close], columns[close]
         exact = _cosine(profiles, rows + queries.start, columns)
-        for nth in range(k):
-            won = _winners(rows, columns, exact, len(floor), num)
+        for nth, won in enumerate(_ranked(rows, columns, exact, len(floor), num, k)):
             is_there = won >= 0
             index[queries.start + np.flatnonzero(is_there), nth] = columns[won[is_there]]
             similarity[queries.start + np.flatnonzero(is_there), nth] = exact[won[is_there]]
-            exact[won[is_there]] = -np.inf
     return Neighbors(index, similarity, *count_eligible(keys, labels))
+
+
+def nearest_to(
+    profiles: NDArray[Any],
+    norms: NDArray[np.float64],
+    keys: list[Codes],
+    query: int,
+    *,
+    k: int = 1,
+    among: NDArray[np.int64] | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Positions and cosines (up to k,) of the nearest neighbours of one profile, nearest first.
+
+    They are those that `nearest` finds for it, at the cost of one row of its matrix.
+    profiles: (N, D). norms: (N,), of the profiles. keys: from `encode_keys`. among: (M,), ascending
+    positions of the profiles that keys are of, finite and none zero, the query one of them; default
+    all.
+    """
+    places = np.arange(len(profiles)) if among is None else among
+    num = len(places)
+    own = int(np.searchsorted(places, query))
+    cosine = (profiles @ profiles[query])[places] / (norms[places] * norms[query])
+    cosine[~eligible_block(keys, slice(own, own + 1), num)[0]] = -np.inf
+    kth = np.partition(cosine, num - k)[num - k] if k <= num else -np.inf
+    close = places[(cosine >= kth - _FLOAT32_TOLERANCE) & np.isfinite(cosine)]
+    rows = np.zeros(len(close), dtype=np.int64)
+    exact = _cosine(profiles, rows + query, close)
+    ranked = _ranked(rows, close, exact, 1, len(profiles), k)[:, 0]
+    won = ranked[ranked >= 0]
+    return close[won], exact[won]
+
+
+def _ranked(
+    rows: NDArray[np.int64], columns: NDArray[np.int64], exact: NDArray[np.float64], num_rows: int,
+    num: int, k: int,
+) -> NDArray[np.int64]:  # fmt: skip
+    """Positions (k, num_rows) of the best pairs of each row, best first; -1 where there is none."""
+    left = exact.copy()
+    ranked = np.full((k, num_rows), -1, dtype=np.int64)
+    for nth in range(k):
+        ranked[nth] = _winners(rows, columns, left, num_rows, num)
+        left[ranked[nth][ranked[nth] >= 0]] = -np.inf
+    return ranked
 
 
 def _winners(

@@ -132,23 +132,40 @@ def _principal(vectors: NDArray[Any], seed: int) -> NDArray[np.float64]:
     return points
 
 
-def _kept_or_made(
-    lake: Lake, run: Run, made: profiles.Profiled, method: str, where: str | None, seed: int
-) -> pa.Table:
-    """Points of a dataset, read if they were made of these very profiles."""
-    suffix = f"-{digest(where)[:8]}" if where else ""
-    folder = PurePosixPath(made.uri).parents[1] / f"projection-{method}-{seed}{suffix}"
-    uri = f"{folder}/{made.level}/{made.dataset}.parquet"
-    (sha256,) = lake.look_up(
-        "select sha256 from part where uri = $uri", {"uri": made.uri}
-    )["sha256"]  # fmt: skip
-    inputs = digest(sha256, method, seed, where, _VERSION)
+def kept(
+    lake: Lake, profile_uri: str, method: str, where: str | None = None, seed: int = 0
+) -> pa.Table | None:
+    """Points that were made of these very profiles before, a row each, or None."""
+    uri, inputs = _place(lake, profile_uri, method, where, seed)
     known = lake.look_up(
         "select 1 from part where uri = $uri and inputs_hash = $inputs",
         {"uri": uri, "inputs": inputs},
     )
-    if not known.is_empty() and lake.resolve(uri).is_file():
-        return pq.read_table(lake.resolve(uri))
+    if known.is_empty() or not lake.resolve(uri).is_file():
+        return None
+    return pq.read_table(lake.resolve(uri))
+
+
+def _place(
+    lake: Lake, profile_uri: str, method: str, where: str | None, seed: int
+) -> tuple[str, str]:
+    """Uri of the points of a file of profiles, and the hash of what they are made of."""
+    suffix = f"-{digest(where)[:8]}" if where else ""
+    path = PurePosixPath(profile_uri)
+    uri = path.parents[1] / f"projection-{method}-{seed}{suffix}" / path.parent.name / path.name
+    (sha256,) = lake.look_up(
+        "select sha256 from part where uri = $uri", {"uri": profile_uri}
+    )["sha256"]  # fmt: skip
+    return str(uri), digest(sha256, method, seed, where, _VERSION)
+
+
+def _kept_or_made(
+    lake: Lake, run: Run, made: profiles.Profiled, method: str, where: str | None, seed: int
+) -> pa.Table:
+    """Points of a dataset, read if they were made of these very profiles."""
+    if (known := kept(lake, made.uri, method, where, seed)) is not None:
+        return known
+    uri, inputs = _place(lake, made.uri, method, where, seed)
     table = profiles.load(lake, made.model, made.normalization, made.level, made.dataset, where)
     table, dropped = _finite(table)
     for reason, count in dropped.items():

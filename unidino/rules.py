@@ -86,12 +86,15 @@ def candidates(
     *,
     include_controls: bool = False,
     label_filter: str = "reachable",
+    unlabelled: str = "drop",
 ) -> Candidates:
     """What is scored of profiles by a label under a rule.
 
     metadata: a row per profile with profile_id, the label and what the rule reads. vectors: (N, D),
     in the same order. rule: SQL over `candidate`. label_filter: which labels are left out:
     `reachable` those that no neighbour could match, `rows` those of one profile, `none`.
+    unlabelled: `keep` leaves profiles without a label in, for neighbours to look at: their integer
+    is 0, and one label is enough.
     Raises ProfileError if no profile is left to score, InputError if the rule fails.
     """
     choose("label filter", label_filter, LABEL_FILTERS)
@@ -101,7 +104,7 @@ def candidates(
             "profiles", metadata.append_column("position", pa.array(np.arange(len(vectors))))
         )
         con.execute(f"create table candidate as select *, {quoted(label)} as label from profiles")
-        dropped = _drop(con, vectors, include_controls=include_controls)
+        dropped = _drop(con, vectors, include_controls=include_controls, unlabelled=unlabelled)
         keys = _run_rule(con, rule)
         if label_filter != "none":
             dropped |= _drop_labels(con, label_filter)
@@ -112,18 +115,20 @@ def candidates(
     reasons = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
     if kept.is_empty():
         raise ProfileError(f"no profile is left to score by {label} (dropped: {reasons or 'none'})")
-    if kept["label"].n_unique() == 1:
+    if kept["label"].n_unique() == 1 and unlabelled == "drop":
         raise ProfileError(f"all {len(kept)} profiles left have the {label} '{kept['label'][0]}'")
     ids = kept["profile_id"].to_numpy().astype(np.int64)
     keys = keys.filter(pl.col("profile_id").is_in(ids.tolist()))
     return Candidates(
         kept["position"].to_numpy(), kept["label"].to_numpy(),
-        kept["label"].rank("dense").to_numpy().astype(np.int64),
+        kept["label"].rank("dense").fill_null(0).to_numpy().astype(np.int64),
         kept["compound"].fill_null("").to_numpy(), encode_keys(keys, ids), dropped,
     )  # fmt: skip
 
 
-def _drop(con: Connection, vectors: NDArray[Any], *, include_controls: bool) -> dict[str, int]:
+def _drop(
+    con: Connection, vectors: NDArray[Any], *, include_controls: bool, unlabelled: str
+) -> dict[str, int]:
     """Delete profiles that cannot be scored, and count them by reason."""
     positions = _without_direction(vectors)
     columns = {row[0] for row in con.execute("describe candidate").fetchall()}
@@ -134,6 +139,8 @@ def _drop(con: Connection, vectors: NDArray[Any], *, include_controls: bool) -> 
         "nan_feature": "position in (select unnest($positions::bigint[]))",
         "zero_vector": "position in (select unnest($positions::bigint[]))",
     }
+    if choose("unlabelled", unlabelled, ("drop", "keep")) == "keep":
+        del conditions["no_label"]
     if include_controls or "control_type" not in columns:
         del conditions["control"]
     if "control_type" not in columns:

@@ -42,3 +42,26 @@ def report(
 
     path = module.report(Lake.open(lake), output, model=model)
     emit(as_json, {"report": str(path), "bytes": path.stat().st_size})
+
+
+def explore(
+    lake: LakeOption = DEFAULT_LAKE,
+    model: Annotated[
+        str | None, typer.Option(help="Shown first; default: one with profiles.")
+    ] = None,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Of 127.0.0.1; 0: a free one.")
+    ] = 8050,
+    browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Serve a page over the lake on this machine until Ctrl C."""
+    import webbrowser
+
+    from unidino import explore as module
+
+    server = module.explore(Lake.open(lake), model=model, port=port)
+    emit(as_json, {"url": server.url, "lake": str(lake)})
+    if browser:
+        webbrowser.open(server.url)
+    server.run()

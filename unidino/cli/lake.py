@@ -1,18 +1,16 @@
 """Commands that fill a lake, query it and verify it."""
 
-import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import polars as pl
 import typer
 
 from unidino.catalog import Lake
 from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names, show
 from unidino.errors import InputError, UnidinoError, choose
 from unidino.progress import say
+from unidino.tabular import flat
 
 
 def demo(
@@ -130,23 +128,11 @@ def sql(
         case "json":
             emit(True, rows.to_dicts())
         case "csv":
-            print(_flat(rows).write_csv(), end="")
+            print(flat(rows).write_csv(), end="")
         case "parquet":
             rows.write_parquet(sys.stdout.buffer)
         case "arrow":
             rows.write_ipc_stream(sys.stdout.buffer)
-
-
-def _flat(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows with lists as JSON text, which CSV can hold."""
-    lists = [name for name, dtype in rows.schema.items() if dtype.is_nested()]
-    texts: Sequence[pl.Series] = [
-        pl.Series(
-            name, [json.dumps(v.to_list() if isinstance(v, pl.Series) else v) for v in rows[name]]
-        )
-        for name in lists
-    ]
-    return rows.with_columns(texts)
 
 
 def check(lake: LakeOption = DEFAULT_LAKE, as_json: JsonOption = False) -> None:

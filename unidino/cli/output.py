@@ -11,6 +11,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from unidino.tabular import cell
+
 LakeOption = Annotated[
     Path, typer.Option("--lake", envvar="UNIDINO_LAKE", help="Folder of the lake.")
 ]
@@ -24,23 +26,11 @@ def show(table: pl.DataFrame) -> None:
     for name, dtype in zip(table.columns, table.dtypes, strict=True):
         grid.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
     for row in table.iter_rows():
-        grid.add_row(*(_cell(value) for value in row))
+        grid.add_row(*(cell(value) for value in row))
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console.width = 1000
     console.print(grid)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.1f}"
-    if isinstance(value, list) and len(value) > 6:
-        return f"[{', '.join(_cell(v) for v in value[:4])}, ... {len(value)} values]"
-    if isinstance(value, list):
-        return f"[{', '.join(_cell(v) for v in value)}]"
-    return str(value)
 
 
 def emit(as_json: bool, document: Any, table: pl.DataFrame | None = None) -> None:

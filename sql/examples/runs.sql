@@ -1,0 +1,9 @@
+-- What was run on this lake, and how long did it take?
+-- Grain: one row per run.   Reads: run.
+select
+    command,
+    arguments,
+    started,
+    date_diff('millisecond', started, ended) / 1000 as seconds
+from run
+order by started desc

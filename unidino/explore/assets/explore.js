@@ -1,0 +1,216 @@
+/* What the page does without asking the server: keys, the address, pixels within a window. */
+(function () {
+  "use strict";
+  const SIZES = [96, 160, 256, 384, 512, 1024, 2160];
+  const state = { grid: null, chosen: null, windows: {} };
+  const say = (id, props) => window.dash_clientside.set_props(id, props);
+  const byId = (id) => document.getElementById(id);
+
+  function sizeOf(width) {
+    const pixels = width * (window.devicePixelRatio || 1);
+    return SIZES.find((size) => size >= pixels) || SIZES[SIZES.length - 1];
+  }
+
+  function sourceOf(image, size) {
+    const data = image.dataset;
+    const own = state.windows[data.channel] || state.windows["*"];
+    const query = new URLSearchParams({
+      plate: data.plate, well: data.well, field: data.field, channel: data.channel,
+      size: size, v: data.version,
+    });
+    if (own) {
+      query.set("low", own[0]);
+      query.set("high", own[1]);
+    }
+    return "image?" + query;
+  }
+
+  /* Each picture gets its source when it is there, and again when the window changes. */
+  function paintAll() {
+    document.querySelectorAll("img.pixels").forEach((image) => {
+      const source = sourceOf(image, sizeOf(image.parentElement.clientWidth || 160));
+      if (image.getAttribute("src") === source) return;
+      image.parentElement.classList.add("waiting");
+      image.onload = () => image.parentElement.classList.remove("waiting", "failed");
+      image.onerror = () => {
+        image.parentElement.classList.remove("waiting");
+        image.parentElement.classList.add("failed");
+      };
+      image.setAttribute("src", source);
+    });
+    document.querySelectorAll("[data-window]").forEach((text) => {
+      const own = state.windows[text.dataset.window];
+      if (own) text.textContent = own[0] + " to " + own[1];
+    });
+  }
+
+  let asked = 0;
+  function paintSoon() {
+    if (asked) return;
+    asked = window.setTimeout(() => {
+      asked = 0;
+      paintAll();
+    }, 60);
+  }
+
+  const hasPictures = (node) =>
+    node.nodeType === 1 && (node.matches("img.pixels") || node.querySelector("img.pixels"));
+  new MutationObserver((changes) => {
+    const touched = changes.some((change) =>
+      change.type === "attributes"
+        ? change.target.matches("img.pixels")
+        : Array.from(change.addedNodes).some(hasPictures));
+    if (touched) paintSoon();
+  }).observe(document.documentElement, {
+    subtree: true, childList: true, attributes: true,
+    attributeFilter: ["data-plate", "data-well", "data-field", "data-channel", "data-version"],
+  });
+  window.addEventListener("resize", paintSoon);
+
+  function nextWell(rowStep, columnStep) {
+    const grid = state.grid;
+    if (!grid || !grid.wells.length) return;
+    const here = state.chosen && grid.wells.find((well) => well[0] === state.chosen.well);
+    if (!here || state.chosen.plate !== grid.plate) {
+      say("chosen", { data: { plate: grid.plate, well: (here || grid.wells[0])[0] } });
+      return;
+    }
+    const ahead = grid.wells
+      .map((well) => ({
+        name: well[0],
+        along: (well[1] - here[1]) * rowStep + (well[2] - here[2]) * columnStep,
+        across: Math.abs(rowStep ? well[2] - here[2] : well[1] - here[1]),
+      }))
+      .filter((well) => well.along > 0)
+      .sort((a, b) => a.across - b.across || a.along - b.along);
+    if (ahead.length) say("chosen", { data: { plate: grid.plate, well: ahead[0].name } });
+  }
+
+  const ARROWS = {
+    ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1],
+  };
+  const isTyping = (node) =>
+    node.closest("input, textarea, select, [role=slider], [role=combobox], [role=listbox], " +
+      "[aria-haspopup], .ag-root, [role=radiogroup], dialog");
+
+  function onKey(event) {
+    const box = event.target.closest ? isTyping(event.target) : null;
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      if (event.target.id === "query") {
+        event.preventDefault();
+        run();
+      }
+      return;
+    }
+    if (event.key === "Escape" && box) event.target.blur();
+    if (event.key === "Enter" && event.target.matches(".plane")) enlarge(event.target);
+    if (box || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key in ARROWS && byId("page").dataset.view !== "sql") {
+      event.preventDefault();
+      nextWell(...ARROWS[event.key]);
+    } else if (event.key === "[" || event.key === "]") {
+      byId(event.key === "[" ? "field-back" : "field-on").click();
+    } else if (event.key === "/") {
+      event.preventDefault();
+      say("view", { value: "sql" });
+      window.setTimeout(() => byId("query").focus(), 50);
+    }
+  }
+  document.addEventListener("keydown", onKey);
+
+  /* The box tells the page its text when it is left or changed; a run right after must have it. */
+  function run() {
+    say("query", { value: byId("query").value });
+    window.setTimeout(() => byId("run").click(), 0);
+  }
+
+  function enlarge(plane) {
+    const image = plane.querySelector("img.pixels");
+    if (!image) return;
+    const dialog = document.createElement("dialog");
+    dialog.className = "large";
+    const large = document.createElement("img");
+    large.alt = image.alt;
+    large.src = sourceOf(image, SIZES[SIZES.length - 1]);
+    const title = document.createElement("p");
+    title.textContent = image.alt;
+    dialog.append(title, large);
+    dialog.addEventListener("click", () => dialog.close());
+    dialog.addEventListener("close", () => dialog.remove());
+    document.body.append(dialog);
+    dialog.showModal();
+  }
+  document.addEventListener("click", (event) => {
+    const plane = event.target.closest(".plane");
+    if (plane) enlarge(plane);
+  });
+
+  const rowName = (row) =>
+    row <= 26 ? String.fromCharCode(64 + row) : "A" + String.fromCharCode(38 + row);
+  const none = () => window.dash_clientside.no_update;
+
+  window.dash_clientside = window.dash_clientside || {};
+  window.dash_clientside.unidino = {
+    clickPlate(click, grid) {
+      if (!click || !grid) return;
+      const point = click.points[0];
+      const name = rowName(Number(point.y)) + String(point.x).padStart(2, "0");
+      if (grid.wells.some((well) => well[0] === name)) {
+        say("chosen", { data: { plate: grid.plate, well: name } });
+      }
+    },
+    remember(grid, chosen) {
+      state.grid = grid;
+      state.chosen = chosen;
+    },
+    showView(view, size) {
+      byId("page").dataset.view = view;
+      byId("page").dataset.size = size;
+      window.setTimeout(() => window.dispatchEvent(new Event("resize")), 0);
+    },
+    address(...values) {
+      const names = ["dataset", "model", "normalization", "plate", "field", "colour",
+        "expression", "condition", "method", "rule", "rules", "columns", "label", "among",
+        "view"];
+      const usual = { method: "umap", rules: "text", among: "all", view: "wells",
+        columns: "compound,plate" };
+      const query = new URLSearchParams();
+      const chosen = values[names.length];
+      if (chosen) query.set("well", chosen.well);
+      names.forEach((name, i) => {
+        const value = values[i];
+        const isUsual = value === usual[name] || (name === "columns" && values[9] !== "columns");
+        if (value !== null && value !== undefined && value !== "" && !isUsual) {
+          query.set(name, value);
+        }
+      });
+      if (!values[0]) return;
+      window.history.replaceState(null, "", window.location.pathname + "?" + query);
+    },
+    paint(values, dragged, ids) {
+      const windows = {};
+      ids.forEach((id, i) => {
+        windows[id.channel] = (dragged && dragged[i]) || values[i];
+      });
+      state.windows = windows;
+      paintSoon();
+      return windows;
+    },
+    columnsBox(rule) {
+      const field = byId("columns").closest(".field");
+      field.classList.toggle("gone", rule !== "columns");
+      return none();
+    },
+    fieldOn: (clicks, options, field) => step(options, field, 1),
+    fieldBack: (clicks, options, field) => step(options, field, -1),
+    recent: (queries) =>
+      (queries || []).map((query) => ({ value: query, label: query.replace(/\s+/g, " ") })),
+  };
+
+  function step(options, field, by) {
+    if (!options || !options.length) return none();
+    const at = options.findIndex((option) => option.value === field);
+    const next = options[(at + by + options.length) % options.length];
+    return next.value === field ? none() : next.value;
+  }
+})();
