@@ -11,17 +11,21 @@ from unidino.explore.held import Held
 from unidino.explore.query import FORMATS, Result, examples, shown
 
 _MOST_RECENT = 12
+_MEASURED, _CHARACTER_PX = 200, 7
 
 
 def table_of(result: Result) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Rows and columns for the table; columns have a number, since their names may be anything."""
-    columns = [
-        {"field": f"c{i}", "headerName": name,
-         **({"type": "rightAligned", "filter": "agNumberColumnFilter"}
-            if dtype.is_numeric() else {})}
-        for i, (name, dtype) in enumerate(result.rows.schema.items())
-    ]  # fmt: skip
-    return shown(result.rows), columns
+    rows = shown(result.rows)
+    columns = []
+    for i, (name, dtype) in enumerate(result.rows.schema.items()):
+        longest = max([len(name) + 4, *(len(str(row[f"c{i}"])) for row in rows[:_MEASURED])])
+        column = {"field": f"c{i}", "headerName": name,
+                  "width": min(max(_CHARACTER_PX * longest + 36, 90), 420)}  # fmt: skip
+        if dtype.is_numeric():
+            column |= {"type": "rightAligned", "filter": "agNumberColumnFilter"}
+        columns.append(column)
+    return rows, columns
 
 
 def note_of(result: Result) -> str:

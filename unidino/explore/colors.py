@@ -121,7 +121,7 @@ def _of_numbers(values: NDArray[np.float64]) -> Colors:
     # Missing values have the lowest fifth of the scale, -0.25 to 0, which no number reaches.
     num = len(_NUMBERS) - 1
     scale = [(0.0, NONE), (0.199, NONE)]
-    scale += [(0.2 + 0.8 * i / num, color) for i, color in enumerate(_NUMBERS)]
+    scale += [(min(0.2 + 0.8 * i / num, 1.0), color) for i, color in enumerate(_NUMBERS)]
     missing = int((~is_number).sum())
     entries = (Entry("none", NONE, missing),) if missing else ()
     return Colors(codes, scale, -0.25, 1.0, entries, ends, is_log)

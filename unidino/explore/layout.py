@@ -29,8 +29,8 @@ def page(lake_name: str) -> html.Div:
             dcc.Store(id="ran"),
             dcc.Store(id="address"),
             dcc.Store(id="recent", storage_type="local", data=[]),
-            dcc.Tooltip(id="plate-map-hover", className="hover", zindex=20),
-            dcc.Tooltip(id="map-hover", className="hover", zindex=20),
+            dcc.Tooltip(id="plate-map-hover", className="pointed", zindex=50),
+            dcc.Tooltip(id="map-hover", className="pointed", zindex=50),
             dcc.Interval(id="poll", interval=1000, disabled=True),
             _header(lake_name),
             html.Div(id="toast", role="alert"),
@@ -107,7 +107,7 @@ def _map_panel() -> html.Section:
             ),
             html.Div(
                 [html.Span(id="map-note"),
-                 html.Button("Make the map", id="make-map", className="hidden")],
+                 html.Button("Make the UMAP", id="make-map", className="hidden")],
                 className="note",
             ),
             _graph("map"),
@@ -147,10 +147,10 @@ def _well_panel() -> html.Section:
                     html.H2("Nearest"),
                     _field("rule", "Rule", dcc.Dropdown(
                         id="rule", options=rule_options(), clearable=False), "w12"),
+                    _field("columns", "not the same", _box("columns", "compound,plate"), "w9"),
                     _field("rules", "Reading", dcc.Dropdown(
                         id="rules", options=["text", "published"], value="text",
                         clearable=False, searchable=False), "w8"),
-                    _field("columns", "not the same", _box("columns", "compound,plate"), "w9"),
                     _field("label", "Label", dcc.Dropdown(
                         id="label", options=list(LABELS), clearable=False, searchable=False),
                         "w8"),
@@ -215,7 +215,6 @@ def _table() -> Any:
     return dag.AgGrid(
         id="rows", rowData=[], columnDefs=[], className="ag-theme-quartz",
         defaultColDef={"resizable": True, "sortable": True, "filter": True, "minWidth": 90},
-        columnSize="autoSize",
         dashGridOptions={"pagination": True, "paginationPageSize": 100, "rowHeight": 28,
                          "headerHeight": 32, "enableCellTextSelection": True,
                          "paginationPageSizeSelector": [100, 1000]},

@@ -197,8 +197,8 @@
       return windows;
     },
     columnsBox(rule) {
-      const field = byId("columns").closest(".field");
-      field.classList.toggle("gone", rule !== "columns");
+      byId("columns").closest(".field").classList.toggle("gone", rule !== "columns");
+      byId("rules").closest(".field").classList.toggle("gone", rule === "columns");
       return none();
     },
     fieldOn: (clicks, options, field) => step(options, field, 1),
