@@ -10,4 +10,4 @@ select
 from well
 inner join plate on plate.plate_id = well.plate
 group by plate.dataset, well.compound, well.moa, well.control_type
-order by plate.dataset, wells desc, well.compound
+order by plate.dataset asc, wells desc, well.compound asc

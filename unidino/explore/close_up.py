@@ -4,14 +4,24 @@ from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
-from dash import ALL, ClientsideFunction, Dash, Input, Output, State, callback_context, no_update
+from dash import (
+    ALL,
+    ClientsideFunction,
+    Dash,
+    Input,
+    Output,
+    State,
+    callback_context,
+    html,
+    no_update,
+)
 from dash.exceptions import PreventUpdate
 
 from unidino.errors import UnidinoError
 from unidino.explore import panels
-from unidino.explore.held import Held
+from unidino.explore.address import Chosen
+from unidino.explore.held import FIRST_RULE, Held
 from unidino.explore.images import field_at
-from unidino.explore.where import Chosen
 
 NUM_NEIGHBOURS = 6
 _NOTHING = "Choose a well on the plate or the map."
@@ -35,7 +45,7 @@ def well_view(held: Held, dataset: str, plate: str, well: str, field: int | None
 def _no_images(held: Held, plate: str) -> str:
     known = held.plates().filter(pl.col("plate_id") == plate)
     if len(known) and known["uri"][0] is None:
-        return f"{plate} has no images in the lake, only what was imported; `unidino ingest` adds them."
+        return f"{plate} has no images in the lake; `unidino ingest` adds them."
     return "This well has no images in the lake."
 
 
@@ -90,7 +100,7 @@ def register(app: Dash, held: Held) -> None:
     def choose_well(chosen: Chosen, dataset: str | None, field: int | None,
                     address: dict[str, str] | None) -> Any:  # fmt: skip
         if not chosen or not dataset:
-            return [panels.html.H2("Well")], [], None, _NOTHING, "", "hidden"
+            return [html.H2("Well")], [], None, _NOTHING, "", "hidden"
         wanted = field or ((address or {}).get("field") or "")
         number = int(wanted) if str(wanted).isdigit() else None
         view = well_view(held, dataset, chosen["plate"], chosen["well"], number)
@@ -113,7 +123,7 @@ def register(app: Dash, held: Held) -> None:
         if shown.is_empty():
             raise PreventUpdate
         kept = windows or {} if hold else {}
-        what = [panels.html.B(well), panels.html.Div("this well", className="quiet")]
+        what = [html.B(well), html.Div("this well", className="quiet")]
         row = panels.image_row(what, plate, well, images, field, channels_of(images), mark="own")
         return panels.window_row(shown, kept, common=bool(common)), row
 
@@ -142,7 +152,7 @@ def register(app: Dash, held: Held) -> None:
         Output("among", "value"), Input("address", "data"), prevent_initial_call=True,
     )  # fmt: skip
     def begin(address: dict[str, str]) -> Any:
-        return (address.get("rule", "nscp"), address.get("rules", "text"),
+        return (address.get("rule", FIRST_RULE), address.get("rules", "text"),
                 address.get("columns", "compound,plate"), address.get("among", "all"))  # fmt: skip
 
     @app.callback(

@@ -78,7 +78,7 @@ def _of_categories(values: pl.Series) -> Colors:
     ]  # fmt: skip
     code = {name: i for i, name in enumerate(most["value"])}
     if rest := len(counts) - len(most):
-        num = int(counts["num"].sum() - most["num"].sum())
+        num = sum(counts["num"].to_list()) - sum(most["num"].to_list())
         code |= dict.fromkeys(counts["value"].to_list()[len(most) :], len(entries))
         entries.append(Entry(f"{rest} others", OTHER, num))
     if texts.null_count():
@@ -117,11 +117,11 @@ def _of_numbers(values: NDArray[np.float64]) -> Colors:
     spread = highest - lowest
     with np.errstate(invalid="ignore"):
         codes = np.clip((scaled - lowest) / spread, 0, 1) if spread > 0 else 0.0 * scaled + 0.5
-    codes = np.where(is_number, np.nan_to_num(codes, nan=0.0), -0.25).astype(np.float32)
+    shown = np.where(is_number, np.nan_to_num(codes, nan=0.0), -0.25)
     # Missing values have the lowest fifth of the scale, -0.25 to 0, which no number reaches.
     num = len(_NUMBERS) - 1
     scale = [(0.0, NONE), (0.199, NONE)]
     scale += [(min(0.2 + 0.8 * i / num, 1.0), color) for i, color in enumerate(_NUMBERS)]
     missing = int((~is_number).sum())
     entries = (Entry("none", NONE, missing),) if missing else ()
-    return Colors(codes, scale, -0.25, 1.0, entries, ends, is_log)
+    return Colors(np.asarray(shown, dtype=np.float32), scale, -0.25, 1.0, entries, ends, is_log)

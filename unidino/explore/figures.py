@@ -86,12 +86,10 @@ def plate_mark(chosen: str | None) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def map_figure(
-    points: pl.DataFrame, colors: Colors, fits: NDArray[np.bool_], chosen: tuple[float, float] | None
-) -> Figure:  # fmt: skip
+def map_figure(points: pl.DataFrame, colors: Colors, fits: NDArray[np.bool_]) -> Figure:
     """Points of profiles, coloured, those that fit.
 
-    points: position, x, y. colors, fits: of all wells of the dataset. chosen: the point to mark.
+    points: position, x, y. colors, fits: of all wells of the dataset.
     """
     position = points["position"].to_numpy()
     kept = fits[position]
@@ -113,25 +111,14 @@ def map_figure(
     layout = _layout() | {
         "plot_bgcolor": "#ffffff", "xaxis": axis, "yaxis": axis | {"scaleanchor": "x"},
         "margin": {"l": 8, "r": 8, "t": 8, "b": 8}, "dragmode": "pan",
-        "shapes": map_mark(chosen), "uirevision": "map",
+        "uirevision": "map",
     }  # fmt: skip
     return {"data": [trace], "layout": layout}
 
 
-def map_mark(chosen: tuple[float, float] | None) -> list[dict[str, Any]]:
-    """A ring around a point of a map, the same size however far one zooms."""
-    if not chosen:
-        return []
-    x, y = chosen
-    return [
-        {"type": "circle", "xsizemode": "pixel", "ysizemode": "pixel", "xanchor": x, "yanchor": y,
-         "x0": -8, "x1": 8, "y0": -8, "y1": 8, "line": _MARK, "layer": "above"}
-    ]  # fmt: skip
-
-
 def columns_figure(rows: pl.DataFrame, x: str, y: str) -> Figure:
     """One column of a result against another: points for numbers, else boxes of y."""
-    given = {"x": rows[x].to_list(), "y": rows[y].to_list()}
+    given: Figure = {"x": rows[x].to_list(), "y": rows[y].to_list()}
     if rows[x].dtype.is_numeric() or rows[x].dtype.is_temporal():
         trace = given | {"type": "scattergl", "mode": "markers",
                          "marker": {"size": 6, "opacity": 0.7, "color": "#0072b2"}}  # fmt: skip

@@ -19,12 +19,15 @@ from unidino.explore.query import Result, run_query
 from unidino.explore.vectors import (
     ProfileFile,
     ProfileSet,
+    kept_points,
+    principal_points,
     profile_files,
-    read_points,
     read_sets,
 )
 from unidino.explore.wells import Cache, Wells, read_wells, version
 
+Groups = dict[tuple[str, ...], pl.DataFrame]
+FIRST_RULE = "nscp"
 _MOST_QUERIES = 200
 
 
@@ -32,12 +35,14 @@ _MOST_QUERIES = 200
 class Mapped:
     """Points of a set of profiles: columns position (of the well), plate, well, x, y.
 
-    method: what projected them: pca where the lake does not hold what was asked for.
+    method: what projected them: pca where the lake does not hold what was asked for. at: x and y of
+    each plate and well. num_groups: sets of channels that are projected apart.
     """
 
     points: pl.DataFrame
     method: str
     at: dict[tuple[str, str], tuple[float, float]]
+    num_groups: int
 
 
 class Held:
@@ -130,29 +135,30 @@ class Held:
         return sets[0]
 
     def map(self, file: ProfileFile, plate: str | None, method: str) -> Mapped:
-        """Points of the profiles that a plate belongs to."""
-        own = self.set_of(file, plate)
-        wells = self.wells(file.dataset)
-        key = (file.sha256, own.channels, version(self.lake))
+        """Points of the profiles that a plate belongs to, or of the most numerous ones."""
+        used, groups = self._groups(file, method)
+        channels = max(groups, key=lambda c: len(groups[c]))
+        if len(groups) > 1:
+            channels = next((c for c, g in groups.items() if plate in g["plate"]), channels)
+        return self._points.get(
+            (file.sha256, used, channels, version(self.lake)),
+            lambda: _placed(groups, channels, used, self.wells(file.dataset)),
+        )
 
-        def placed(used: str) -> Mapped | None:
-            points = read_points(self.lake, file, own, used)
-            if points is None:
-                return None
-            keys = list(zip(points["plate"].to_list(), points["well"].to_list(), strict=True))
-            points = points.with_columns(
-                position=pl.Series([wells.position.get(k) for k in keys], dtype=pl.Int64)
+    def _groups(self, file: ProfileFile, method: str) -> tuple[str, Groups]:
+        """What projected the profiles of a file, and their points by channels."""
+        for used in dict.fromkeys((method, "pca")):
+            kept = self._points.get(
+                (file.sha256, used, version(self.lake)),
+                lambda used=used: kept_points(self.lake, file, used),  # type: ignore[misc]
             )
-            xy = zip(points["x"].to_list(), points["y"].to_list(), strict=True)
-            at = dict(zip(keys, xy, strict=True))
-            return Mapped(points.drop_nulls("position"), used, at)
-
-        found = self._points.get((*key, method), lambda: placed(method))
-        if found is None:
-            found = self._points.get((*key, "pca"), lambda: placed("pca"))
-        if found is None:
-            raise InputError(f"{file.model} has no points of {file.dataset}")
-        return found
+            if kept is not None:
+                return used, kept
+        made = self._points.get(
+            (file.sha256, "made"),
+            lambda: {own.channels: principal_points(own) for own in self.sets(file)},
+        )
+        return "pca", made
 
     def make_map(self, file: ProfileFile) -> None:
         """Begin to project profiles in a process of its own, which lands them in the lake."""
@@ -205,11 +211,13 @@ class Held:
 
         def read() -> None:
             try:
-                self.wells(dataset)
+                wells = self.wells(dataset)
                 files = [f for f in self.files() if f.dataset == dataset]
                 chosen = [f for f in files if f.model == model] or files
-                if chosen:
+                if chosen and len(wells.table):
                     self.map(chosen[0], None, "umap")
+                    first = next(iter(self.sets(chosen[0])[0].row))
+                    self.sets(chosen[0])[0].neighbours(*first, FIRST_RULE, label="moa")
             except UnidinoError:
                 return  # the page says it when it asks for the same
 
@@ -219,6 +227,16 @@ class Held:
         """End what runs in the background."""
         if self._pool:
             self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _placed(groups: Groups, channels: tuple[str, ...], method: str, wells: Wells) -> Mapped:
+    points = groups[channels]
+    keys = list(zip(points["plate"].to_list(), points["well"].to_list(), strict=True))
+    position = pl.Series([wells.position.get(key) for key in keys], dtype=pl.Int64)
+    xy = zip(points["x"].to_list(), points["y"].to_list(), strict=True)
+    at = dict(zip(keys, xy, strict=True))
+    placed = points.with_columns(position=position).drop_nulls("position")
+    return Mapped(placed, method, at, len(groups))
 
 
 def _project(path: Path, model: str, normalization: str, dataset: str) -> None:

@@ -57,8 +57,7 @@ class Images:
         )
         low = float(row["p0_1"]) if low is None else low
         high = float(row["p99_9"]) if high is None else high
-        encoded: bytes = imagecodecs.png_encode(windowed(plane, low, high), level=3)
-        return encoded
+        return bytes(imagecodecs.png_encode(windowed(plane, low, high), level=3))
 
     def _row(self, plate: str, well: str, field: int, channel: str) -> Mapping[str, Any]:
         rows = self.of_well(plate, well).filter(
@@ -93,7 +92,7 @@ def shrunk(plane: NDArray[Any], size: int) -> NDArray[np.float32]:
 def windowed(plane: NDArray[np.float32], low: float, high: float) -> NDArray[np.uint8]:
     """The plane as grey levels: low and below is 0, high and above 255."""
     levels = (plane - low) * (255 / max(high - low, 1e-9)) + 0.5
-    return np.clip(levels, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(levels, 0, 255), dtype=np.uint8)
 
 
 def nearest_size(pixels: int) -> int:

@@ -11,7 +11,12 @@ from unidino.explore.query import examples
 from unidino.explore.vectors import AMONG
 from unidino.rules import LABELS, metrics
 
-_GRAPH = {"displaylogo": False, "displayModeBar": False, "responsive": True, "scrollZoom": True}
+_GRAPH: dict[str, Any] = {
+    "displaylogo": False,
+    "displayModeBar": False,
+    "responsive": True,
+    "scrollZoom": True,
+}
 _HELP = (
     ("← ↑ → ↓", "another well of the plate"), ("[  ]", "another field"), ("/", "write a query"),
     ("Ctrl Enter", "run it"), ("Esc", "leave a box"),
@@ -25,6 +30,8 @@ def page(lake_name: str) -> html.Div:
             dcc.Location(id="url", refresh=False),
             dcc.Store(id="chosen"),
             dcc.Store(id="grid"),
+            dcc.Store(id="mark"),
+            dcc.Store(id="drawn"),
             dcc.Store(id="windows"),
             dcc.Store(id="ran"),
             dcc.Store(id="address"),
@@ -110,7 +117,7 @@ def _map_panel() -> html.Section:
                  html.Button("Make the UMAP", id="make-map", className="hidden")],
                 className="note",
             ),
-            _graph("map"),
+            html.Div([_graph("map"), html.Div(id="ring", hidden=True)], className="over"),
         ],
         className="panel map",
     )  # fmt: skip
@@ -176,7 +183,7 @@ def _query_view() -> html.Div:
                     html.Div([html.H2("SQL"), html.Span("read-only; plate, well, image, embedding,"
                               " profile, score ...", className="quiet")], className="head"),
                     html.Label("Query", htmlFor="query", className="hidden"),
-                    dcc.Textarea(id="query", spellCheck="false", value="from plate"),
+                    dcc.Textarea(id="query", spellCheck=False, value="from plate"),
                     html.Div(
                         [html.Button("Run", id="run", className="main", title="Ctrl Enter"),
                          _field("example", "Examples", dcc.Dropdown(
@@ -223,7 +230,7 @@ def _table() -> Any:
 
 
 def _graph(name: str) -> dcc.Graph:
-    config = _GRAPH | ({"displayModeBar": "hover"} if name == "plot" else {})
+    config: Any = _GRAPH | ({"displayModeBar": "hover"} if name == "plot" else {})
     return dcc.Graph(
         id=name, figure=figures.blank_figure(), config=config, className="graph",
         clear_on_unhover=True,

@@ -71,7 +71,7 @@ def facts(row: Mapping[str, Any]) -> html.Table:
                 for name in names
                 if row[name] is not None
             ]
-        )  # fmt: skip
+        )
     )
 
 
@@ -87,7 +87,8 @@ def hover(row: Mapping[str, Any], value: tuple[str, Any] | None) -> list[Any]:
 
 def tracks(num_channels: int) -> dict[str, str]:
     """Columns of a row: what it is, then a channel each."""
-    return {"gridTemplateColumns": f"7.2rem repeat({max(num_channels, 1)}, minmax(0, var(--plane)))"}
+    columns = f"repeat({max(num_channels, 1)}, minmax(0, var(--plane)))"
+    return {"gridTemplateColumns": f"7.2rem {columns}"}
 
 
 def window_row(images: pl.DataFrame, held: Windows, *, common: bool) -> html.Div:
@@ -163,7 +164,7 @@ def _image(plate: str, well: str, row: Mapping[str, Any] | None, channel: str) -
     ratio = f"{row['width_px'] or 1} / {row['height_px'] or 1}"
     return html.Div(
         [html.Img(alt=f"{plate} {well} field {row['field']} {channel}", className="pixels",
-                  **names), *flag],  # type: ignore[arg-type]
+                  **names), *flag],
         className="plane", style={"aspectRatio": ratio}, tabIndex=0,
     )  # fmt: skip
 

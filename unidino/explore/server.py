@@ -76,7 +76,7 @@ class Server:
 def make_app(held: Held, model: str | None = None) -> Dash:
     """The page as an application with its routes and guards."""
     name = held.lake.path.resolve().name
-    server = Flask("unidino.explore")
+    server: Any = Flask("unidino.explore")
     app = Dash(
         "unidino.explore", server=server, assets_folder="assets", serve_locally=True,
         title=f"{name} – unidino", update_title="", suppress_callback_exceptions=True,

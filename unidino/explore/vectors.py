@@ -141,21 +141,29 @@ def _norms(vectors: NDArray[Any], block: int = 4096) -> NDArray[np.float64]:
     return norms
 
 
-def read_points(lake: Lake, file: ProfileFile, own: ProfileSet, method: str) -> pl.DataFrame | None:
-    """Points of a set of profiles: plate, well, x, y; None if the lake does not hold them.
-
-    method: as of `project`; pca is computed where it is not held, which takes no time.
-    """
+def kept_points(
+    lake: Lake, file: ProfileFile, method: str
+) -> dict[tuple[str, ...], pl.DataFrame] | None:
+    """Points of profiles by their channels: plate, well, x, y; None if the lake holds none."""
     table = kept(lake, file.uri, method)
-    if table is not None:
-        wanted = table.select(["plate", "well", "channels", "x", "y"])
-        points: pl.DataFrame = pl.DataFrame(wanted)
-        return points.filter(pl.col("channels") == list(own.channels)).drop("channels")
-    if method != "pca":
+    if table is None:
         return None
+    points: Any = pl.from_arrow(table.select(["plate", "well", "channels", "x", "y"]))
+    return {
+        tuple(channels): points.filter(pl.col("channels") == channels).drop("channels")
+        for channels in points["channels"].unique().to_list()
+    }
+
+
+def principal_points(own: ProfileSet) -> pl.DataFrame:
+    """Points of a set of profiles by their principal axes: plate, well, x, y.
+
+    Profiles with missing features are left out. Raises ProfileError if that leaves none.
+    """
     finite = np.isfinite(own.norms)
     if not finite.any():
         raise ProfileError("every profile has missing features, so none can be drawn")
     xy = project(own.vectors if finite.all() else own.vectors[finite], "pca")
-    keys = own.metadata.select(["plate", "well"]).filter(pa.array(finite))
-    return pl.DataFrame(keys).with_columns(x=xy[:, 0], y=xy[:, 1])
+    keys: Any = pl.from_arrow(own.metadata.select(["plate", "well"]).filter(pa.array(finite)))
+    points: pl.DataFrame = keys.with_columns(x=xy[:, 0], y=xy[:, 1])
+    return points

@@ -1,7 +1,7 @@
 """Callbacks of the plate and the map: what is shown, in which colours, and which well is chosen."""
 
+import time
 from typing import Any
-from urllib.parse import parse_qs
 
 import polars as pl
 from dash import (
@@ -9,7 +9,6 @@ from dash import (
     Dash,
     Input,
     Output,
-    Patch,
     State,
     callback_context,
     no_update,
@@ -18,59 +17,9 @@ from dash.exceptions import PreventUpdate
 
 from unidino.errors import UnidinoError
 from unidino.explore import figures, panels
+from unidino.explore.address import ADDRESS, Chosen, first_state, plates_and_columns, read_address
 from unidino.explore.held import Held
 from unidino.explore.wells import Wells
-from unidino.rules import LABELS
-
-ADDRESS = ("dataset", "model", "normalization", "plate", "well", "field", "colour", "expression",
-           "condition", "method", "rule", "rules", "columns", "label", "among", "view")  # fmt: skip
-Chosen = dict[str, str] | None
-
-
-def read_address(search: str | None) -> dict[str, str]:
-    """The state that a page's address names."""
-    given = parse_qs((search or "").lstrip("?"))
-    return {name: given[name][-1] for name in ADDRESS if name in given}
-
-
-def first_state(held: Held, model: str | None, address: dict[str, str]) -> dict[str, Any]:
-    """Dataset, plate and well to begin with: the address's, or the first that are there."""
-    plates = held.plates()
-    datasets = plates["dataset"].unique().sort().to_list()
-    of_plate = dict(zip(plates["plate_id"], plates["dataset"], strict=True))
-    dataset = of_plate.get(address.get("plate", ""), address.get("dataset"))
-    models = held.models()
-    wanted = address.get("model") or model
-    with_profiles = [m for m in models if any(f.model == m for f in held.files())]
-    plate, well = address.get("plate"), address.get("well")
-    return {
-        "datasets": datasets,
-        "dataset": dataset if dataset in datasets else (datasets[0] if datasets else None),
-        "models": models,
-        "model": wanted if wanted in models else next(iter(with_profiles or models), None),
-        "chosen": {"plate": plate, "well": well} if plate in of_plate and well else None,
-        "method": address.get("method", "umap"),
-    }
-
-
-def plates_and_columns(
-    held: Held, dataset: str, address: dict[str, str], colour: str | None
-) -> dict[str, Any]:
-    """What can be chosen in a dataset, and what is."""
-    wells = held.wells(dataset)
-    plates = held.plates()
-    names = plates["plate_id"].filter(plates["dataset"] == dataset).to_list()
-    columns = wells.columns() or ["well"]
-    wanted = [colour, address.get("colour"), "moa", "compound", "control_type"]
-    labels = [n for n in LABELS if wells.table[n].drop_nulls().n_unique() > 1]
-    return {
-        "plates": names,
-        "plate": address["plate"] if address.get("plate") in names else next(iter(names), None),
-        "columns": columns,
-        "colour": next((c for c in wanted if c in columns), columns[0]),
-        "label": address.get("label") if address.get("label") in labels
-        else next((n for n in ("moa", "compound", *labels) if n in labels), "compound"),
-    }  # fmt: skip
 
 
 def colour_by(colour: str | None, expression: str | None) -> str:
@@ -97,7 +46,7 @@ def plate_view(
 
 def map_view(
     held: Held, names: tuple[str, str, str], plate: str | None, method: str, by: str,
-    condition: str, chosen: Chosen,
+    condition: str,
 ) -> dict[str, Any]:  # fmt: skip
     """The figure of a map, what is to say about it, and whether it can or must still be made.
 
@@ -107,10 +56,9 @@ def map_view(
     file = held.file(*names)
     mapped = held.map(file, plate, method)
     colors, fits = held.colors(dataset, by), held.fits(dataset, condition)
-    at = mapped.at.get((chosen["plate"], chosen["well"])) if chosen else None
-    figure = figures.map_figure(mapped.points, colors, fits, at)
+    figure = figures.map_figure(mapped.points, colors, fits)
     figure["layout"]["uirevision"] = "|".join([*names, mapped.method])
-    others = len(held.sets(file)) - 1
+    others = mapped.num_groups - 1
     note = f"{others} other sets of channels are drawn apart: choose a plate. " if others else ""
     state = held.map_state(file)
     missing = mapped.method != method
@@ -197,15 +145,15 @@ def register(app: Dash, held: Held, model: str | None) -> None:
 
     @app.callback(
         Output("map", "figure"), Output("map-note", "children"), Output("map-count", "children"),
-        Output("make-map", "className"), Output("poll", "disabled"),
+        Output("make-map", "className"), Output("poll", "disabled"), Output("drawn", "data"),
         Input("model", "value"), Input("normalization", "value"), Input("dataset", "value"),
         Input("method", "value"), Input("plate", "value"), Input("colour", "value"),
         Input("expression", "value"), Input("condition", "value"), Input("make-map", "n_clicks"),
-        Input("poll", "n_intervals"), State("chosen", "data"), prevent_initial_call=True,
+        Input("poll", "n_intervals"), prevent_initial_call=True,
     )  # fmt: skip
     def draw_map(model: str | None, normalization: str | None, dataset: str | None, method: str,
                  plate: str | None, colour: str | None, expression: str | None,
-                 condition: str | None, _clicks: int, _polls: int, chosen: Chosen) -> Any:  # fmt: skip
+                 condition: str | None, _clicks: int, _polls: int) -> Any:  # fmt: skip
         if not dataset:
             raise PreventUpdate
         names = (model or "", normalization or "", dataset)
@@ -216,38 +164,48 @@ def register(app: Dash, held: Held, model: str | None) -> None:
                 held.make_map(file)
             if asked == "poll" and held.map_state(file) == "making":
                 raise PreventUpdate
-            if asked == "plate" and len(held.sets(file)) == 1:
+            if asked == "plate" and held.map(file, plate, method).num_groups == 1:
                 raise PreventUpdate
             view = map_view(held, names, plate, method, colour_by(colour, expression),
-                            condition or "", chosen)  # fmt: skip
+                            condition or "")  # fmt: skip
         except UnidinoError as error:
-            return figures.blank_figure(), str(error), "", "hidden", True
+            return figures.blank_figure(), str(error), "", "hidden", True, time.time()
         button = "" if view["can_make"] else "hidden"
-        return view["figure"], view["note"], view["count"], button, not view["is_making"]
+        return (
+            view["figure"],
+            view["note"],
+            view["count"],
+            button,
+            not view["is_making"],
+            time.time(),
+        )
 
     @app.callback(
-        Output("plate-map", "figure", allow_duplicate=True),
-        Output("map", "figure", allow_duplicate=True),
-        Output("plate", "value", allow_duplicate=True),
-        Input("chosen", "data"), State("plate", "value"), State("dataset", "value"),
-        State("model", "value"), State("normalization", "value"), State("method", "value"),
-        prevent_initial_call=True,
+        Output("mark", "data"), Input("chosen", "data"), Input("drawn", "data"),
+        State("plate", "value"), State("dataset", "value"), State("model", "value"),
+        State("normalization", "value"), State("method", "value"), prevent_initial_call=True,
     )  # fmt: skip
-    def mark(chosen: Chosen, plate: str | None, dataset: str | None, model: str | None,
-             normalization: str | None, method: str) -> Any:  # fmt: skip
+    def mark(chosen: Chosen, _drawn: float, plate: str | None, dataset: str | None,
+             model: str | None, normalization: str | None, method: str) -> Any:  # fmt: skip
         if not chosen or not dataset:
             raise PreventUpdate
-        well, on_map = Patch(), Patch()
-        same = chosen["plate"] == plate
-        well["layout"]["shapes"] = figures.plate_mark(chosen["well"] if same else None)
+        frame = figures.plate_mark(chosen["well"] if chosen["plate"] == plate else None)
         try:
             mapped = held.map(held.file(model, normalization, dataset), plate, method)
-            at = mapped.at.get((chosen["plate"], chosen["well"]))
         except UnidinoError:
-            at = None  # the map's own callback says why there is none
-        on_map["layout"]["shapes"] = figures.map_mark(at)
-        known = (chosen["plate"], chosen["well"]) in held.wells(dataset).position
-        return well, on_map, chosen["plate"] if known and not same else no_update
+            return {"frame": frame, "point": None}  # the map's own callback says why it is blank
+        return {"frame": frame, "point": mapped.at.get((chosen["plate"], chosen["well"]))}
+
+    @app.callback(
+        Output("plate", "value", allow_duplicate=True), Input("chosen", "data"),
+        State("plate", "value"), State("dataset", "value"), prevent_initial_call=True,
+    )  # fmt: skip
+    def follow(chosen: Chosen, plate: str | None, dataset: str | None) -> Any:
+        if not chosen or not dataset or chosen["plate"] == plate:
+            raise PreventUpdate
+        if (chosen["plate"], chosen["well"]) not in held.wells(dataset).position:
+            raise PreventUpdate
+        return chosen["plate"]
 
     @app.callback(
         Output("chosen", "data", allow_duplicate=True), Input("map", "clickData"),
@@ -283,13 +241,15 @@ def register(app: Dash, held: Held, model: str | None) -> None:
             by = colour if not expression else ""
             return hovered(wells, position, by or "", point["bbox"])
 
-    for function, inputs in {
+    seen: dict[str, list[Any]] = {
         "clickPlate": [Input("plate-map", "clickData"), State("grid", "data")],
         "remember": [Input("grid", "data"), Input("chosen", "data")],
+        "mark": [Input("mark", "data")],
         "showView": [Input("view", "value"), Input("size", "value")],
         "address": [*(Input(n, "value") for n in ADDRESS if n != "well"),
                     Input("chosen", "data")],
-    }.items():  # fmt: skip
+    }  # fmt: skip
+    for function, inputs in seen.items():
         app.clientside_callback(
             ClientsideFunction("unidino", function), *inputs, prevent_initial_call=True
         )

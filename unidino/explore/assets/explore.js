@@ -2,7 +2,7 @@
 (function () {
   "use strict";
   const SIZES = [96, 160, 256, 384, 512, 1024, 2160];
-  const state = { grid: null, chosen: null, windows: {} };
+  const state = { grid: null, chosen: null, windows: {}, point: null };
   const say = (id, props) => window.dash_clientside.set_props(id, props);
   const byId = (id) => document.getElementById(id);
 
@@ -145,6 +145,28 @@
     if (plane) enlarge(plane);
   });
 
+  /* The ring lies over the map, so that a click does not draw 100,000 points anew. */
+  function placeRing() {
+    const plot = byId("map").querySelector(".js-plotly-plot");
+    const ring = byId("ring");
+    const axes = plot && plot._fullLayout;
+    if (!axes || !axes.xaxis || !state.point) {
+      ring.hidden = true;
+      return;
+    }
+    if (!plot.dataset.ringed) {
+      plot.dataset.ringed = "yes";
+      ["plotly_afterplot", "plotly_relayouting", "plotly_relayout"].forEach((name) =>
+        plot.on(name, placeRing));
+    }
+    const [x, y] = state.point;
+    const left = axes.xaxis.l2p(x);
+    const top = axes.yaxis.l2p(y);
+    ring.hidden = left < 0 || top < 0 || left > axes.xaxis._length || top > axes.yaxis._length;
+    ring.style.left = axes.xaxis._offset + left + "px";
+    ring.style.top = axes.yaxis._offset + top + "px";
+  }
+
   const rowName = (row) =>
     row <= 26 ? String.fromCharCode(64 + row) : "A" + String.fromCharCode(38 + row);
   const none = () => window.dash_clientside.no_update;
@@ -162,6 +184,13 @@
     remember(grid, chosen) {
       state.grid = grid;
       state.chosen = chosen;
+    },
+    mark(mark) {
+      if (!mark) return;
+      const plate = byId("plate-map").querySelector(".js-plotly-plot");
+      if (plate && plate.layout) window.Plotly.relayout(plate, { shapes: mark.frame });
+      state.point = mark.point;
+      placeRing();
     },
     showView(view, size) {
       byId("page").dataset.view = view;
