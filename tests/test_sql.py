@@ -25,6 +25,7 @@ ROOMS = (
     "exclude/published",
     "labels",
     "wells",
+    "examples",
 )
 # Views over files of vectors exist once there are files: test_views_keep_their_grain reads them.
 OVER_FILES = {

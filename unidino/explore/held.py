@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from unidino import assets
 from unidino.catalog import Lake
 from unidino.errors import InputError, UnidinoError, choose
 from unidino.explore.colors import Colors, colors_of
@@ -114,9 +115,19 @@ class Held:
                 "no model has seen these wells; make one with `unidino train` or `unidino models"
                 " create`, then `unidino embed` and `unidino profile`, or `unidino import-profiles`"
             )
+        embedded = self._facts.get(
+            ("embedded", version(self.lake)),
+            lambda: self.lake.look_up(assets.sql("queries", "embedded_dataset")),
+        ).filter(model=model, dataset=dataset)
+        if len(embedded) and embedded["level"][0]:
+            raise InputError(
+                f"{model} was imported as {embedded['level'][0]} profiles of {dataset}: it has no"
+                " profiles of wells"
+            )
+        embeds = "" if len(embedded) else f"`unidino embed --model {model} --all`, then "
         raise InputError(
-            f"{model} has no well profiles of {dataset}; make them with"
-            f" `unidino embed --model {model} --all`, then `unidino profile --model {model}`"
+            f"{model} has no well profiles of {dataset}; make them with {embeds}`unidino profile"
+            f" --model {model}`"
         )
 
     def sets(self, file: ProfileFile) -> list[ProfileSet]:
@@ -160,13 +171,13 @@ class Held:
         )
         return "pca", made
 
-    def make_map(self, file: ProfileFile) -> None:
+    def make_map(self, file: ProfileFile, method: str = "umap") -> None:
         """Begin to project profiles in a process of its own, which lands them in the lake."""
         if self._pool is None:
             self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
         key = (file.model, file.normalization, file.dataset)
         if key not in self._maps or self._maps[key].done():
-            self._maps[key] = self._pool.submit(_project, self.lake.path, *key)
+            self._maps[key] = self._pool.submit(_project, self.lake.path, method, *key)
 
     def map_state(self, file: ProfileFile) -> str | None:
         """`making`, why it failed, or None if it is not being made."""
@@ -239,10 +250,10 @@ def _placed(groups: Groups, channels: tuple[str, ...], method: str, wells: Wells
     return Mapped(placed, method, at, len(groups))
 
 
-def _project(path: Path, model: str, normalization: str, dataset: str) -> None:
+def _project(path: Path, method: str, model: str, normalization: str, dataset: str) -> None:
     from unidino.projection import projection
 
     projection(
-        Lake.open(path), model, method="umap", level="well", normalize=normalization,
+        Lake.open(path), model, method=method, level="well", normalize=normalization,
         dataset=dataset,
     )  # fmt: skip

@@ -65,7 +65,7 @@ def file_of(lake: Lake, query: str, kind: str) -> Iterator[bytes]:
 
 def _csv(reader: pa.RecordBatchReader) -> Iterator[bytes]:
     empty: Any = pl.from_arrow(reader.schema.empty_table())
-    yield empty.write_csv().encode()
+    yield flat(empty).write_csv().encode()
     for batch in reader:
         rows: Any = pl.from_arrow(batch)
         yield flat(rows).write_csv(include_header=False).encode()

@@ -1,6 +1,7 @@
 """The page's server: bound to this machine, answering its own page only, reading the lake only."""
 
 import logging
+import socket
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +22,9 @@ from unidino.explore.query import FORMATS, file_of
 HOST = "127.0.0.1"
 _NAMES = ("127.0.0.1", "localhost", "[::1]")
 _THREADS = 8
+# Dash would answer any other path with the page.
+_PATHS = ("/", "/image", "/download", "/_favicon.ico")
+_FOLDERS = ("/assets/", "/_dash-")
 # Dash starts by a script in its page, and plotly makes functions of text to draw by WebGL.
 _POLICY = ("default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval';"
            " style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:;"
@@ -48,15 +52,9 @@ class Server:
             choose("model", model, self.held.models())
         self.app = make_app(self.held, model)
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-        try:
-            self._server = waitress.create_server(
-                self.app.server, host=HOST, port=port, threads=_THREADS, ident=None
-            )
-        except OSError as error:
-            raise InputError(
-                f"port {port} cannot be served ({error.strerror}); choose another --port, or 0 for"
-                " any that is free"
-            ) from error
+        self._server = waitress.create_server(
+            self.app.server, sockets=[_bound(port)], threads=_THREADS, ident=None
+        )
         self.url = f"http://{HOST}:{self._server.effective_port}/"
         self.held.warm(model)
 
@@ -71,6 +69,25 @@ class Server:
         """End the service."""
         self._server.close()
         self.held.close()
+
+
+def _bound(port: int) -> socket.socket:
+    """A socket of this machine alone.
+
+    Raises InputError for a port that is taken.
+    """
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((HOST, port))
+        bound.listen()
+    except OSError as error:
+        bound.close()
+        raise InputError(
+            f"port {port} cannot be served ({error.strerror}); choose another --port, or 0 for any"
+            " that is free"
+        ) from error
+    return bound
 
 
 def make_app(held: Held, model: str | None = None) -> Dash:
@@ -111,6 +128,8 @@ def _guard(server: Flask) -> None:
         host = urlsplit(f"//{request.host}").hostname or ""
         if host not in ("127.0.0.1", "localhost", "::1"):
             return _line(f"host '{host}' is not served; use one of {', '.join(_NAMES)}", 403)
+        if not (request.path in _PATHS or request.path.startswith(_FOLDERS)):
+            return _line(f"there is nothing at '{request.path}'", 404)
         origin = request.headers.get("Origin")
         if origin is not None and urlsplit(origin).netloc != request.host:
             return _line("requests of other pages are refused", 403)
