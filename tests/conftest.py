@@ -76,6 +76,22 @@ def lake(ingested: Path, tmp_path: Path) -> Lake:
     return Lake.open(tmp_path / "lake")
 
 
+@pytest.fixture(scope="session")
+def profiled(ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the tiny lake with the model gaussian, its embeddings and profiles."""
+    folder = tmp_path_factory.mktemp("profiled") / "lake"
+    shutil.copytree(ingested, folder)
+    from unidino import systems
+    from unidino.embed import embed
+    from unidino.profiles import profile
+
+    lake = Lake.open(folder)
+    systems.create(lake, "gaussian")
+    embed(lake, "gaussian")
+    profile(lake, ["gaussian"])
+    return folder
+
+
 @pytest.fixture
 def run_cli(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """A function that runs a command and returns its exit status, output and messages."""

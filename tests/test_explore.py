@@ -16,7 +16,6 @@ from flask.testing import FlaskClient
 
 from unidino import store, systems
 from unidino.catalog import Lake
-from unidino.embed import embed
 from unidino.errors import InputError, ProfileError, UnidinoError
 from unidino.explore import explore, query
 from unidino.explore.address import first_state, plates_and_columns, read_address
@@ -36,18 +35,6 @@ from unidino.projection import projection
 from unidino.rules import candidates, metrics, rule_sql
 
 NAMES = ("gaussian", "mad_robustize", "tiny")
-
-
-@pytest.fixture(scope="session")
-def profiled(ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of the tiny lake with the model gaussian, its embeddings and profiles."""
-    folder = tmp_path_factory.mktemp("profiled") / "lake"
-    shutil.copytree(ingested, folder)
-    lake = Lake.open(folder)
-    systems.create(lake, "gaussian")
-    embed(lake, "gaussian")
-    profile(lake, ["gaussian"])
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from unidino.errors import UnidinoError
 from unidino.explore import panels
 from unidino.explore.address import Chosen
 from unidino.explore.held import FIRST_RULE, Held
-from unidino.explore.images import field_at
+from unidino.explore.images import field_at, here
 
 NUM_NEIGHBOURS = 6
 _NOTHING = "Choose a well on the plate or the map."
@@ -31,8 +31,12 @@ def well_view(held: Held, dataset: str, plate: str, well: str, field: int | None
     """Title, fields and facts of a well."""
     row = held.wells(dataset).row(plate, well)
     images = held.images.of_well(plate, well)
-    fields = images["field"].unique().sort().to_list() if len(images) else []
-    options = [{"label": f"field {f} of {len(fields)}", "value": f} for f in fields]
+    images = here(images)
+    fields = images["field"].unique().sort().to_list()
+    options = [
+        {"label": f"field {f} ({nth} of {len(fields)})", "value": f}
+        for nth, f in enumerate(fields, 1)
+    ]
     return {
         "head": panels.head(row, plate, well),
         "facts": panels.facts(row) if row else f"The lake has no well {well} on {plate}.",
@@ -77,12 +81,12 @@ def neighbours_view(
     if found.is_empty():
         return [], f"The rule leaves {plate} {well} without a neighbour."
     wells = held.wells(names[2])
-    channels = channels_of(held.images.of_well(plate, well))
+    channels = channels_of(here(held.images.of_well(plate, well)))
     rows = []
     for nth, row in enumerate(found.iter_rows(named=True)):
         images = held.images.of_well(row["plate"], row["well"])
         what = panels.neighbour(nth, row, wells.row(row["plate"], row["well"]))
-        shown = channels or channels_of(images)
+        shown = channels or channels_of(here(images))
         rows.append(panels.image_row(what, row["plate"], row["well"], images, field, shown))
     return rows, ""
 

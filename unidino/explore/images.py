@@ -100,6 +100,11 @@ def nearest_size(pixels: int) -> int:
     return next((s for s in SIZES if s >= pixels), SIZES[-1])
 
 
+def here(images: pl.DataFrame) -> pl.DataFrame:
+    """The images whose pixels are in the lake."""
+    return images.filter(pl.col("uri").is_not_null())
+
+
 def field_at(images: pl.DataFrame, field: int | None) -> int | None:
     """The field to show: the one asked for if the well has it, else its first; None without any."""
     fields = images["field"].unique().sort().to_list()

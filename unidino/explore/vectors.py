@@ -79,9 +79,10 @@ class ProfileSet:
         if found.positions[min(nth, len(found.positions) - 1)] != query:
             raise ProfileError(
                 f"{plate} {well} is not scored by {own_label} (it is a control, or no other"
-                f" well could match it); look among all wells"
+                " well could match it); look among all wells"
                 if among == "scored"
-                else f"{plate} {well} is empty or has no direction, so it has no neighbours"
+                else f"the profile of {plate} {well} has only zeros or missing features, or the"
+                " well is empty: it has no direction and so no neighbours"
             )
         rows, similarity = nearest_to(
             self.vectors, self.norms, found.keys, query, k=k, among=found.positions
