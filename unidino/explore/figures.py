@@ -18,7 +18,7 @@ _FONT = {"family": "system-ui, -apple-system, 'Segoe UI', sans-serif", "size": 1
          "color": "#55606e"}  # fmt: skip
 _MARK = {"color": "#111827", "width": 2.5}
 _MANY = 20_000
-_TYPES = {"float32": "f4", "float64": "f8", "int32": "i4"}
+_TYPES = {"float32": "f4", "float64": "f8"}
 
 
 def row_name(row: int) -> str:
@@ -99,7 +99,7 @@ def map_figure(points: pl.DataFrame, colors: Colors, fits: NDArray[np.bool_]) ->
         "type": "scattergl", "mode": "markers", "hoverinfo": "none",
         "x": _array(points["x"].to_numpy()[kept].astype(np.float32)),
         "y": _array(points["y"].to_numpy()[kept].astype(np.float32)),
-        "customdata": _array(position.astype(np.int32)),
+        "customdata": position.tolist(),  # dash reads it of events, and reads no typed array
         "marker": {
             "color": _array(colors.codes[position]), "colorscale": colors.colorscale,
             "cmin": colors.low, "cmax": colors.high, "showscale": False,

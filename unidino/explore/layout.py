@@ -37,7 +37,6 @@ def page(lake_name: str) -> html.Div:
             dcc.Store(id="address"),
             dcc.Store(id="recent", storage_type="local", data=[]),
             dcc.Tooltip(id="plate-map-hover", className="pointed", zindex=50),
-            dcc.Tooltip(id="map-hover", className="pointed", zindex=50),
             dcc.Interval(id="poll", interval=1000, disabled=True),
             _header(lake_name),
             html.Div(id="toast", role="alert"),
@@ -117,7 +116,11 @@ def _map_panel() -> html.Section:
                  html.Button("Make the UMAP", id="make-map", className="hidden")],
                 className="note",
             ),
-            html.Div([_graph("map"), html.Div(id="ring", hidden=True)], className="over"),
+            html.Div(
+                [_graph("map"), html.Div(id="ring", hidden=True),
+                 dcc.Tooltip(id="map-hover", className="pointed", zindex=50)],
+                className="over",
+            ),
         ],
         className="panel map",
     )  # fmt: skip
@@ -135,8 +138,10 @@ def _well_panel() -> html.Section:
                     html.Button("›", id="field-on", title="Next field (])"),
                     dcc.Checklist(id="hold", options=[{"label": "Keep windows", "value": "hold"}],
                                   value=[]),
-                    dcc.Checklist(id="common", options=[{"label": "One window for all",
+                    dcc.Checklist(id="common", options=[{"label": "One for all",
                                                          "value": "common"}], value=[]),
+                    dcc.Checklist(id="own", options=[{"label": "Neighbours' own",
+                                                      "value": "own"}], value=[]),
                     dcc.RadioItems(
                         id="size", options=[{"label": size, "value": size} for size in "SML"],
                         value="M", inline=True, className="tabs small end"),

@@ -245,7 +245,7 @@ def register(app: Dash, held: Held, model: str | None) -> None:
         "clickPlate": [Input("plate-map", "clickData"), State("grid", "data")],
         "remember": [Input("grid", "data"), Input("chosen", "data")],
         "mark": [Input("mark", "data")],
-        "showView": [Input("view", "value"), Input("size", "value")],
+        "showView": [Input("view", "value"), Input("size", "value"), Input("own", "value")],
         "address": [*(Input(n, "value") for n in ADDRESS if n != "well"),
                     Input("chosen", "data")],
     }  # fmt: skip

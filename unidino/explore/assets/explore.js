@@ -13,7 +13,8 @@
 
   function sourceOf(image, size) {
     const data = image.dataset;
-    const own = state.windows[data.channel] || state.windows["*"];
+    const isOther = state.ownWindows && !image.closest("#own-images");
+    const own = !isOther && (state.windows[data.channel] || state.windows["*"]);
     const query = new URLSearchParams({
       plate: data.plate, well: data.well, field: data.field, channel: data.channel,
       size: size, v: data.version,
@@ -192,7 +193,8 @@
       state.point = mark.point;
       placeRing();
     },
-    showView(view, size) {
+    showView(view, size, own) {
+      state.ownWindows = Boolean(own && own.length);
       byId("page").dataset.view = view;
       byId("page").dataset.size = size;
       window.setTimeout(() => window.dispatchEvent(new Event("resize")), 0);
