@@ -164,6 +164,7 @@ def test_a_click_on_100_000_wells(tmp_path: Path, capsys: pytest.CaptureFixture[
             box = page.locator("#plate-map .nsewdrag").bounding_box()
             assert box
             for step in range(8):
+                page.wait_for_timeout(500)
                 start = time.perf_counter()
                 page.mouse.click(box["x"] + (2.5 + step) * box["width"] / 24, box["y"] + 40)
                 well = page.locator("#well-head h2", has_text=f"{step + 3:02d}")

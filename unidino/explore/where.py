@@ -242,7 +242,6 @@ def register(app: Dash, held: Held, model: str | None) -> None:
             return hovered(wells, position, by or "", point["bbox"])
 
     seen: dict[str, list[Any]] = {
-        "clickPlate": [Input("plate-map", "clickData"), State("grid", "data")],
         "remember": [Input("grid", "data"), Input("chosen", "data")],
         "mark": [Input("mark", "data")],
         "showView": [Input("view", "value"), Input("size", "value"), Input("own", "value")],

@@ -168,20 +168,22 @@
     ring.style.top = axes.yaxis._offset + top + "px";
   }
 
-  const rowName = (row) =>
-    row <= 26 ? String.fromCharCode(64 + row) : "A" + String.fromCharCode(38 + row);
+  /* Of its own, since plotly drops clicks that follow one another within its double click. */
+  document.addEventListener("pointerdown", (event) => {
+    const plot = event.target.closest && event.target.closest("#plate-map .js-plotly-plot");
+    if (!plot || event.button !== 0 || !state.grid || !plot._fullLayout.xaxis) return;
+    const { xaxis, yaxis } = plot._fullLayout;
+    const box = plot.getBoundingClientRect();
+    const column = Math.round(xaxis.p2l(event.clientX - box.left - xaxis._offset));
+    const row = Math.round(yaxis.p2l(event.clientY - box.top - yaxis._offset));
+    const hit = state.grid.wells.find((well) => well[1] === row && well[2] === column);
+    if (hit) say("chosen", { data: { plate: state.grid.plate, well: hit[0] } });
+  }, true);
+
   const none = () => window.dash_clientside.no_update;
 
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.unidino = {
-    clickPlate(click, grid) {
-      if (!click || !grid) return;
-      const point = click.points[0];
-      const name = rowName(Number(point.y)) + String(point.x).padStart(2, "0");
-      if (grid.wells.some((well) => well[0] === name)) {
-        say("chosen", { data: { plate: grid.plate, well: name } });
-      }
-    },
     remember(grid, chosen) {
       state.grid = grid;
       state.chosen = chosen;
