@@ -97,7 +97,7 @@ def make_app(held: Held, model: str | None = None) -> Dash:
     app = Dash(
         "unidino.explore", server=server, assets_folder="assets", serve_locally=True,
         title=f"{name} – unidino", update_title="", suppress_callback_exceptions=True,
-        add_log_handler=False, enable_mcp=False, eager_loading=True, on_error=_say_error,
+        add_log_handler=False, enable_mcp=False, on_error=_say_error,
     )  # fmt: skip
     app.layout = page(name)
     where.register(app, held, model)

@@ -147,16 +147,18 @@ def register(app: Dash, held: Held, model: str | None) -> None:
         Output("map", "figure"), Output("map-note", "children"), Output("map-count", "children"),
         Output("make-map", "className"), Output("poll", "disabled"), Output("drawn", "data"),
         Input("model", "value"), Input("normalization", "value"), Input("dataset", "value"),
-        Input("method", "value"), Input("plate", "value"), Input("colour", "value"),
+        Input("method", "value"), Input("grid", "data"), Input("colour", "value"),
         Input("expression", "value"), Input("condition", "value"), Input("make-map", "n_clicks"),
-        Input("poll", "n_intervals"), prevent_initial_call=True,
+        Input("poll", "n_intervals"), State("drawn", "data"), prevent_initial_call=True,
     )  # fmt: skip
     def draw_map(model: str | None, normalization: str | None, dataset: str | None, method: str,
-                 plate: str | None, colour: str | None, expression: str | None,
-                 condition: str | None, _clicks: int, _polls: int) -> Any:  # fmt: skip
+                 grid: dict[str, Any] | None, colour: str | None, expression: str | None,
+                 condition: str | None, _clicks: int, _polls: int,
+                 drawn: float | None) -> Any:  # fmt: skip
         if not dataset:
             raise PreventUpdate
         names = (model or "", normalization or "", dataset)
+        plate = grid["plate"] if grid else None
         asked = callback_context.triggered_id
         try:
             file = held.file(*names)
@@ -164,7 +166,9 @@ def register(app: Dash, held: Held, model: str | None) -> None:
                 held.make_map(file)
             if asked == "poll" and held.map_state(file) == "making":
                 raise PreventUpdate
-            if asked == "plate" and held.map(file, plate, method).num_groups == 1:
+            # The map follows the plate, which is on the screen sooner; most plates share one map.
+            is_plate = set(callback_context.triggered_prop_ids.values()) == {"grid"}
+            if drawn and is_plate and held.map(file, plate, method).num_groups == 1:
                 raise PreventUpdate
             view = map_view(held, names, plate, method, colour_by(colour, expression),
                             condition or "")  # fmt: skip
