@@ -124,8 +124,10 @@ def shown(rows: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """A number that JSON can hold."""
-    return cell(value) if isinstance(value, float) and not math.isfinite(value) else value
+    """A number that JSON can hold, to six digits: the files have all of them."""
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.6g}") if math.isfinite(value) else cell(value)
 
 
 def examples() -> dict[str, str]:
