@@ -1,5 +1,5 @@
 -- Compounds that change cells: their mean profile by measured features in one laboratory has more
--- than 5 % of its features beyond 0.84 (the 80th percentile of a normal distribution).
+-- than 5 % of its features at 0.84 or beyond (the 80th percentile of a normal distribution).
 -- Grain: one row per compound.   Reads: profile.
 -- $model, $normalization: of the measured features; $dataset; $source: the laboratory.
 -- Source: Morelli et al. 2025, supplement A.3, and its program.
@@ -31,5 +31,5 @@ mean_feature as (
 select compound
 from mean_feature
 group by compound
-having avg(case when abs(mean) > 0.84 then 1 else 0 end) > 0.05
+having avg(case when abs(mean) >= 0.84 then 1 else 0 end) > 0.05
 order by compound
