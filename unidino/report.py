@@ -93,8 +93,8 @@ def latest_scores(lake: Lake) -> list[LakeScore]:
 
 
 def score_table(scores: list[LakeScore]) -> pl.DataFrame:
-    """Scores as a table for people."""
-    return pl.DataFrame(
+    """Scores as a table for people; with the difference to the first model's where there is one."""
+    table = pl.DataFrame(
         [
             {
                 "dataset": s.dataset,
@@ -109,10 +109,13 @@ def score_table(scores: list[LakeScore]) -> pl.DataFrame:
                 "alone": s.num_without_neighbour,
                 "ceiling": s.ceiling,
                 "chance": s.chance,
+                "ahead": s.versus and s.versus.difference,
+                "ahead 95 %": "{:+.3f}..{:+.3f}".format(*s.versus.interval_95) if s.versus else "",
             }
             for s in scores
         ]
     )
+    return table if any(s.versus for s in scores) else table.drop("ahead", "ahead 95 %")
 
 
 def _best_model(scores: list[LakeScore]) -> str | None:
