@@ -34,16 +34,16 @@ def attribute(
     from unidino import attribution, channel_scores
 
     at = Lake.open(lake)
+    scored = channel_scores.score_channels(
+        at, model, () if scores == "auto" else names(scores), label=label, level=level,
+        normalize=normalize, where=where, include_controls=include_controls,
+    ) if scores else []  # fmt: skip
     found = attribution.attribute(
         at, model, label=label, level=level, normalize=normalize, top=top, num_seeds=seeds,
         seed=seed, where=where, include_controls=include_controls, jobs=jobs,
     )  # fmt: skip
     emit(as_json, found.shares.to_dicts(), attribution.wide(found.shares))
-    if scores:
-        scored = channel_scores.score_channels(
-            at, model, () if scores == "auto" else names(scores), label=label, level=level,
-            normalize=normalize, where=where, include_controls=include_controls,
-        )  # fmt: skip
+    if scored:
         emit(as_json, [s.as_json() for s in scored], channel_scores.table_of(scored))
 
 
