@@ -89,10 +89,12 @@ def whiten(teaching: Array, everywhere: Array, epsilon: float | None) -> Affine:
 def whiten_rotated(teaching: Array, everywhere: Array, epsilon: float | None) -> Affine:
     """Whitening along the principal axes of what teaches, without turning back.
 
-    teaching: (T, D). epsilon: added to the eigenvalues; default 1.
+    teaching: (T, D). epsilon: added to the eigenvalues; default 1. The covariance is the
+    population's, over T.
     Source: Ando et al. 2017, doi 10.1101/161422.
     """
     center, values, axes = _principal_axes(teaching)
+    values = values * (len(teaching) - 1) / len(teaching)
     matrix = axes / np.sqrt(values + (1.0 if epsilon is None else epsilon))
     return Affine(center, np.ones_like(center), matrix)
 
@@ -114,20 +116,27 @@ def align(teaching: Array, everywhere: Array, epsilon: float | None) -> Affine:
     covariances' diagonals; default 1.
     Source: Sun et al. 2016, "Return of frustratingly easy domain adaptation".
     """
-    ridge = 1.0 if epsilon is None else epsilon
-    own, target = _covariance(teaching), _covariance(everywhere)
-    matrix = _power(own, -0.5, ridge) @ _power(target, 0.5, ridge)
-    num_dims = teaching.shape[1]
-    return Affine(np.zeros(num_dims), np.ones(num_dims), matrix)
+    return _recolored(_covariance(teaching), _covariance(everywhere), epsilon)
+
+
+def align_about_zero(teaching: Array, everywhere: Array, epsilon: float | None) -> Affine:
+    """As `align`, by second moments about zero: where a unit's controls lie counts as spread.
+
+    Source: the program of Morelli et al. 2025.
+    """
+    own, target = (x.T @ x / len(x) for x in (teaching, everywhere))
+    return _recolored(own, target, epsilon)
 
 
 Method = Callable[[Array, Array, float | None], Affine]
 METHODS: dict[str, Method] = {
     "median_mad": median_mad, "mean_sd": mean_sd, "whiten": whiten,
     "whiten_rotated": whiten_rotated, "rotate": rotate, "align": align,
+    "align_about_zero": align_about_zero,
 }  # fmt: skip
-ROTATING = ("whiten_rotated", "rotate", "align")
-_NEEDS_TWO = ("whiten", "whiten_rotated", "rotate", "align")
+_ALIGNING = ("align", "align_about_zero")
+ROTATING = ("whiten_rotated", "rotate", *_ALIGNING)
+_NEEDS_TWO = ("whiten", *ROTATING)
 
 
 @dataclass(frozen=True)
@@ -167,7 +176,7 @@ def learn_and_apply(step: Step, profiles: Array, known: Sequence[Learnt] = ()) -
     """
     known = [k for k in known if k.step == step.number]
     method = METHODS[step.method]
-    everywhere = profiles[step.teaches] if step.method == "align" else profiles[:0]
+    everywhere = profiles[step.teaches] if step.method in _ALIGNING else profiles[:0]
     learnt, out = [], None
     order = np.argsort(step.units, kind="stable")
     ends = np.searchsorted(step.units[order], np.arange(len(step.names)), side="right")
@@ -239,6 +248,14 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN|Mean of empty|Degrees of freedom")
         yield
+
+
+def _recolored(own: Array, target: Array, epsilon: float | None) -> Affine:
+    """The map that turns one covariance (D, D) into another, both with a ridge, default 1."""
+    ridge = 1.0 if epsilon is None else epsilon
+    num_dims = len(own)
+    matrix = _power(own, -0.5, ridge) @ _power(target, 0.5, ridge)
+    return Affine(np.zeros(num_dims), np.ones(num_dims), matrix)
 
 
 def _covariance(profiles: Array) -> Array:
