@@ -199,11 +199,12 @@ def test_tvn_equals_its_steps_written_out(screen) -> None:
     made = screen(wells, vectors)("tvn")
     control = np.array([w["control_type"] == "negcon" for w in wells])
     batch = np.array([w["plate"] for w in wells])
-    values, axes = np.linalg.eigh(np.cov(vectors[control].T))
+    values, axes = np.linalg.eigh(np.cov(vectors[control].T, ddof=0))
     want = (vectors - vectors[control].mean(axis=0)) @ axes @ np.diag((values + 1) ** -0.5)
-    target = np.cov(want[control].T) + np.eye(4)
+    target = want[control].T @ want[control] / control.sum() + np.eye(4)
     for name in ("a", "b"):
-        own = np.cov(want[control & (batch == name)].T) + np.eye(4)
+        mine = want[control & (batch == name)]
+        own = mine.T @ mine / len(mine) + np.eye(4)
         want[batch == name] = want[batch == name] @ np.real(
             fractional_matrix_power(own, -0.5) @ fractional_matrix_power(target, 0.5)
         )

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from unidino import assets
 from unidino.catalog import Connection, Lake, Run, digest, first_row, land_parts, written_beside
 from unidino.errors import InputError, ProfileError, choose
-from unidino.model import ModelConfig
+from unidino.model_config import ModelConfig
 from unidino.normalize import METHODS, ROTATING, Affine, Array, Learnt, Step, learn_and_apply
 from unidino.profile_form import ProfileForm
 from unidino.registry import load_config
