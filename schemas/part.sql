@@ -1,7 +1,8 @@
 -- One row per immutable file of vectors; views read the files listed here, never a glob.
 create table if not exists part (
     uri varchar primary key,
-    kind varchar not null check (kind in ('embedding', 'crop_embedding', 'profile', 'statistic')),
+    kind varchar not null
+    check (kind in ('embedding', 'crop_embedding', 'profile', 'statistic', 'projection')),
     model varchar not null,
     dataset varchar,
     plate varchar,

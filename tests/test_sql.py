@@ -13,6 +13,7 @@ from unidino.catalog import Lake, Run, scratch
 from unidino.embed import How, embed
 from unidino.model import ModelConfig, new_encoder
 from unidino.profiles import profile
+from unidino.projection import projection
 
 ROOMS = (
     "views",
@@ -26,7 +27,10 @@ ROOMS = (
     "wells",
 )
 # Views over files of vectors exist once there are files: test_views_keep_their_grain reads them.
-OVER_FILES = {("views", name) for name in ("embedding", "crop_embedding", "profile", "statistic")}
+OVER_FILES = {
+    ("views", name)
+    for name in ("embedding", "crop_embedding", "profile", "statistic", "projection")
+}
 FILES = [(room, n) for room in ROOMS for n in assets.names(room) if (room, n) not in OVER_FILES]
 # Relations that a step makes before it runs the query, with the columns that it reads.
 MADE = {
@@ -131,6 +135,8 @@ def test_views_keep_their_grain(lake: Lake) -> None:
     )  # fmt: skip
     registry.register(lake, Run("test", {}), "toy", toy, new_encoder(toy))
     embed(lake, "toy", how=How(keep="crop"))
+    projection(lake, "gaussian", method="pca")
+    projection(lake, "gaussian", method="pca", where="moa is not null")
     for view, key, num_rows in (
         ("embedding", "model, plate, well, field, channel", 144),
         ("crop_embedding", "model, plate, well, field, channel, top_px, left_px", 72 * 9),
@@ -138,6 +144,11 @@ def test_views_keep_their_grain(lake: Lake) -> None:
         ("labelled_sample", "plate, well, field, channel", 48),
         ("profile", "model, normalization, level, dataset, profile_id", 12),
         ("statistic", "model, normalization, level, dataset, step, unit", 2),
+        (
+            "projection",
+            "model, normalization, level, dataset, method, seed, condition, profile_id",
+            12 + 8,
+        ),
     ):
         twice = lake.query(f"select {key} from {view} group by all having count(*) > 1")
         assert twice.is_empty()

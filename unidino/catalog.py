@@ -25,7 +25,7 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
-from unidino import assets
+from unidino import assets, schema
 from unidino.errors import InputError, LakeError
 from unidino.locks import locked
 from unidino.progress import say
@@ -33,8 +33,8 @@ from unidino.progress import say
 Connection = duckdb.DuckDBPyConnection
 
 _TABLES = ("plate", "channel", "well", "field", "image", "model", "run", "part", "score",
-           "label_score")  # fmt: skip
-_VIEWS_OVER_PARTS = ("embedding", "crop_embedding", "profile", "statistic")
+           "label_score", "readout_score", "attribution")  # fmt: skip
+_VIEWS_OVER_PARTS = ("embedding", "crop_embedding", "profile", "statistic", "projection")
 _SAMPLE_VIEWS = ("training_sample", "labelled_sample")
 _SAMPLE_TABLES = {"plate", "well", "field", "image"}
 _LOCK_PATIENCE_S = 60.0
@@ -174,8 +174,7 @@ class Lake:
                 new.unlink(missing_ok=True)
                 con = duckdb.connect(str(new), config=_CONFIG)
                 try:
-                    for statement in assets.ddl():
-                        con.execute(statement)
+                    schema.create_tables(con)
                 finally:
                     con.close()
                 new.rename(lake.catalog)
@@ -183,7 +182,7 @@ class Lake:
 
     @classmethod
     def open(cls, path: str | Path) -> "Lake":
-        """The lake at this folder.
+        """The lake at this folder; tables of an earlier version are brought up to date.
 
         Raises LakeError if there is none.
         """
@@ -192,6 +191,15 @@ class Lake:
             raise LakeError(
                 f"no lake at '{path}'; make one with `unidino ingest`, or pass --lake FOLDER"
             )
+        con = lake._connect(read_only=True)
+        try:
+            old = schema.outdated(con)
+        finally:
+            con.close()
+        if old:
+            say(f"bringing tables of the catalog up to date: {', '.join(old)}")
+            with lake.write() as con:
+                schema.bring_up_to_date(con)
         return lake
 
     @property

@@ -1,0 +1,5 @@
+-- Profiles as points in a plane, from the files that the table part lists.
+-- Grain: one row per model, normalization, level, dataset, method, seed, condition, profile_id.
+-- Reads: profiles/*.parquet.
+select *
+from read_parquet(getvariable('projection_files'))
