@@ -143,9 +143,12 @@ def attribution_figure(
 
 def attribution_rows(
     lake: Lake, models: Sequence[str] = (), label: str | None = None, level: str | None = None,
-    normalize: str | None = None, datasets: Sequence[str] = (),
+    normalize: str | None = None, datasets: Sequence[str] = (), *, prefer: str | None = None,
 ) -> pl.DataFrame:  # fmt: skip
-    """The last attribution of one model, label, level and normalization: rows of `attribution`."""
+    """The last attribution of one model, label, level and normalization: rows of `attribution`.
+
+    Of several models the one to prefer, else the best-scored.
+    """
     rows = lake.look_up(assets.sql("queries", "latest_attribution"))
     if len(models) > 1:
         raise InputError("this figure is of one model; name one --model")
@@ -155,9 +158,10 @@ def attribution_rows(
             rows = rows.filter(pl.col(column) == value)
     if rows.is_empty():
         return rows
-    order = {s.model: -(s.accuracy or 0) for s in sorted(latest_scores(lake), key=_accuracy)}
+    present = sorted(rows["model"].unique().to_list())
+    prefer = prefer if prefer in present else best_model(lake, present)
     keys = ["model", "label", "level", "normalization"]
-    first = min(rows.select(keys).unique().rows(), key=lambda k: (order.get(k[0], 1), k))
+    first = min(rows.select(keys).unique().rows(), key=lambda k: (k[0] != prefer, k))
     return rows.filter(*(pl.col(c) == v for c, v in zip(keys, first, strict=True)))
 
 
@@ -426,7 +430,7 @@ def one_model(lake: Lake, models: Sequence[str]) -> str:
     if models:
         return models[0]
     present = lake.look_up(
-        "select model from part where kind in ('embedding', 'profile') group by model order by model"
+        "select distinct model from part where kind in ('embedding', 'profile') order by model"
     )["model"].to_list()
     if not present:
         raise ProfileError("nothing is embedded yet; run `unidino embed --model NAME --all`")
@@ -447,10 +451,6 @@ def best_model(lake: Lake, among: Sequence[str]) -> str | None:
             accuracies.setdefault(s.model, []).append(s.accuracy)
     ranked = sorted(accuracies, key=lambda m: (-float(np.mean(accuracies[m])), m))
     return ranked[0] if ranked else None
-
-
-def _accuracy(score: LakeScore) -> float:
-    return score.accuracy or 0.0
 
 
 def _one_group(

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from unidino.catalog import Lake
-from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit
+from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names
 
 
 def attribute(
@@ -29,6 +29,52 @@ def attribute(
     )  # fmt: skip
     wide = found.shares.pivot("channel", index=["dataset", "class", "num_profiles"], values="share")
     emit(as_json, found.shares.to_dicts(), wide)
+
+
+def plot(
+    kind: Annotated[
+        str,
+        typer.Argument(help="map, similarity, scores, differences, labels, replicates, batches,"
+                       " attribution, channels, readouts, plate or training."),
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="FILE.png, .svg or .pdf.")
+    ],
+    lake: LakeOption = DEFAULT_LAKE,
+    model: Annotated[
+        list[str] | None, typer.Option(help="Repeatable; default: the best-scored, or all.")
+    ] = None,
+    dataset: Annotated[list[str] | None, typer.Option(help="Repeatable; default: all.")] = None,
+    level: Annotated[str | None, typer.Option(help="See `unidino profile`.")] = None,
+    normalize: Annotated[str | None, typer.Option(help="See `unidino profile`.")] = None,
+    color: Annotated[str | None, typer.Option(help="map: a column of profile.")] = None,
+    method: Annotated[str | None, typer.Option(help="map: umap, densmap or pca.")] = None,
+    plate: Annotated[list[str] | None, typer.Option(help="plate: repeatable.")] = None,
+    value: Annotated[
+        str | None,
+        typer.Option(help="plate: SQL over well, image and profile, as avg(focus)."),
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="moa, compound, target ...")] = None,
+    metric: Annotated[str | None, typer.Option(help="Of scores: nsc,nscb.")] = None,
+    where: Annotated[str | None, typer.Option(help="SQL condition over profile.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of a map, or of pairs drawn.")] = None,
+    width_mm: Annotated[float, typer.Option(help="Of the figure.")] = 180.0,
+    dpi: Annotated[int, typer.Option(help="Of a PNG, and of the pixels in others.")] = 300,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw one figure of what the lake holds."""
+    from unidino import figures
+
+    options = {
+        "models": model, "datasets": dataset, "level": level, "normalize": normalize,
+        "color": color, "method": method, "plates": plate, "value": value, "label": label,
+        "metric": names(metric), "where": where, "seed": seed,
+    }  # fmt: skip
+    path = figures.plot(
+        Lake.open(lake), kind, output, width_mm=width_mm, dpi=dpi,
+        **{name: given for name, given in options.items() if given not in (None, [])},
+    )  # fmt: skip
+    emit(as_json, {"plot": str(path), "bytes": path.stat().st_size})
 
 
 def report(

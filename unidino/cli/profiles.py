@@ -91,7 +91,7 @@ def score(
     if not metrics:
         raise InputError("say how to score: --metric NAME or --not-same COLUMNS")
     from unidino import score as module
-    from unidino.report import score_table
+    from unidino.score_table import score_table
 
     scores = module.score(
         Lake.open(lake), metrics, models=model or [], label=label, level=level, normalize=normalize,

@@ -9,14 +9,16 @@ from unidino.plots.channels import (
 from unidino.plots.distributions import PairGroup, pair_distributions, pair_groups, separation
 from unidino.plots.fields import field_channels
 from unidino.plots.maps import map_points
-from unidino.plots.plates import PlateValues, plate_heatmaps
+from unidino.plots.plates import MOST_PLATES, PlateValues, plate_heatmaps
 from unidino.plots.readouts import survival_curves
 from unidino.plots.scores import difference_intervals, label_intervals, score_intervals
 from unidino.plots.similarity import similarity_map
-from unidino.plots.style import png, save, svg
+from unidino.plots.style import FORMATS, png, save, svg
 from unidino.plots.training import training_curves
 
 __all__ = [
+    "FORMATS",
+    "MOST_PLATES",
     "PairGroup",
     "PlateValues",
     "Subsets",

@@ -22,9 +22,9 @@ from unidino.plots.style import (
     natural,
     new_figure,
     row_labels,
-    shortened,
     styled,
     text_width,
+    titled,
 )
 from unidino.score import LakeScore
 
@@ -37,8 +37,8 @@ _MOST_DOTS = 8
 def attribution_bars(shares: pl.DataFrame, *, width_mm: float = WIDTH_MM) -> Figure:
     """Share of the most important features by channel and class; a panel for each dataset.
 
-    shares: columns dataset, class, channel, share; and share_low, share_high where known: then a
-    second panel shows the interval of each channel beside its chance. Dotted: equal shares.
+    shares: columns dataset, class, channel, share, expected; and share_low, share_high where
+    known: then a second panel shows the interval of each channel. Dotted: shares by chance.
     Raises ProfileError if there is none.
     """
     if shares.is_empty():
@@ -53,7 +53,8 @@ def attribution_bars(shares: pl.DataFrame, *, width_mm: float = WIDTH_MM) -> Fig
                  for i, c in enumerate(channels)}  # fmt: skip
         entries: list[tuple[Any, str]] = [
             (Patch(**faces[c], edgecolor="white", linewidth=0), c) for c in channels]  # fmt: skip
-        entries.append((Line2D([], [], color="0.2", linewidth=0.9, linestyle=":"), "equal shares"))
+        dotted = Line2D([], [], color="0.2", linewidth=0.9, linestyle=":")
+        entries.append((dotted, "share by chance"))
         with_intervals = "share_low" in shares.columns and _vary(shares)
         if with_intervals:
             entries.append((Line2D([], [], color="0.3", linewidth=1.2), "95 % interval over seeds"))
@@ -75,7 +76,7 @@ def attribution_bars(shares: pl.DataFrame, *, width_mm: float = WIDTH_MM) -> Fig
             else:
                 axes = part.subplots()
                 _draw_stack(axes, own, classes, faces)
-                axes.set_title(shortened(dataset, width_mm * MM - _WIDEST_NAME_IN, 8))
+                titled(axes, width_mm * MM - _WIDEST_NAME_IN - 0.2, dataset)
         key.draw(figure)
     return figure
 
@@ -83,6 +84,10 @@ def attribution_bars(shares: pl.DataFrame, *, width_mm: float = WIDTH_MM) -> Fig
 def _vary(shares: pl.DataFrame) -> bool:
     spread = (shares["share_high"] - shares["share_low"]).drop_nulls()
     return bool(len(spread) and (spread > 0).any())
+
+
+def _expected(own: pl.DataFrame, channel: str) -> float:
+    return float(own.filter(pl.col("channel") == channel)["expected"][0])
 
 
 def _draw_stack(
@@ -97,9 +102,9 @@ def _draw_stack(
         axes.barh(range(len(classes)), values, left=left, height=0.78, edgecolor="white",
                   linewidth=0, **faces[channel])  # type: ignore[arg-type]  # fmt: skip
         left += values
-    for c in range(1, len(channels)):
-        axes.axvline(c / len(channels), color="white", linewidth=1.6, alpha=0.6)
-        axes.axvline(c / len(channels), color="0.2", linewidth=0.9, linestyle=":")
+    for edge in np.cumsum([_expected(own, c) for c in channels])[:-1]:
+        axes.axvline(edge, color="white", linewidth=1.6, alpha=0.6)
+        axes.axvline(edge, color="0.2", linewidth=0.9, linestyle=":")
     axes.set(xlim=(0, 1), ylim=(len(classes) - 0.5, -0.5),
              xlabel="share of the most important features")  # fmt: skip
     row_labels(axes, range(len(classes)), classes, _WIDEST_NAME_IN)
@@ -120,10 +125,10 @@ def _draw_intervals(
             if row["share_low"] is not None:
                 axes.plot((row["share_low"], row["share_high"]), (y, y), color=color, linewidth=1.4)
             axes.plot(row["share"], y, "o", color=color, markersize=3.5, clip_on=False)
-        axes.axvline(1 / len(channels), color="0.2", linewidth=0.9, linestyle=":")
+        axes.axvline(_expected(own, channel), color="0.2", linewidth=0.9, linestyle=":")
         axes.set(xlim=(0, 1), ylim=(len(classes) - 0.5, -0.5), xticks=[0, 0.5, 1])
         axes.set_xticklabels(["0", ".5", "1"])
-        axes.set_title(shortened(channel, 0.8, 8))
+        titled(axes, 0.85, channel)
         row_labels(axes, range(len(classes)), classes, _WIDEST_NAME_IN)
 
 
@@ -196,10 +201,7 @@ def channel_accuracies(subsets: Sequence[Subsets], *, width_mm: float = WIDTH_MM
             _draw_subsets(axes, own)
             room = width_mm * MM / across - 0.4
             names_in = max(text_width(c) for c in own.everything.channels)
-            axes.set_title(
-                "\n".join(shortened(text, room - names_in, 8)
-                          for text in (f"{own.dataset}, {own.model}", own.question))
-            )  # fmt: skip
+            titled(axes, room - names_in, f"{own.dataset}, {own.model}", own.question)
         key.draw(figure)
     return figure
 

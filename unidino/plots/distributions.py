@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from unidino.errors import ProfileError
-from unidino.plots.style import COLORS, DASHES, MM, WIDTH_MM, Key, new_figure, shortened, styled
+from unidino.plots.style import COLORS, DASHES, MM, WIDTH_MM, Key, new_figure, styled, titled
 
-_MOST_PAIRS = 1_000_000
-_BLOCK = 65_536
-_BINS = np.linspace(-1, 1, 81)
+_MOST_PAIRS = 200_000
+_FEW_PAIRS = 4_000_000
+_BLOCK = 16_384
 
 
 @dataclass(frozen=True)
 class PairGroup:
     """Cosines of pairs of profiles of one kind.
 
-    cosines: (P,), of at most 1,000,000 pairs drawn from num_pairs.
+    cosines: (P,), of at most 200,000 pairs drawn from num_pairs.
     """
 
     name: str
@@ -40,7 +40,7 @@ def pair_groups(
     """Cosines of pairs of the same and of different compounds, split by batch if there are batches.
 
     vectors: (N, D). Profiles without a compound (or batch), with a missing value or without
-    direction count in no pair. Of more than 1,000,000 pairs of a kind as many are drawn.
+    direction count in no pair. Of more than 200,000 pairs of a kind as many are drawn.
     Raises ProfileError if there is no pair of one compound, or none of two.
     """
     usable = np.isfinite(vectors).all(axis=1) & vectors.any(axis=1)
@@ -115,7 +115,7 @@ def _pairs(
 
     if total == 0:
         return np.empty(0, np.int64), np.empty(0, np.int64), 0
-    if every <= 4 * _MOST_PAIRS:
+    if every <= _FEW_PAIRS:
         a, b = np.triu_indices(num, 1)
     elif same:
         a, b = _pairs_of_equals(compound)
@@ -191,18 +191,20 @@ def pair_distributions(
         for axes in grid[len(panels) :]:
             axes.remove()
         lowest = min(float(np.quantile(g.cosines, 0.001)) for gs in panels.values() for g in gs)
+        lowest = float(np.floor(lowest * 4) / 4)
         for i, (axes, (title, groups)) in enumerate(zip(grid, panels.items(), strict=False)):
+            fewest = min(len(g.cosines) for g in groups)
+            bins = np.linspace(lowest, 1, int(np.clip(2.5 * fewest ** (1 / 3), 8, 80)) + 1)
             for group in groups:
-                density, _ = np.histogram(group.cosines, _BINS, density=True)
-                axes.stairs(density, _BINS, linewidth=1.3, **style[group.name])
+                density, _ = np.histogram(group.cosines, bins, density=True)
+                axes.stairs(density, bins, linewidth=1.3, **style[group.name])
                 axes.plot(np.median(group.cosines), 0, "^", color=style[group.name]["color"],
                           markersize=5, clip_on=False, markeredgecolor="white",
                           markeredgewidth=0.4)  # fmt: skip
-            axes.set(xlim=(np.floor(lowest * 4) / 4, 1), ylim=(0, None), yticks=[])
+            axes.set(xlim=(lowest, 1), ylim=(0, None), yticks=[])
             axes.spines["left"].set_visible(False)
             room = width_mm * MM / across - 0.3
-            axes.set_title("\n".join(shortened(t, room, 8) for t in (title, _said(groups))),
-                           fontsize=8)  # fmt: skip
+            titled(axes, room, title, _said(groups))
             axes.tick_params(labelbottom=True)
             if i >= len(panels) - across:
                 axes.set_xlabel("cosine similarity of two profiles")
@@ -216,5 +218,5 @@ def _said(groups: Sequence[PairGroup]) -> str:
         same, other = by_name.get(f"same compound{tail}"), by_name.get(f"different compounds{tail}")
         if same is not None and other is not None:
             where = " across batches" if tail else ""
-            return f"replicates more alike{where}: {separation(same, other):.3f} of the time"
+            return f"replicates are nearer{where}: {100 * separation(same, other):.1f} %"
     return "no compound is in two batches"

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from unidino.plots.style import MM, WIDTH_MM, new_figure, shortened, styled
+from unidino.plots.style import MM, WIDTH_MM, new_figure, styled, titled
 
 _LONGEST_SIDE_PX = 360
 _MOST_ACROSS = 5
@@ -31,7 +31,7 @@ def field_channels(
             axes.set_axis_off()
         for axes, plane, channel in zip(grid, small, channels, strict=False):
             axes.imshow(plane, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-            axes.set_title(shortened(channel, cell - 0.1, 8))
+            titled(axes, cell - 0.1, channel)
             axes.set_axis_off()
     return figure
 

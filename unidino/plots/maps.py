@@ -22,8 +22,8 @@ from unidino.plots.style import (
     natural,
     new_figure,
     rasterized,
-    shortened,
     styled,
+    titled,
 )
 
 MOST_CLASSES = 60
@@ -67,7 +67,7 @@ def map_points(
         size = float(np.clip(4000 / len(everything), 0.8, 16))
         for axes, (title, points) in zip(grid, panels, strict=False):
             _draw(axes, points, styles, scale, size)
-            axes.set_title(shortened(title, side, 8))
+            titled(axes, width_mm * MM / across - 0.3, title)
             axes.set(xlabel=f"{axis} 1", ylabel=f"{axis} 2", xticks=[], yticks=[])
             axes.set_aspect("equal", adjustable="datalim")
             rasterized(axes, len(everything))

@@ -26,6 +26,7 @@ from unidino.plots.style import (
     shortened,
     styled,
     text_width,
+    titled,
 )
 
 MOST_PLATES = 24
@@ -91,10 +92,12 @@ def plate_heatmaps(
         for axes, plate in zip(grid, plates, strict=False):
             _draw(axes, plate, scale, styles, cell_in)
             room = (plate.num_columns * cell_in) if len(plates) > 1 else width_mm * MM - 1.5
-            axes.set_title(shortened(plate.plate, max(room, 0.8), 8))
+            titled(axes, max(room, 0.8), plate.plate)
         if scale:
-            bar = figure.colorbar(ScalarMappable(scale, _SCALE), ax=list(grid[: len(plates)]),
-                                  shrink=0.8 if down == 1 else 0.5, aspect=25, pad=0.01)  # fmt: skip
+            bar = figure.colorbar(
+                ScalarMappable(scale, _SCALE), ax=list(grid[: len(plates)]),
+                shrink=0.8 if down == 1 else 0.5, aspect=25, pad=0.01,
+            )  # fmt: skip
             bar.set_label(shortened(label, max(1.2, down * height * 0.8), 8))
             bar.outline.set_visible(False)  # type: ignore[operator]
             bar.ax.yaxis.set_major_formatter(lambda value, _: compact(value))

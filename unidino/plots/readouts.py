@@ -21,8 +21,8 @@ from unidino.plots.style import (
     line_height,
     natural,
     new_figure,
-    shortened,
     styled,
+    titled,
 )
 from unidino.readouts import area, survival
 
@@ -73,7 +73,7 @@ def survival_curves(readouts: pl.DataFrame, *, width_mm: float = WIDTH_MM) -> Fi
             _draw(axes, beside, own, names, side)
             title = " / ".join([*([str(dataset)] if several or not stratum else []),
                                 *([str(stratum)] if stratum else [])])  # fmt: skip
-            axes.set_title(shortened(title, side - 0.6, 8))
+            titled(axes, side - 0.6, title)
     return figure
 
 

@@ -23,6 +23,7 @@ from unidino.plots.style import (
     shortened,
     styled,
     text_width,
+    titled,
 )
 from unidino.score import LakeScore
 
@@ -64,25 +65,21 @@ def score_intervals(scores: Sequence[LakeScore], *, width_mm: float = WIDTH_MM) 
     return _forest(rows, list(names.values()), "accuracy", limits, entries, width_mm)
 
 
-def difference_intervals(
-    scores: Sequence[Mapping[str, Any]], *, width_mm: float = WIDTH_MM
-) -> Figure:
-    """How much better a model is than another on the same profiles, with 95 % intervals.
+def difference_intervals(scores: Sequence[LakeScore], *, width_mm: float = WIDTH_MM) -> Figure:
+    """How much better models are than another on the same profiles, with 95 % intervals.
 
-    scores: rows of the table `score`.
-    Raises ProfileError if none was compared.
+    Raises ProfileError if no score was compared with another.
     """
-    scores = [s for s in scores if s["versus"] is not None]
-    if not scores:
+    rows = [
+        {"dataset": s.dataset, "question": (s.metric, s.rules, s.label, s.level),
+         "name": f"{s.model} − {s.versus.model}", "value": s.versus.difference,
+         "interval": s.versus.interval_95, "note": ""}
+        for s in scores if s.versus is not None
+    ]  # fmt: skip
+    if not rows:
         raise ProfileError(
             "no score was compared with another; `unidino score` compares several --model"
         )
-    rows = [
-        {"dataset": s["dataset"], "question": (s["metric"], s["rules"], s["label"], s["level"]),
-         "name": f"{s['model']} − {s['versus']}", "value": s["difference"],
-         "interval": (s["difference_low"], s["difference_high"]), "note": ""}
-        for s in scores
-    ]  # fmt: skip
     reach = max(abs(v) for row in rows for v in (row["value"], *row["interval"])) * 1.1 or 0.05
     names = sorted({row["name"] for row in rows}, key=natural)
     entries = [
@@ -131,14 +128,14 @@ def label_intervals(
         grid = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
         for axes, (title, named, own, value) in zip(grid, panels, strict=True):
             for y, row in enumerate(own.iter_rows(named=True)):
-                axes.plot(row[value], y, "o", color=COLORS[0], markersize=4.5,
-                          markerfacecolor=COLORS[0] if row["is_above_chance"] else "none")  # fmt: skip
+                face = COLORS[0] if row["is_above_chance"] else "none"
+                axes.plot(row[value], y, "o", color=COLORS[0], markersize=4.5, markerfacecolor=face)
                 if row["threshold"] is not None:
                     axes.plot(row["threshold"], y, "|", color="black", markersize=6)
             row_labels(axes, range(len(own)), own["class"].to_list(), _WIDEST_NAME_IN)
             low = min(0.0, float(own[value].min() or 0) * 1.1)
             axes.set(xlim=(low, 1.02), ylim=(len(own) - 0.4, -0.6), xlabel=named)
-            axes.set_title(shortened(title, width_mm * MM - _WIDEST_NAME_IN - 0.2, 8))
+            titled(axes, width_mm * MM - _WIDEST_NAME_IN - 0.2, title)
             axes.grid(axis="x", color="0.92", linewidth=0.6)
             axes.set_axisbelow(True)
         key.draw(figure)
@@ -200,7 +197,7 @@ def _forest(
                 y += 1.25
             row_labels(axes, places, shown, _WIDEST_NAME_IN)
             axes.set(xlim=limits, ylim=(y - 0.5, -0.7))
-            axes.set_title(shortened(dataset, width_mm * MM - name_in, 8))
+            titled(axes, width_mm * MM - name_in - 0.2, dataset)
             axes.hlines(places, *limits, color="0.93", linewidth=0.6, zorder=0)
             if limits[0] < 0:
                 axes.axvline(0, color="0.3", linewidth=0.7, zorder=1)

@@ -56,8 +56,9 @@ def training_curves(logs: Mapping[str, pl.DataFrame], *, width_mm: float = WIDTH
         for axes, column in zip(grid, columns, strict=False):
             for model, log in logs.items():
                 points = _values(log, column)
-                axes.plot([e for e, _ in points], [v for _, v in points], linewidth=1.2,
-                          marker="o" if len(points) == 1 else "", markersize=3, **look[model])  # fmt: skip
+                epochs, values = [e for e, _ in points], [v for _, v in points]
+                alone = "o" if len(points) == 1 else ""
+                axes.plot(epochs, values, linewidth=1.2, marker=alone, markersize=3, **look[model])
             axes.set_title(_TITLES.get(column, column.replace("_", " ")), fontweight="normal")
             axes.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
             axes.yaxis.set_major_locator(MaxNLocator(4))
