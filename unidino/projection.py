@@ -26,8 +26,9 @@ from unidino.score import by_channels, vectors_of
 METHODS = ("umap", "densmap", "pca")
 _NUM_NEIGHBORS = 15
 _FEWEST = 5
-# Beyond this many profiles UMAP searches neighbours in fewer dimensions: it would take hours.
-_MANY = 10_000
+# Up to so many profiles UMAP compares all of them; beyond, it searches, which is slow in many
+# dimensions.
+_MANY = 4_096
 _REDUCED_DIMS = 50
 _VERSION = 1
 
@@ -85,7 +86,7 @@ def project(vectors: NDArray[Any], method: str = "umap", *, seed: int = 0) -> ND
     """Points (N, 2), unitless; the same for the same vectors and seed.
 
     vectors: (N, D), N >= 1, finite. method: `umap` and `densmap` (which keeps densities) by cosine
-    distance and 15 neighbours, starting from the principal axes of the directions; beyond 10,000
+    distance and 15 neighbours, starting from the principal axes of the directions; beyond 4,096
     profiles they see 50 principal axes of the directions. `pca`: two principal axes.
     Fewer than 5 distinct directions are projected by pca, which is said.
     Raises ProfileError for a vector that is not finite.

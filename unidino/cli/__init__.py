@@ -22,7 +22,7 @@ app = typer.Typer(
 )
 for command in (
     lake.demo, lake.ingest, models.train, models.embed, profiles.profile, profiles.score,
-    insight.attribute, insight.plot, insight.report, lake.sql, lake.check,
+    insight.attribute, insight.readouts, insight.plot, insight.report, lake.sql, lake.check,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(models.app, name="models")

@@ -7,6 +7,7 @@ import typer
 
 from unidino.catalog import Lake
 from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names
+from unidino.progress import say
 
 
 def attribute(
@@ -29,6 +30,60 @@ def attribute(
     )  # fmt: skip
     wide = found.shares.pivot("channel", index=["dataset", "class", "num_profiles"], values="share")
     emit(as_json, found.shares.to_dicts(), wide)
+
+
+def readouts(
+    table: Annotated[
+        Path, typer.Option(help="CSV, TSV or Parquet: columns of keys and of readouts.")
+    ],
+    lake: LakeOption = DEFAULT_LAKE,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            help="Profiles are averaged by these; default: cell_line,perturbation, or"
+            " what the table shares."
+        ),
+    ] = None,
+    stratum: Annotated[
+        str | None, typer.Option(help="Values of this are fitted apart: cell_line; or none.")
+    ] = None,
+    readouts: Annotated[
+        str | None, typer.Option("--readouts", help="Regular expression of their names.")
+    ] = None,
+    mapped: Annotated[
+        str | None, typer.Option("--map", help="Columns: perturbation=Metadata_pert_name.")
+    ] = None,
+    model: Annotated[list[str] | None, typer.Option(help="Default: every model.")] = None,
+    normalize: Annotated[str, typer.Option(help="See `unidino profile`.")] = "mad_robustize",
+    level: Annotated[str, typer.Option(help="Of the profiles that are averaged.")] = "well",
+    regressor: Annotated[str, typer.Option(help="random_forest or elastic_net.")] = "random_forest",
+    folds: Annotated[int, typer.Option(help="Of the cross-validation.")] = 5,
+    seed: Annotated[int, typer.Option()] = 0,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a core.")] = None,
+    where: Annotated[str | None, typer.Option(help="SQL condition over profile.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="R2 of every readout: .csv or .parquet.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Predict measured readouts from profiles, and say how many are told."""
+    from unidino import readouts as module
+    from unidino import wide
+
+    if output:
+        module.check_output(output)
+    scores = module.readouts(
+        Lake.open(lake), table, models=model or [], by=names(by), stratum=stratum,
+        pattern=readouts, mapped=wide.parse_map(mapped) if mapped else None, normalize=normalize,
+        level=level, regressor=regressor, num_folds=folds, seed=seed, jobs=jobs, where=where,
+    )  # fmt: skip
+    if output:
+        module.write_table(scores, output)
+    emit(as_json, [s.as_json() for s in scores], module.summary(scores))
+    for s in scores:
+        for reason, count in s.dropped.items():
+            place = f"{s.dataset} {s.stratum}".strip()
+            say(f"{place}: left out {count} ({reason.replace('_', ' ')})")
 
 
 def plot(
@@ -80,11 +135,14 @@ def plot(
 def report(
     lake: LakeOption = DEFAULT_LAKE,
     output: Annotated[Path, typer.Option("-o", "--output")] = Path("report.html"),
-    model: Annotated[str | None, typer.Option(help="For the channels; default: the best.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Whose profiles are looked into; default: the best-scored.")
+    ] = None,
+    label: Annotated[str, typer.Option(help="What colours mean: moa, compound ...")] = "moa",
     as_json: JsonOption = False,
 ) -> None:
     """Write one self-contained page about the lake."""
     from unidino import report as module
 
-    path = module.report(Lake.open(lake), output, model=model)
+    path = module.report(Lake.open(lake), output, model=model, label=label)
     emit(as_json, {"report": str(path), "bytes": path.stat().st_size})

@@ -24,14 +24,14 @@ from unidino.plots.style import (
     styled,
     titled,
 )
-from unidino.readouts import area, survival
+from unidino.regression import area, area_interval, survival
 
 
 def survival_curves(readouts: pl.DataFrame, *, width_mm: float = WIDTH_MM) -> Figure:
     """Share of readouts with R2 of at least t: a panel for each dataset and stratum.
 
-    readouts: rows of the table `readout_score`. The legend has the area under each curve, the best
-    first.
+    readouts: rows of the table `readout_score`. The legend has the area under each curve
+    with its 95 % interval over readouts, the best first.
     Raises ProfileError if there is none.
     """
     readouts = readouts.filter(pl.col("r2").is_not_null() & pl.col("r2").is_not_nan())
@@ -88,10 +88,11 @@ def _draw(
         look = {"color": COLORS[number % 8], "linestyle": DASHES[number // 8 % 4]}
         shares = survival(curve["r2"].to_numpy())
         axes.step(shares["threshold"], shares["share"], where="post", linewidth=1.3, **look)
-        entries.append((Line2D([], [], **look), f"{under:.3f}  {named}"))
+        low, high = area_interval(curve["r2"].to_numpy())
+        entries.append((Line2D([], [], **look), f"{under:.3f} ({low:.3f}-{high:.3f})  {named}"))
     labels = distinct([label for _, label in entries], width_in - 0.75)
     beside.legend(
-        [handle for handle, _ in entries], labels, title="area under the curve, model",
+        [handle for handle, _ in entries], labels, title="area (95 % interval), model",
         alignment="left", loc="upper left", borderaxespad=0, handlelength=2, labelspacing=0.3,
     )  # fmt: skip
     axes.set(xlim=(0, 1), ylim=(0, 1.01), xlabel="threshold t of R²",
