@@ -1,4 +1,4 @@
-"""What is wrong with a figure as it is drawn: texts that overlap, leave the page or are too small."""
+"""What is wrong with a figure as it is drawn: texts that overlap, leave the page, are small."""
 
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -384,9 +384,7 @@ def labels_figure(
     return plots.label_intervals(rows, width_mm=width_mm)
 
 
-def training_figure(
-    lake: Lake, *, models: Sequence[str] = (), width_mm: float = 180.0
-) -> Figure:
+def training_figure(lake: Lake, *, models: Sequence[str] = (), width_mm: float = 180.0) -> Figure:
     """What each epoch of a training logged, a line for each model."""
     return plots.training_curves(training_logs(lake, models), width_mm=width_mm)
 

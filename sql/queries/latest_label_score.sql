@@ -18,4 +18,9 @@ qualify
             label_score.channels
         order by run.started desc, run.run_id asc
     ) = 1
-order by label_score.dataset, label_score.measure, label_score.metric, label_score.rules desc, label_score.class
+order by
+    label_score.dataset asc,
+    label_score.measure asc,
+    label_score.metric asc,
+    label_score.rules desc,
+    label_score.class asc

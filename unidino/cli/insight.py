@@ -89,12 +89,12 @@ def readouts(
 def plot(
     kind: Annotated[
         str,
-        typer.Argument(help="map, similarity, scores, differences, labels, replicates, batches,"
-                       " attribution, channels, readouts, plate or training."),
+        typer.Argument(
+            help="map, similarity, scores, differences, labels, replicates, batches,"
+            " attribution, channels, readouts, plate or training."
+        ),
     ],
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help="FILE.png, .svg or .pdf.")
-    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="FILE.png, .svg or .pdf.")],
     lake: LakeOption = DEFAULT_LAKE,
     model: Annotated[
         list[str] | None, typer.Option(help="Repeatable; default: the best-scored, or all.")

@@ -49,8 +49,10 @@ def attribution_bars(shares: pl.DataFrame, *, width_mm: float = WIDTH_MM) -> Fig
     datasets = sorted(shares["dataset"].unique().to_list(), key=natural)
     channels = shares["channel"].unique(maintain_order=True).to_list()
     with styled():
-        faces = {c: {"facecolor": COLORS[i % 8], "hatch": _HATCHES[i // 8 % 4]}
-                 for i, c in enumerate(channels)}  # fmt: skip
+        faces: dict[str, dict[str, Any]] = {
+            c: {"facecolor": COLORS[i % 8], "hatch": _HATCHES[i // 8 % 4]}
+            for i, c in enumerate(channels)
+        }
         entries: list[tuple[Any, str]] = [
             (Patch(**faces[c], edgecolor="white", linewidth=0), c) for c in channels]  # fmt: skip
         dotted = Line2D([], [], color="0.2", linewidth=0.9, linestyle=":")
@@ -68,7 +70,7 @@ def attribution_bars(shares: pl.DataFrame, *, width_mm: float = WIDTH_MM) -> Fig
         heights = [own["class"].n_unique() * _ROW_IN + (0.55 if dots else 0.62)
                    for _, own, dots in panels]  # fmt: skip
         figure = new_figure(width_mm, sum(heights) + key.height_in)
-        parts = np.atleast_1d(figure.subfigures(len(panels), 1, height_ratios=heights))
+        parts = figure.subfigures(len(panels), 1, height_ratios=heights, squeeze=False)[:, 0]
         for part, (dataset, own, dots) in zip(parts, panels, strict=True):
             classes = sorted(own["class"].unique().to_list(), key=natural)
             if dots:
@@ -91,7 +93,7 @@ def _expected(own: pl.DataFrame, channel: str) -> float:
 
 
 def _draw_stack(
-    axes: Axes, own: pl.DataFrame, classes: Sequence[str], faces: Mapping[str, Mapping[str, str]]
+    axes: Axes, own: pl.DataFrame, classes: Sequence[str], faces: Mapping[str, Mapping[str, Any]]
 ) -> None:
     left = np.zeros(len(classes))
     channels = own["channel"].unique(maintain_order=True).to_list()
@@ -100,7 +102,7 @@ def _draw_stack(
                         .select("class", "share").iter_rows())  # fmt: skip
         values = np.array([by_class.get(name, 0.0) for name in classes])
         axes.barh(range(len(classes)), values, left=left, height=0.78, edgecolor="white",
-                  linewidth=0, **faces[channel])  # type: ignore[arg-type]  # fmt: skip
+                  linewidth=0, **faces[channel])  # fmt: skip
         left += values
     for edge in np.cumsum([_expected(own, c) for c in channels])[:-1]:
         axes.axvline(edge, color="white", linewidth=1.6, alpha=0.6)
@@ -112,7 +114,7 @@ def _draw_stack(
 
 
 def _draw_intervals(
-    part: Any, own: pl.DataFrame, classes: Sequence[str], faces: Mapping[str, Mapping[str, str]]
+    part: Any, own: pl.DataFrame, classes: Sequence[str], faces: Mapping[str, Mapping[str, Any]]
 ) -> None:
     channels = own["channel"].unique(maintain_order=True).to_list()
     row_of = {name: y for y, name in enumerate(classes)}

@@ -50,7 +50,7 @@ def pair_groups(
     kept = np.flatnonzero(usable)
     unit = vectors[kept].astype(np.float64)
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-    compound = np.unique([str(compounds[i]) for i in kept], return_inverse=True)[1]
+    compound = np.unique([str(compounds[i]) for i in kept.tolist()], return_inverse=True)[1]
     rng = np.random.default_rng(seed)
     if batches is None:
         kinds = {"same compound": True, "different compounds": False}
@@ -58,7 +58,7 @@ def pair_groups(
             _group(name, unit, compound, None, same, None, rng) for name, same in kinds.items()
         ]
     else:
-        batch = np.unique([str(batches[i]) for i in kept], return_inverse=True)[1]
+        batch = np.unique([str(batches[i]) for i in kept.tolist()], return_inverse=True)[1]
         groups = [
             _group(f"{'same compound' if same else 'different compounds'},"
                    f" {'same batch' if together else 'different batches'}",

@@ -75,7 +75,7 @@ def map_points(
             bar = figure.colorbar(ScalarMappable(scale, _SCALE), ax=list(grid[: len(panels)]),
                                   shrink=0.7, aspect=30, pad=0.02)  # fmt: skip
             bar.set_label(color)
-            bar.outline.set_visible(False)  # type: ignore[operator]
+            bar.outline.set_visible(False)
             if isinstance(scale, LogNorm):
                 bar.ax.yaxis.set_major_formatter(lambda value, _: compact(value))
                 bar.ax.yaxis.set_minor_formatter(lambda value, _: "")

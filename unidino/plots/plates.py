@@ -61,7 +61,7 @@ def plate_heatmaps(
             f"{len(plates)} plates are too many for one figure; name at most {MOST_PLATES} by"
             " --plate, or choose by --where"
         )
-    values = pl.concat([p.wells["value"] for p in plates]) if plates else pl.Series([], dtype=float)
+    values = pl.concat([p.wells["value"] for p in plates]) if plates else pl.Series([], dtype=pl.Float64)
     values = _known(values)
     if values.is_empty():
         raise ProfileError(f"no well has a value of {label}")
@@ -99,7 +99,7 @@ def plate_heatmaps(
                 shrink=0.8 if down == 1 else 0.5, aspect=25, pad=0.01,
             )  # fmt: skip
             bar.set_label(shortened(label, max(1.2, down * height * 0.8), 8))
-            bar.outline.set_visible(False)  # type: ignore[operator]
+            bar.outline.set_visible(False)
             bar.ax.yaxis.set_major_formatter(lambda value, _: compact(value))
         key.draw(figure)
     return figure

@@ -44,7 +44,7 @@ def score_intervals(scores: Sequence[LakeScore], *, width_mm: float = WIDTH_MM) 
     if not scores:
         raise ProfileError("the lake has no score to show; run `unidino score --metric nsc`")
     names = _series(scores)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"dataset": s.dataset, "question": (s.metric, s.rules, s.label, s.level),
          "name": names[_who(s)], "value": s.accuracy, "interval": s.interval_95,
          "chance": s.chance, "ceiling": s.ceiling,
@@ -70,7 +70,7 @@ def difference_intervals(scores: Sequence[LakeScore], *, width_mm: float = WIDTH
 
     Raises ProfileError if no score was compared with another.
     """
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"dataset": s.dataset, "question": (s.metric, s.rules, s.label, s.level),
          "name": f"{s.model} − {s.versus.model}", "value": s.versus.difference,
          "interval": s.versus.interval_95, "note": ""}
@@ -89,9 +89,7 @@ def difference_intervals(scores: Sequence[LakeScore], *, width_mm: float = WIDTH
     return _forest(rows, names, "difference of accuracy", (-reach, reach), entries, width_mm)
 
 
-def label_intervals(
-    classes: pl.DataFrame, *, most: int = 40, width_mm: float = WIDTH_MM
-) -> Figure:
+def label_intervals(classes: pl.DataFrame, *, most: int = 40, width_mm: float = WIDTH_MM) -> Figure:
     """The score of each label, those above chance filled: a panel for each dataset and measure.
 
     classes: rows of the table `label_score`, of one model. Of more than `most` labels in a panel
@@ -133,7 +131,7 @@ def label_intervals(
                 if row["threshold"] is not None:
                     axes.plot(row["threshold"], y, "|", color="black", markersize=6)
             row_labels(axes, range(len(own)), own["class"].to_list(), _WIDEST_NAME_IN)
-            low = min(0.0, float(own[value].min() or 0) * 1.1)
+            low = min(0.0, float(own[value].to_numpy().min()) * 1.1)
             axes.set(xlim=(low, 1.02), ylim=(len(own) - 0.4, -0.6), xlabel=named)
             titled(axes, width_mm * MM - _WIDEST_NAME_IN - 0.2, title)
             axes.grid(axis="x", color="0.92", linewidth=0.6)
@@ -177,9 +175,9 @@ def _forest(
         key = Key(entries, width_mm)
         heights = [num_lines[d] * _ROW_IN + 0.35 for d in datasets]
         figure = new_figure(width_mm, sum(heights) + 0.35 + key.height_in)
-        grid = figure.subplots(
-            len(datasets), 1, squeeze=False, height_ratios=heights, sharex=True
-        )[:, 0]
+        grid = figure.subplots(len(datasets), 1, squeeze=False, height_ratios=heights, sharex=True)[
+            :, 0
+        ]
         name_in = min(_WIDEST_NAME_IN, max(text_width(n) for n in colors) + 0.05)
         for axes, dataset in zip(grid, datasets, strict=True):
             y, places, shown = 0.0, [], []

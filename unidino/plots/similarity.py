@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.patches import Patch
@@ -116,7 +117,7 @@ def similarity_map(
             matrix.set_xlabel(f"{len(shown)} {what} in the order of the tree")
         bar = figure.colorbar(image, ax=panels, shrink=0.5, aspect=25, pad=0.02)
         bar.set_label("Pearson correlation")
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
         key.draw(figure, handler_map={tuple: HandlerTuple(ndivide=None, pad=0)})
     return figure
 
@@ -158,8 +159,8 @@ def _draw_tree(axes: Axes, tree: NDArray[np.float64], num: int) -> None:
 def _draw_strip(
     axes: Axes, classes: Sequence[str | None], tones: dict[str, tuple[str, str]]
 ) -> None:
-    for half in (0, 1):
-        colors = [tones[c][half] if c in tones else PALE for c in classes]
-        axes.barh(range(len(classes)), 0.5, left=half / 2, height=1.0, color=colors, linewidth=0)
-    axes.set(xlim=(0, 1), ylim=(len(classes) - 0.5, -0.5))
+    colors = np.array(
+        [[to_rgb(tone) for tone in tones.get(c or "", (PALE, PALE))] for c in classes]
+    )
+    axes.imshow(colors, aspect="auto", interpolation="nearest")
     axes.set_axis_off()

@@ -187,7 +187,7 @@ class Key:
 
 def _width(widths: Sequence[float], num_columns: int) -> float:
     """Width of a legend in inches; its columns are filled from top to bottom."""
-    return sum(max(part) + 0.1 for part in np.array_split(widths, num_columns))
+    return float(sum(max(part) + 0.1 for part in np.array_split(widths, num_columns)))
 
 
 def rasterized(axes: Axes, num_points: int) -> None:

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from unidino import assets, figures, plots, store
 from unidino.catalog import Lake
-from unidino.errors import ProfileError
-from unidino.report.page import Listed, Section, Shown
+from unidino.report.page import Listed, Section, Shown, shown_if
 
 _MOST_FIELDS = 12
 _MOST_PLATES = 12
@@ -55,13 +54,21 @@ def images(lake: Lake) -> Section:
 def _scaled(lake: Lake, row: dict[str, Any]) -> NDArray[np.float32]:
     plane = store.read_plane(lake.resolve(row["uri"]), row["channel_index"])
     span = max(row["p99_9"] - row["p0_1"], 1)
-    return np.clip((plane.astype(np.float32) - np.float32(row["p0_1"])) / np.float32(span), 0, 1)
+    scaled = (plane.astype(np.float32) - np.float32(row["p0_1"])) / np.float32(span)
+    return np.asarray(np.clip(scaled, 0, 1))
 
 
 def quality(lake: Lake) -> Section:
     """Flags, intensities and focus: by channel, by plate, and over the wells of plates."""
     by_channel = lake.look_up(assets.sql("queries", "image_quality"))
-    parts: list[Shown | Listed] = [Listed(by_channel, "Images by dataset and channel.")]
+    parts: list[Shown | Listed] = [
+        Listed(
+            by_channel.rename({
+                "median_mean_counts": "mean, counts", "median_focus": "focus",
+                "median_p99_9_counts": "99.9th percentile, counts",
+            }), "Images by dataset and channel; intensities and focus are medians.",
+        )
+    ]  # fmt: skip
     if not by_channel.is_empty():
         by_plate = lake.look_up(assets.sql("queries", "plate_quality"))
         parts += _plate_views(lake)
@@ -93,7 +100,7 @@ def _plate_views(lake: Lake) -> list[Shown | Listed]:
     ):
         plates = figures.plate_values(lake, value, most=_MOST_PLATES)
         held = [p for p in plates if p.wells["value"].drop_nulls().len()]
-        largest = max((float(p.wells["value"].max() or 0) for p in held), default=0.0)
+        largest = max((p.wells["value"].drop_nulls().to_numpy().max() for p in held), default=0)
         if not held or (value == flagged and largest == 0):
             continue
         views.append(Shown(
@@ -111,17 +118,12 @@ def models(lake: Lake) -> Section:
         Listed(lake.look_up(assets.sql("queries", "model_list")), "Models.")
     ]
     logs = figures.training_logs(lake)
-    try:
-        parts.append(
-            Shown(
-                plots.training_curves(logs), "What each epoch of training logged.",
-                f"Curves over the epochs of the training of {', '.join(logs)}: loss, learning"
-                " rate, entropy of the targets, spread and rank of the features, speed.",
-            )
+    if logs:
+        parts += shown_if(
+            lambda: plots.training_curves(logs), "What each epoch of training logged.",
+            f"Curves over the epochs of the training of {', '.join(logs)}: loss, learning rate,"
+            " entropy of the targets, spread and rank of the features, speed.",
         )  # fmt: skip
-    except ProfileError:
-        # No model of this lake was trained in it.
-        pass
     return Section(
         "Models",
         parts=parts,

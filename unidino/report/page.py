@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from unidino import plots
+from unidino.errors import ProfileError
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 _LARGEST_SVG = 300_000  # bytes; figures with more are embedded as pixels
@@ -56,6 +57,14 @@ class Section:
         return not any(isinstance(p, Shown) or not p.table.is_empty() for p in self.parts)
 
 
+def shown_if(make: Callable[[], Figure], caption: str, alternative: str) -> list[Shown]:
+    """The figure, or nothing where the lake has nothing to show in it."""
+    try:
+        return [Shown(make(), caption, alternative)]
+    except ProfileError:
+        return []
+
+
 def render(title: str, subtitle: str, sections: Sequence[Section]) -> str:
     """The page as HTML; texts from the lake are escaped.
 
@@ -95,7 +104,7 @@ def _picture(shown: Shown, number: int) -> Markup:
     text = "" if shown.pixels else plots.svg(shown.figure)
     if not text or len(text) > _LARGEST_SVG:
         encoded = base64.b64encode(plots.png(shown.figure, dpi=170)).decode()
-        return Markup('<img src="data:image/png;base64,{}" alt="{}">').format(  # noqa: S704
+        return Markup('<img src="data:image/png;base64,{}" alt="{}">').format(
             encoded, shown.alternative
         )
     return Markup(_own_ids(_without_size(text, shown.alternative), number))  # noqa: S704
@@ -139,7 +148,10 @@ def as_text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
-        return f"{value:.3f}" if 0.001 <= abs(value) < 1000 or value == 0 else f"{value:.4g}"
+        size = abs(value)
+        if size >= 10_000:
+            return f"{value:,.0f}"
+        return f"{value:.4g}" if size >= 10 or 0 < size < 0.001 else f"{value:.3f}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     if hasattr(value, "strftime"):

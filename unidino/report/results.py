@@ -1,23 +1,11 @@
 """How well profiles do: accuracies, labels, readouts, and what channels contribute."""
 
-from collections.abc import Callable
-
 import polars as pl
-from matplotlib.figure import Figure
 
 from unidino import figures, plots
 from unidino.catalog import Lake
-from unidino.errors import ProfileError
-from unidino.report.page import Listed, Section, Shown
+from unidino.report.page import Listed, Section, Shown, shown_if
 from unidino.score_table import latest_scores, score_table, with_all_channels
-
-
-def shown_if(make: Callable[[], Figure], caption: str, alternative: str) -> list[Shown]:
-    """The figure, or nothing where the lake has nothing to show in it."""
-    try:
-        return [Shown(make(), caption, alternative)]
-    except ProfileError:
-        return []
 
 
 def scores(lake: Lake) -> Section:
@@ -73,7 +61,7 @@ def readouts(lake: Lake) -> Section:
         " area under that curve.",
         shown_if(
             lambda: figures.readouts_figure(lake),
-            "A panel for each dataset and stratum, a curve for each model; larger areas are better.",
+            "A panel for each dataset and stratum, a curve for each model; larger is better.",
             "Curves of the share of readouts against the threshold of R².",
         ),
         missing="run `unidino readouts --table FILE --model NAME`.",

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from unidino import figures, plots, profiles
 from unidino.catalog import Lake
@@ -17,6 +19,7 @@ _MOST_UMAP = 5_000
 _MOST_POINTS = 100_000
 _MOST_PAIRED = 50_000
 _MOST_DATASETS = 8
+_TREATED = "coalesce(control_type, 'trt') not in ('negcon', 'empty')"
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Lead:
 
 
 def lead(lake: Lake, model: str | None) -> Lead | None:
-    """Profiles that are in the lake, of the model or else the best-scored one: wells if there are."""
+    """Profiles in the lake, of the model or else the best-scored one: of wells if there are."""
     rows = lake.look_up(
         "select model, normalization, level, dataset, num_rows from part where kind = 'profile'"
         " and num_rows > 0 order by model, level <> 'well', level <> 'treatment', level,"
@@ -121,8 +124,8 @@ def similarity(lake: Lake, of: Lead | None, label: str) -> Section:
 
 
 def _compound_means(
-    vectors: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]", metadata: pl.DataFrame, label: str
-) -> tuple["np.ndarray[tuple[int, ...], np.dtype[np.float64]]", list[str], list[str | None]]:
+    vectors: NDArray[Any], metadata: pl.DataFrame, label: str
+) -> tuple[NDArray[np.float64], list[str], list[str | None]]:
     """Mean vectors (C, D) of compounds that are named and whose features are all there."""
     usable = np.isfinite(vectors).all(axis=1) & metadata["compound"].is_not_null().to_numpy()
     own = metadata.filter(pl.Series(usable))
@@ -142,8 +145,7 @@ def replicates(lake: Lake, of: Lead | None) -> Section:
         assert of is not None
         if num > _MOST_PAIRED:
             continue
-        table = profiles.load(lake, of.model, of.normalization, of.level, dataset,
-                              "coalesce(control_type, 'trt') not in ('negcon', 'empty')")  # fmt: skip
+        table = profiles.load(lake, of.model, of.normalization, of.level, dataset, _TREATED)
         for channels, own in by_channels(table, ()) if table.num_rows else ():
             vectors = vectors_of(own, channels, ())
             for by_batch in (False, True):
