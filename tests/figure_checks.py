@@ -1,5 +1,7 @@
 """What is wrong with a figure as it is drawn: texts that overlap, leave the page, are small."""
 
+from unittest.mock import patch
+
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -21,11 +23,7 @@ def drawn_texts(figure: Figure) -> list[tuple[str, float, Bbox]]:
             seen.append((self.get_text(), self.get_fontsize(), box))
         original(self, renderer, *args, **kwargs)  # type: ignore[arg-type]
 
-    from unittest.mock import patch
-
     with patch.object(Text, "draw", draw):
-        canvas.draw()
-        seen.clear()
         canvas.draw()
     return seen
 

@@ -247,6 +247,8 @@ def plate_values(
         raise InputError(
             f'--value "{value}" has several values in a well; aggregate it, as in avg({value})'
         )
+    if rows.is_empty() and where:
+        raise ProfileError(f'no well fits --where "{where}"')
     held = rows.drop_nulls("value")["plate"].unique().to_list()
     shown = known.filter(pl.col("plate_id").is_in(held)).rows(named=True)
     if len(shown) > most and not plates:

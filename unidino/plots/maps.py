@@ -19,14 +19,13 @@ from unidino.plots.style import (
     compact,
     dot,
     looks,
-    natural,
+    named_classes,
     new_figure,
     rasterized,
     styled,
     titled,
 )
 
-MOST_CLASSES = 60
 _ABOUT_TREATMENT = ("compound", "concentration_um", "moa", "perturbation", "target", "treatment")
 _PANEL_IN = 3.2
 _SCALE = "viridis"
@@ -39,7 +38,7 @@ def map_points(
     """Points in a plane by a column: a panel for each table, one key or scale for all.
 
     panels: title, and a table with x, y, the column, and control_type if there are controls.
-    A column of text gets a colour and marker per value, the 60 most frequent ones of many; numbers
+    A column of text gets a colour and marker per value, the most frequent ones of many; numbers
     get a scale. Points without a value are pale and behind; where the column tells about the
     treatment, negative controls are grey.
     Raises ProfileError if there is no point, or none has a value.
@@ -63,7 +62,7 @@ def map_points(
         grid = figure.subplots(down, across, squeeze=False).ravel()
         for axes in grid[len(panels) :]:
             axes.remove()
-        styles = looks(_classes(colored["value"])) if not number else {}
+        styles = looks(named_classes(colored["value"])) if not number else {}
         size = float(np.clip(4000 / len(everything), 0.8, 16))
         for axes, (title, points) in zip(grid, panels, strict=False):
             _draw(axes, points, styles, scale, size)
@@ -103,12 +102,6 @@ def _plain(points: pl.DataFrame, color: str) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def _classes(values: pl.Series) -> list[str]:
-    """The values that get a look of their own, in order of their names."""
-    counts = values.value_counts(sort=True).sort(["count", values.name], descending=[True, False])
-    return sorted(counts[values.name].head(MOST_CLASSES).to_list(), key=natural)
-
-
 def _scale(values: pl.Series) -> Normalize:
     numbers = values.drop_nulls().to_numpy().astype(np.float64)
     low, high = float(numbers.min()), float(numbers.max())
@@ -123,7 +116,7 @@ def _entries(points: pl.DataFrame, color: str, *, number: bool) -> list[tuple[ob
     entries: list[tuple[object, str]] = []
     if not number:
         entries = [
-            (dot(tone, mark), name) for name, (tone, mark) in looks(_classes(values)).items()
+            (dot(tone, mark), name) for name, (tone, mark) in looks(named_classes(values)).items()
         ]
         if more := values.n_unique() - len(entries):
             entries.append((dot(PALE), f"{more} others"))

@@ -21,7 +21,7 @@ from unidino.plots.style import (
     compact,
     dot,
     looks,
-    natural,
+    named_classes,
     new_figure,
     shortened,
     styled,
@@ -30,7 +30,6 @@ from unidino.plots.style import (
 )
 
 MOST_PLATES = 24
-_MOST_CLASSES = 64
 _SCALE = "viridis"
 
 
@@ -61,22 +60,23 @@ def plate_heatmaps(
             f"{len(plates)} plates are too many for one figure; name at most {MOST_PLATES} by"
             " --plate, or choose by --where"
         )
-    values = pl.concat([p.wells["value"] for p in plates]) if plates else pl.Series([], dtype=pl.Float64)
+    values = (
+        pl.concat([p.wells["value"] for p in plates]) if plates else pl.Series([], dtype=pl.Float64)
+    )
     values = _known(values)
     if values.is_empty():
-        raise ProfileError(f"no well has a value of {label}")
+        raise ProfileError(
+            f"no well has a value of {label}; choose what to show by --value, as moa or avg(mean)"
+        )
     with styled():
         number = values.dtype.is_numeric()
         entries: list[tuple[Any, str]] = []
         styles: dict[str, tuple[str, str]] = {}
         if not number:
-            common = values.value_counts(sort=True).sort(
-                ["count", values.name], descending=[True, False])  # fmt: skip
-            classes = common[values.name].head(_MOST_CLASSES).to_list()
-            styles = looks(sorted(classes, key=natural))
+            styles = looks(named_classes(values))
             entries = [(dot(tone, mark), name) for name, (tone, mark) in styles.items()]
-            if len(common) > len(styles):
-                entries.append((dot("0.6", "."), f"{len(common) - len(styles)} others"))
+            if others := values.n_unique() - len(styles):
+                entries.append((dot("0.6", "."), f"{others} others"))
         if any(_num_missing(p) for p in plates):
             entries.append((Patch(facecolor="white", edgecolor="0.82", hatch="//////", linewidth=0),
                             "no value"))  # fmt: skip

@@ -25,7 +25,7 @@ from unidino.plots.style import (
     WIDTH_MM,
     Key,
     line_height,
-    natural,
+    named_classes,
     new_figure,
     row_labels,
     styled,
@@ -34,7 +34,6 @@ from unidino.plots.style import (
 )
 
 MOST_PROFILES = 5_000
-_MOST_CLASSES = 60
 _WIDEST_NAME_IN = 1.7
 _TALLEST = 1.6  # times the width of the matrix, to make room for names
 _TREE_IN, _STRIP_IN = 0.45, 0.22
@@ -81,7 +80,7 @@ def similarity_map(
     tree, order = average_linkage(similarity)
     own = [classes[int(kept[i])] if classes else None for i in order]
     with styled():
-        known = sorted({c for c in own if c is not None}, key=natural)[:_MOST_CLASSES]
+        known = named_classes(own)
         tones = two_tones(known)
         entries: list[tuple[Any, str]] = [
             ((Patch(color=left), Patch(color=right)), name) for name, (left, right) in tones.items()

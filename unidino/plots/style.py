@@ -6,6 +6,7 @@ larger at the printed width.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -19,8 +20,9 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import Collection
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
-from matplotlib.textpath import TextPath
+from matplotlib.textpath import text_to_path
 
 from unidino.catalog import written_beside
 from unidino.errors import InputError, choose
@@ -35,6 +37,8 @@ SMALL, NORMAL = 7.0, 8.0  # pt
 MM = 1 / 25.4  # inch
 _LINE = 1.25  # height of a line, in font sizes
 _MANY_POINTS = 2_000
+_MOST_CLASSES, _MOST_COMMON = 60, 32
+_MANY_ENTRIES = 12
 _STYLE: Any = {
     "font.size": NORMAL,
     "font.family": "sans-serif",
@@ -82,10 +86,9 @@ def new_figure(width_mm: float, height_in: float) -> Figure:
 @cache
 def text_width(text: str, size: float = SMALL) -> float:
     """Width of a line of text in inches, as it is drawn."""
-    if not text.strip():
-        return 0.0
     with styled():
-        return float(TextPath((0, 0), text, size=size, usetex=False).get_extents().x1) / 72
+        font = FontProperties(size=size)
+        return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]) / 72
 
 
 def line_height(size: float = SMALL) -> float:
@@ -140,6 +143,16 @@ def natural(text: str) -> tuple[tuple[int, float, str], ...]:
     )  # fmt: skip
 
 
+def named_classes(values: Iterable[str | None]) -> list[str]:
+    """The classes that get a look of their own, in order of their names.
+
+    All of them up to 60; of more the 32 most frequent, for nobody tells hundreds apart.
+    """
+    counts = Counter(value for value in values if value is not None)
+    often = sorted(counts, key=lambda name: (-counts[name], natural(name)))
+    return sorted(often if len(often) <= _MOST_CLASSES else often[:_MOST_COMMON], key=natural)
+
+
 def looks(names: Sequence[str]) -> dict[str, tuple[str, str]]:
     """A colour and a marker for each name; no two alike for up to 64 names."""
     return {name: (COLORS[i % 8], MARKERS[(i + i // 8) % 8]) for i, name in enumerate(names)}
@@ -163,7 +176,9 @@ class Key:
         self, entries: Sequence[tuple[Any, str]], width_mm: float, title: str = ""
     ) -> None:
         widest = max(0.6, width_mm * MM - 0.5)
-        labels = distinct([label for _, label in entries], widest)
+        # Many entries stand in three columns or more.
+        room = widest / 3 - 0.4 if len(entries) > _MANY_ENTRIES else widest
+        labels = distinct([label for _, label in entries], max(room, 0.5))
         # A label that starts with an underscore would be left out.
         self._labels = ["\u200b" + text if text.startswith("_") else text for text in labels]
         self._handles = [handle for handle, _ in entries]

@@ -84,8 +84,13 @@ def render(title: str, subtitle: str, sections: Sequence[Section]) -> str:
                        if isinstance(p, Shown) or not p.table.is_empty()]}
             for s in shown
         ],
-        missing=[(s.heading, s.missing) for s in sections if s.is_empty and s.missing],
+        missing=[(s.heading, _with_code(s.missing)) for s in sections if s.is_empty and s.missing],
     )  # fmt: skip
+
+
+def _with_code(text: str) -> Markup:
+    """The text, escaped, with what stands between backticks set as code."""
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(Markup.escape(text))))  # noqa: S704
 
 
 def _slug(heading: str) -> str:
@@ -95,7 +100,7 @@ def _slug(heading: str) -> str:
 def _part(part: Shown | Listed, number: int) -> dict[str, Any]:
     if isinstance(part, Shown):
         picture = _picture(part, number)
-        return {"kind": "figure", "picture": picture, "caption": part.caption}
+        return {"kind": "figure", "picture": picture, "caption": _with_code(part.caption)}
     return {"kind": "table", **_cells(part)}
 
 

@@ -15,7 +15,7 @@ from unidino.projection import projection
 from unidino.report.page import Section, Shown
 from unidino.score import by_channels, vectors_of
 
-_MOST_UMAP = 5_000
+_FEWEST_UMAP, _MOST_UMAP = 50, 5_000  # others are projected by PCA, which is fast and exact
 _MOST_POINTS = 100_000
 _MOST_PAIRED = 50_000
 _MOST_DATASETS = 8
@@ -45,15 +45,15 @@ def lead(lake: Lake, model: str | None) -> Lead | None:
     present = rows["model"].unique(maintain_order=True).to_list()
     if model not in present:
         model = figures.best_model(lake, present) or (present[0] if present else None)
-    own = rows.filter(pl.col("model") == model)
-    if own.is_empty():
+    if model is None:
         return None
+    own = rows.filter(pl.col("model") == model)
     first = own.row(0, named=True)
     same = own.filter(
         (pl.col("level") == first["level"]) & (pl.col("normalization") == first["normalization"])
     )
     counts = dict(same.select("dataset", "num_rows").head(_MOST_DATASETS).iter_rows())
-    return Lead(str(model), first["normalization"], first["level"], counts)
+    return Lead(model, first["normalization"], first["level"], counts)
 
 
 def maps(lake: Lake, of: Lead | None, label: str) -> Section:
@@ -62,21 +62,22 @@ def maps(lake: Lake, of: Lead | None, label: str) -> Section:
     if of:
         known = lake.look_up("select uri from part where kind = 'projection' and model = $model",
                              {"model": of.model})["uri"].to_list()  # fmt: skip
-        panels, axis = [], "UMAP"
+        panels, methods = [], set()
         for dataset, num in of.num_profiles.items():
             cached = any(f"projection-umap-0/{of.level}/{dataset}." in uri for uri in known)
             if num > _MOST_POINTS and not cached:
                 continue
-            method = "umap" if cached or num <= _MOST_UMAP else "pca"
+            method = "umap" if cached or _FEWEST_UMAP <= num <= _MOST_UMAP else "pca"
             for projected in projection(lake, of.model, method=method, level=of.level,
                                         normalize=of.normalization, dataset=dataset):  # fmt: skip
                 panels.append((projected.dataset, projected.points))
-                axis = "axis" if projected.method != "umap" else axis
+                methods.add(projected.method)
         for color, said in ((label, "label"), ("batch", "batch"), ("source", "source")):
             held = [(t, p) for t, p in panels if p[color].null_count() < len(p)]
             if not held or (color != label and max(p[color].n_unique() for _, p in held) < 2):
                 continue
-            method = "umap" if axis == "UMAP" else "umap or pca"
+            axis = {"umap": "UMAP", "pca": "PC"}["".join(methods)] if len(methods) == 1 else "axis"
+            method = " or ".join(sorted(methods))
             shown.append(Shown(
                 plots.map_points(held, color, axis=axis),
                 f"Each point is a {of.level}, coloured by its {color} ({method},"
