@@ -92,7 +92,7 @@ def plate_heatmaps(
         for axes, plate in zip(grid, plates, strict=False):
             _draw(axes, plate, scale, styles, cell_in)
             room = (plate.num_columns * cell_in) if len(plates) > 1 else width_mm * MM - 1.5
-            titled(axes, max(room, 0.8), plate.plate)
+            titled(axes, max(room, 0.8), plate.plate, above_pt=SMALL * 1.3 + 4)
         if scale:
             bar = figure.colorbar(
                 ScalarMappable(scale, _SCALE), ax=list(grid[: len(plates)]),

@@ -79,7 +79,9 @@ def new_figure(width_mm: float, height_in: float) -> Figure:
     if not 40 <= width_mm <= 2000:
         raise InputError(f"--width-mm is {width_mm:g}; it must be between 40 and 2000")
     figure = Figure(figsize=(width_mm * MM, height_in), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.04, h_pad=0.04)  # type: ignore[call-arg, union-attr]
+    # A little room at the top: titles are placed after the rest.
+    rect = (0, 0, 1, 1 - 0.05 / height_in)
+    figure.get_layout_engine().set(w_pad=0.04, h_pad=0.04, rect=rect)  # type: ignore[call-arg, union-attr]
     return figure
 
 
@@ -115,10 +117,14 @@ def _without_middle(text: str, num: int) -> str:
     return f"{text[:head].rstrip()}…{text[len(text) - num + head :].lstrip()}"
 
 
-def titled(axes: Axes, width_in: float, *lines: str) -> None:
-    """Give an axes a bold title of these lines, each cut to the width."""
+def titled(axes: Axes, width_in: float, *lines: str, above_pt: float | None = None) -> None:
+    """Give an axes a bold title of these lines, each cut to the width.
+
+    above_pt: room between them and the axes, for what stands there.
+    """
     wide = NORMAL * 1.16  # bold letters are wider
-    axes.set_title("\n".join(shortened(line, width_in, wide) for line in lines))
+    axes.set_title("\n".join(shortened(line, width_in, wide) for line in lines),
+                   y=None if above_pt is None else 1, pad=above_pt)  # fmt: skip
 
 
 def distinct(names: Sequence[str], width_in: float, size: float = SMALL) -> list[str]:
