@@ -363,7 +363,7 @@ def test_values_of_bars_are_the_shares() -> None:
     (lambda: plots.difference_intervals([score()]), "compares several --model"),
     (lambda: plots.label_intervals(labels(1).clear()), "run `unidino score --measure map"),
     (lambda: plots.attribution_bars(shares(["a"], ["b"]).clear()), "run `unidino attribute"),
-    (lambda: plots.channel_accuracies([]), "--channels NAME"),
+    (lambda: plots.channel_accuracies([]), "attribute --model NAME --scores auto"),
     (lambda: plots.survival_curves(readouts(["a"], [""]).clear()), "run `unidino readouts"),
     (lambda: plots.plate_heatmaps([], "avg(x)"), "no well has a value of avg"),
     (lambda: plots.plate_heatmaps([plate(8, 12)] * 25, "x"), "25 plates are too many"),

@@ -330,10 +330,8 @@ def insert(
     replace: a row with the key of one that is there takes its place.
     """
     if rows:
-        # A table takes its columns from its first row; others may have more.
         names = dict.fromkeys(name for row in rows for name in row)
-        whole = [{name: row.get(name) for name in names} for row in rows]
-        con.register("_rows", pa.Table.from_pylist(whole))
+        con.register("_rows", pa.table({n: [row.get(n) for row in rows] for n in names}))
         verb = "insert or replace into" if replace else "insert into"
         con.execute(f"{verb} {quoted(table)} by name from _rows")
         con.unregister("_rows")

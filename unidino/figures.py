@@ -16,7 +16,7 @@ from unidino.profiles import profile
 from unidino.progress import say
 from unidino.projection import projection
 from unidino.score import Group, LakeScore, groups
-from unidino.score_table import latest_scores, with_all_channels
+from unidino.score_table import latest_scores
 
 _FORM = "mad_robustize"
 _CONTROLS = ("negcon", "empty")
@@ -177,7 +177,9 @@ def channels_figure(
     width_mm: float = 180.0,
 ) -> Figure:
     """Accuracies with one channel alone and with one left out, against all channels."""
-    scores = _chosen_scores(lake, models, metric, label, level, normalize, datasets)
+    scores = _chosen_scores(
+        lake, models, metric, label, level, normalize, datasets, parts_of_channels=True
+    )
     return plots.channel_accuracies(plots.channel_subsets(scores), width_mm=width_mm)
 
 
@@ -342,7 +344,7 @@ def scores_figure(
 ) -> Figure:
     """Accuracies with intervals, ceiling and chance, by dataset, metric and model."""
     scores = _chosen_scores(lake, models, metric, label, level, normalize, datasets)
-    return plots.score_intervals(with_all_channels(scores), width_mm=width_mm)
+    return plots.score_intervals(scores, width_mm=width_mm)
 
 
 def differences_figure(
@@ -358,7 +360,7 @@ def differences_figure(
 ) -> Figure:
     """How much the accuracies of models differ on the same profiles."""
     scores = _chosen_scores(lake, models, metric, label, level, normalize, datasets)
-    return plots.difference_intervals(with_all_channels(scores), width_mm=width_mm)
+    return plots.difference_intervals(scores, width_mm=width_mm)
 
 
 def labels_figure(
@@ -446,7 +448,7 @@ def one_model(lake: Lake, models: Sequence[str]) -> str:
 def best_model(lake: Lake, among: Sequence[str]) -> str | None:
     """The model with the highest mean accuracy over the questions that it answered, if any."""
     accuracies: dict[str, list[float]] = {}
-    for s in with_all_channels(latest_scores(lake)):
+    for s in latest_scores(lake):
         if s.model in among and s.accuracy is not None:
             accuracies.setdefault(s.model, []).append(s.accuracy)
     ranked = sorted(accuracies, key=lambda m: (-float(np.mean(accuracies[m])), m))
@@ -504,8 +506,9 @@ def _chosen(
 def _chosen_scores(
     lake: Lake, models: Sequence[str], metric: Sequence[str], label: str | None,
     level: str | None, normalize: str | None, datasets: Sequence[str],
+    *, parts_of_channels: bool = False,
 ) -> list[LakeScore]:  # fmt: skip
-    scores = latest_scores(lake)
+    scores = latest_scores(lake, parts_of_channels=parts_of_channels)
     wanted: dict[str, Sequence[str]] = {
         "model": models, "metric": metric, "label": [label] if label else [],
         "level": [level] if level else [], "normalization": [normalize] if normalize else [],

@@ -78,13 +78,15 @@ def import_profiles(
                                   "map": dict(mapped or {})})  # fmt: skip
     con = scratch()
     try:
-        names, values = wide.read(con, "_rows", file, mapped or {}, features)
+        names, values, found = wide.read(con, "_rows", file, mapped or {}, features)
         for table in metadata:
             tables.load(con, "joined", [table])
-            wide.rename(con, "joined", mapped or {})
+            found |= wide.rename(con, "joined", mapped or {})
             _one_row_a_key(con, "joined")
             say(tables.join(con, "_rows", "joined", table.name))
-        wide.compute_mapped(con, "_rows", mapped or {})
+        wide.compute(con, "_rows", {k: v for k, v in (mapped or {}).items() if k not in found})
+        # Joins may turn the rows over; the vectors are in the file's order.
+        con.execute("create or replace table _rows as from _rows order by _line")
         _check_level(con, level, file)
         manifest.check_metadata(con, "_rows", file)
         config = _config(lake, model, names)

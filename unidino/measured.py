@@ -63,8 +63,8 @@ def read(file: Path, mapped: Mapping[str, str], pattern: str | None) -> Measured
     """
     con = scratch()
     try:
-        names, values = wide.read(con, "measured", file, mapped, None)
-        wide.compute_mapped(con, "measured", mapped)
+        names, values, found = wide.read(con, "measured", file, mapped, None)
+        wide.compute(con, "measured", {k: v for k, v in mapped.items() if k not in found})
         keys = con.sql("select * exclude (_line, _file) from measured order by _line").pl()
     finally:
         con.close()

@@ -93,7 +93,7 @@ def nearest(
     profiles: (N, D). keys: from `encode_keys`. labels: (N,), integers. device: of torch, for the
     matrix products; `cpu` is numpy.
     Ties break to the lower position; near-ties are decided in float64.
-    Raises ProfileError for a vector that is zero or not finite.
+    Raises ProfileError for a vector that is zero or not finite, InputError for an unknown device.
     """
     unit = unit_vectors(profiles)
     tiles: _Tiles = _NumpyTiles(unit, keys) if device == "cpu" else _TorchTiles(unit, keys, device)
@@ -193,9 +193,12 @@ class _TorchTiles:
     def __init__(self, unit: NDArray[np.float32], keys: list[Codes], device: str) -> None:
         import torch
 
+        from unidino.forward import device_of
+
         self._torch = torch
-        self._unit = torch.from_numpy(unit).to(device)
-        self._keys = [torch.from_numpy(codes).to(device) for codes in keys]
+        place = device_of(device)
+        self._unit = torch.from_numpy(unit).to(place)
+        self._keys = [torch.from_numpy(codes).to(place) for codes in keys]
 
     def multiply(self, queries: slice, references: slice) -> None:
         self.tile = self._unit[queries] @ self._unit[references].T

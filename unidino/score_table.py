@@ -9,9 +9,13 @@ from unidino.catalog import Lake
 from unidino.score import LakeScore, Versus
 
 
-def latest_scores(lake: Lake) -> list[LakeScore]:
-    """The last score of each metric, rules, label, level, model, normalization and dataset."""
-    rows = lake.look_up(assets.sql("queries", "latest_score")).to_dicts()
+def latest_scores(lake: Lake, *, parts_of_channels: bool = False) -> list[LakeScore]:
+    """The last score of each metric, rules, label, level, model, normalization and dataset.
+
+    parts_of_channels: also the last one of each part of the channels.
+    """
+    query = "latest_channel_score" if parts_of_channels else "latest_score"
+    rows = lake.look_up(assets.sql("queries", query)).to_dicts()
     scores = []
     for row in rows:
         low, high = row.pop("interval_low"), row.pop("interval_high")
@@ -28,22 +32,9 @@ def latest_scores(lake: Lake) -> list[LakeScore]:
     return scores
 
 
-def with_all_channels(scores: Sequence[LakeScore]) -> list[LakeScore]:
-    """Scores without those of a part of the channels whose whole is scored too."""
-    whole: dict[tuple[str, ...], int] = {}
-    for s in scores:
-        key = _asked(s)
-        whole[key] = max(whole.get(key, 0), len(s.channels))
-    return [s for s in scores if len(s.channels) == whole[_asked(s)]]
-
-
-def _asked(s: LakeScore) -> tuple[str, ...]:
-    return (s.dataset, s.model, s.normalization, s.metric, s.rules, s.label, s.level)
-
-
 def score_table(scores: Sequence[LakeScore]) -> pl.DataFrame:
-    """Scores as a table for people."""
-    return pl.DataFrame(
+    """Scores as a table for people; with the difference to the first model's where there is one."""
+    table = pl.DataFrame(
         [
             {
                 "dataset": s.dataset,
@@ -58,7 +49,10 @@ def score_table(scores: Sequence[LakeScore]) -> pl.DataFrame:
                 "alone": s.num_without_neighbour,
                 "ceiling": s.ceiling,
                 "chance": s.chance,
+                "ahead": s.versus and s.versus.difference,
+                "ahead 95 %": "{:+.3f}..{:+.3f}".format(*s.versus.interval_95) if s.versus else "",
             }
             for s in scores
         ]
     )
+    return table if any(s.versus for s in scores) else table.drop("ahead", "ahead 95 %")

@@ -21,7 +21,8 @@ app = typer.Typer(
     help="From fluorescence plates on disk to features that can be trusted and queried.",
 )
 for command in (
-    lake.demo, lake.ingest, models.train, models.embed, profiles.profile, profiles.score,
+    lake.demo, lake.ingest, models.train, models.embed, profiles.profile,
+    profiles.import_profiles, profiles.export, profiles.score,
     insight.attribute, insight.readouts, insight.plot, insight.report, lake.sql, lake.check,
 ):  # fmt: skip
     app.command()(command)

@@ -17,19 +17,34 @@ def attribute(
     level: Annotated[str, typer.Option(help="See `unidino profile`.")] = "well",
     normalize: Annotated[str, typer.Option(help="See `unidino profile`.")] = "mad_robustize",
     top: Annotated[int, typer.Option(help="Most important features to count.")] = 50,
-    seed: Annotated[int, typer.Option()] = 0,
+    seeds: Annotated[int, typer.Option(help="Forests per class, for mean and interval.")] = 5,
+    seed: Annotated[int, typer.Option(help="The first of them.")] = 0,
+    scores: Annotated[
+        str | None,
+        typer.Option(help="Score each channel alone and left out too: auto, or nsc,nscb."),
+    ] = None,
+    include_controls: Annotated[
+        bool, typer.Option(help="Negative controls are a class, too.")
+    ] = False,
     where: Annotated[str | None, typer.Option(help="SQL condition over profile.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Threads; default: one a core.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say which channels tell the classes of a label apart."""
-    from unidino import attribution
+    from unidino import attribution, channel_scores
 
+    at = Lake.open(lake)
+    scored = channel_scores.score_channels(
+        at, model, () if scores == "auto" else names(scores), label=label, level=level,
+        normalize=normalize, where=where, include_controls=include_controls,
+    ) if scores else []  # fmt: skip
     found = attribution.attribute(
-        Lake.open(lake), model, label=label, level=level, normalize=normalize, top=top, seed=seed,
-        where=where,
+        at, model, label=label, level=level, normalize=normalize, top=top, num_seeds=seeds,
+        seed=seed, where=where, include_controls=include_controls, jobs=jobs,
     )  # fmt: skip
-    wide = found.shares.pivot("channel", index=["dataset", "class", "num_profiles"], values="share")
-    emit(as_json, found.shares.to_dicts(), wide)
+    emit(as_json, found.shares.to_dicts(), attribution.wide(found.shares))
+    if scored:
+        emit(as_json, [s.as_json() for s in scored], channel_scores.table_of(scored))
 
 
 def readouts(

@@ -183,7 +183,7 @@ def channel_accuracies(subsets: Sequence[Subsets], *, width_mm: float = WIDTH_MM
     if not subsets:
         raise ProfileError(
             "no score has a part of the channels beside all of them; run"
-            " `unidino score --metric nsc --channels NAME` for each channel, and without --channels"
+            " `unidino attribute --model NAME --scores auto`"
         )
     with styled():
         key = Key([

@@ -5,12 +5,12 @@ import polars as pl
 from unidino import figures, plots
 from unidino.catalog import Lake
 from unidino.report.page import Listed, Section, Shown, shown_if
-from unidino.score_table import latest_scores, score_table, with_all_channels
+from unidino.score_table import latest_scores, score_table
 
 
 def scores(lake: Lake) -> Section:
     """Accuracies with intervals, ceiling and chance, and paired differences."""
-    latest = with_all_channels(latest_scores(lake))
+    latest = latest_scores(lake)
     names = ", ".join(dict.fromkeys(s.model for s in latest))
     parts: list[Shown | Listed] = [
         *shown_if(
@@ -72,7 +72,7 @@ def channels(lake: Lake, model: str | None, label: str) -> Section:
     """Which channels tell classes apart, and what accuracies are without each."""
     rows = figures.attribution_rows(lake, label=label, prefer=model)
     of = rows["model"][0] if not rows.is_empty() else ""
-    subsets = plots.channel_subsets(latest_scores(lake))
+    subsets = plots.channel_subsets(latest_scores(lake, parts_of_channels=True))
     return Section(
         "Channels",
         parts=[
@@ -88,5 +88,5 @@ def channels(lake: Lake, model: str | None, label: str) -> Section:
                 "Accuracies with one channel alone and with one left out, by channel.",
             ),
         ],
-        missing="run `unidino attribute --model NAME`.",
+        missing="run `unidino attribute --model NAME --scores auto`.",
     )
