@@ -193,6 +193,8 @@ def test_what_has_no_channels_to_tell_apart_is_named(
         attribute(planted, "gaussian", normalize="mad_robustize,channels=DNA")
     with pytest.raises(ProfileError, match="selected and belong to no channel; choose a norm"):
         attribute(planted, "gaussian", normalize="mad_robustize,select=variance")
+    attribute(planted, "gaussian", normalize="spherize", num_seeds=1)
+    assert "'spherize' makes a feature of several channels" in capfd.readouterr().err
     with pytest.raises(ProfileError, match="no dataset has two channels or more"):
         score_channels(planted, "gaussian", normalize="mad_robustize,channels=DNA")
     assert "tiny has the one channel 'DNA'" in capfd.readouterr().err

@@ -62,9 +62,12 @@ def test_few_or_equal_vectors_have_points(num: int, method: str) -> None:
 
 def test_many_vectors_are_reduced_and_still_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MANY", 50)
-    monkeypatch.setattr(module, "_REDUCED_DIMS", 5)
     vectors, label = _clusters(60)
+    whole = project(vectors)
+    monkeypatch.setattr(module, "_REDUCED_DIMS", 5)
     points = project(vectors)
+    assert not np.array_equal(points, whole)
+    np.testing.assert_array_equal(points, project(vectors))
     centers = np.array([points[label == k].mean(axis=0) for k in range(3)])
     nearest = np.linalg.norm(points[:, None] - centers, axis=2).argmin(axis=1)
     np.testing.assert_array_equal(nearest, label)

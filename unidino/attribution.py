@@ -17,6 +17,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from unidino.catalog import Lake, Run, insert
 from unidino.errors import InputError, ProfileError, choose
+from unidino.profile_form import ProfileForm
 from unidino.progress import progress_bar, say
 from unidino.rules import LABELS
 from unidino.score import Group, groups
@@ -85,6 +86,8 @@ def attribute(
     run = Run("attribute", {"model": model, "label": label, "level": level, "where": where,
                             "normalize": normalize, "top": top, "num_seeds": num_seeds,
                             "seed": seed, "include_controls": include_controls})  # fmt: skip
+    if ProfileForm.parse(normalize).mixes_features:
+        say(f"'{normalize}' makes a feature of several channels: shares say less about one of them")
     tasks: list[_Task] = []
     why_not: list[str] = []
     for group in groups(lake, [model], normalize, level, where, (), datasets):
