@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from figure_checks import drawn_texts
 
-from unidino import figures, systems
+from unidino import figure_rows, figures, systems
 from unidino.catalog import Lake, Run, insert
 from unidino.embed import embed
 from unidino.errors import InputError, ProfileError, UnidinoError
@@ -261,20 +261,20 @@ def test_plates_show_any_sql_of_wells_images_and_profiles(full: Lake) -> None:
         ("moa", "select well_row, well_column, moa from well where plate = $p order by all"),
     ):  # fmt: skip
         models = ["first"] if "embedding" in value else []
-        (found,) = figures.plate_values(full, value, plates=[name], models=models)
+        (found,) = figure_rows.plate_values(full, value, plates=[name], models=models)
         expected = full.query(query, {"p": name}).rows()
         got = found.wells.select("well_row", "well_column", "value").rows()
         assert [r[:2] for r in got] == [r[:2] for r in expected]
         for (_, _, a), (_, _, b) in zip(got, expected, strict=True):
             assert a == (b if isinstance(b, str) or b is None else pytest.approx(b))
     with pytest.raises(InputError, match=r"several values in a well; aggregate it, as in avg"):
-        figures.plate_values(full, "focus")
+        figure_rows.plate_values(full, "focus")
     with pytest.raises(InputError, match='--value "fokus"'):
-        figures.plate_values(full, "fokus")
+        figure_rows.plate_values(full, "fokus")
     with pytest.raises(ProfileError, match='no well fits --where "1 = 2"'):
-        figures.plate_values(full, "moa", where="1 = 2")
+        figure_rows.plate_values(full, "moa", where="1 = 2")
     with pytest.raises(UnidinoError, match="unknown plate 'p0'"):
-        figures.plate_values(full, "moa", plates=["p0"])
+        figure_rows.plate_values(full, "moa", plates=["p0"])
 
 
 def test_the_command_plots_and_says_what_it_wrote(

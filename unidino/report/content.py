@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from unidino import assets, figures, plots, store
+from unidino import assets, figure_rows, plots, store
 from unidino.catalog import Lake
 from unidino.report.page import Listed, Section, Shown, shown_if
 
@@ -98,7 +98,7 @@ def _plate_views(lake: Lake) -> list[Shown | Listed]:
         ("avg(focus)", "mean focus", "Mean focus of the images of each well"),
         (flagged, "flagged images, %", "Images of each well that are flagged, in per cent"),
     ):
-        plates = figures.plate_values(lake, value, most=_MOST_PLATES)
+        plates = figure_rows.plate_values(lake, value, most=_MOST_PLATES)
         held = [p for p in plates if p.wells["value"].drop_nulls().len()]
         largest = max((p.wells["value"].drop_nulls().to_numpy().max() for p in held), default=0)
         if not held or (value == flagged and largest == 0):
@@ -117,7 +117,7 @@ def models(lake: Lake) -> Section:
     parts: list[Shown | Listed] = [
         Listed(lake.look_up(assets.sql("queries", "model_list")), "Models.")
     ]
-    logs = figures.training_logs(lake)
+    logs = figure_rows.training_logs(lake)
     if logs:
         parts += shown_if(
             lambda: plots.training_curves(logs), "What each epoch of training logged.",

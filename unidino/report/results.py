@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from unidino import figures, plots
+from unidino import figure_rows, figures, plots
 from unidino.catalog import Lake
 from unidino.report.page import Listed, Section, Shown, shown_if
 from unidino.score_table import latest_scores, score_table
@@ -70,7 +70,7 @@ def readouts(lake: Lake) -> Section:
 
 def channels(lake: Lake, model: str | None, label: str) -> Section:
     """Which channels tell classes apart, and what accuracies are without each."""
-    rows = figures.attribution_rows(lake, label=label, prefer=model)
+    rows = figure_rows.attribution_rows(lake, label=label, prefer=model)
     of = rows["model"][0] if not rows.is_empty() else ""
     subsets = plots.channel_subsets(latest_scores(lake, parts_of_channels=True))
     return Section(

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from unidino import figures, plots, profiles
+from unidino import figure_rows, plots, profiles
 from unidino.catalog import Lake
 from unidino.errors import ProfileError
 from unidino.projection import projection
@@ -44,7 +44,7 @@ def lead(lake: Lake, model: str | None) -> Lead | None:
     )
     present = rows["model"].unique(maintain_order=True).to_list()
     if model not in present:
-        model = figures.best_model(lake, present) or (present[0] if present else None)
+        model = figure_rows.best_model(lake, present) or (present[0] if present else None)
     if model is None:
         return None
     own = rows.filter(pl.col("model") == model)
