@@ -152,7 +152,7 @@ def test_scores_of_channels_are_those_of_score(planted: Lake) -> None:
 
 
 def test_a_report_shows_all_channels_where_there_are_scores_of_some(planted: Lake) -> None:
-    from unidino.report import latest_scores
+    from unidino.score_table import latest_scores
 
     score_channels(planted, "gaussian", ["nsc"])
     assert [s.channels for s in latest_scores(planted)] == [("DNA", "Actin", "Tubulin")]

@@ -23,7 +23,7 @@ app = typer.Typer(
 for command in (
     lake.demo, lake.ingest, models.train, models.embed, profiles.profile,
     profiles.import_profiles, profiles.export, profiles.score,
-    insight.attribute, insight.readouts, insight.report, lake.sql, lake.check,
+    insight.attribute, insight.readouts, insight.plot, insight.report, lake.sql, lake.check,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(models.app, name="models")

@@ -101,14 +101,63 @@ def readouts(
             say(f"{place}: left out {count} ({reason.replace('_', ' ')})")
 
 
+def plot(
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help="map, similarity, scores, differences, labels, replicates, batches,"
+            " attribution, channels, readouts, plate or training."
+        ),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="FILE.png, .svg or .pdf.")],
+    lake: LakeOption = DEFAULT_LAKE,
+    model: Annotated[
+        list[str] | None, typer.Option(help="Repeatable; default: the best-scored, or all.")
+    ] = None,
+    dataset: Annotated[list[str] | None, typer.Option(help="Repeatable; default: all.")] = None,
+    level: Annotated[str | None, typer.Option(help="See `unidino profile`.")] = None,
+    normalize: Annotated[str | None, typer.Option(help="See `unidino profile`.")] = None,
+    color: Annotated[str | None, typer.Option(help="map: a column of profile.")] = None,
+    method: Annotated[str | None, typer.Option(help="map: umap, densmap or pca.")] = None,
+    plate: Annotated[list[str] | None, typer.Option(help="plate: repeatable.")] = None,
+    value: Annotated[
+        str | None,
+        typer.Option(help="plate: SQL over well, image and profile, as avg(focus)."),
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="moa, compound, target ...")] = None,
+    metric: Annotated[str | None, typer.Option(help="Of scores: nsc,nscb.")] = None,
+    where: Annotated[str | None, typer.Option(help="SQL condition over profile.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of a map, or of pairs drawn.")] = None,
+    width_mm: Annotated[float, typer.Option(help="Of the figure.")] = 180.0,
+    dpi: Annotated[int, typer.Option(help="Of a PNG, and of the pixels in others.")] = 300,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw one figure of what the lake holds."""
+    from unidino import figures
+
+    options = {
+        "models": model, "datasets": dataset, "level": level, "normalize": normalize,
+        "color": color, "method": method, "plates": plate, "value": value, "label": label,
+        "metric": names(metric), "where": where, "seed": seed,
+    }  # fmt: skip
+    path = figures.plot(
+        Lake.open(lake), kind, output, width_mm=width_mm, dpi=dpi,
+        **{name: given for name, given in options.items() if given not in (None, [])},
+    )  # fmt: skip
+    emit(as_json, {"plot": str(path), "bytes": path.stat().st_size})
+
+
 def report(
     lake: LakeOption = DEFAULT_LAKE,
     output: Annotated[Path, typer.Option("-o", "--output")] = Path("report.html"),
-    model: Annotated[str | None, typer.Option(help="For the channels; default: the best.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Whose profiles are looked into; default: the best-scored.")
+    ] = None,
+    label: Annotated[str, typer.Option(help="What colours mean: moa, compound ...")] = "moa",
     as_json: JsonOption = False,
 ) -> None:
     """Write one self-contained page about the lake."""
     from unidino import report as module
 
-    path = module.report(Lake.open(lake), output, model=model)
+    path = module.report(Lake.open(lake), output, model=model, label=label)
     emit(as_json, {"report": str(path), "bytes": path.stat().st_size})

@@ -193,7 +193,7 @@ def score(
         _score_labels(lake, measure, metrics, chosen, seed, as_json)
         return
     from unidino import score as module
-    from unidino.report import score_table
+    from unidino.score_table import score_table
 
     scores = module.score(
         Lake.open(lake), metrics, unmatched=unmatched, neighbours=neighbours, device=device,
