@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unidino import catalog
+from unidino import catalog, schema
 from unidino.catalog import Lake, quoted, read_only_statement, scratch
 from unidino.errors import InputError, LakeError
 
@@ -181,3 +181,25 @@ def test_vector_macros_agree_with_numpy() -> None:
 def test_read_only_statement_accepts_what_it_returns() -> None:
     con = scratch()
     assert read_only_statement(con, "select 1") == "select 1"
+
+
+def test_a_catalog_of_an_earlier_version_is_brought_up_to_date(lake: Lake) -> None:
+    before = lake.query("from plate order by plate_id")
+    with lake.write() as con:
+        con.execute("drop table attribution")
+        con.execute("drop table part")
+        con.execute("create table part (uri varchar primary key, kind varchar check (kind in"
+                    " ('embedding')), model varchar, num_rows bigint, sha256 varchar,"
+                    " inputs_hash varchar, run_id varchar)")  # fmt: skip
+        con.execute("insert into part values ('a', 'embedding', 'm', 3, 's', 'i', 'r')")
+    opened = Lake.open(lake.path)
+    assert opened.look_up("select uri, kind, num_rows, level from part").rows() == [
+        ("a", "embedding", 3, None)
+    ]
+    with opened.write() as con:
+        con.execute("insert into part (uri, kind, model, num_rows, sha256, inputs_hash, run_id)"
+                    " values ('b', 'projection', 'm', 3, 's', 'i', 'r')")  # fmt: skip
+    assert opened.look_up("from attribution").is_empty()
+    assert opened.query("from plate order by plate_id").equals(before)
+    with opened.write() as con:
+        assert schema.outdated(con) == []

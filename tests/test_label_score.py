@@ -76,7 +76,7 @@ def test_average_precision_equals_a_naive_loop(seed: int, num: int) -> None:
     vectors = rng.normal(size=(num, 3))
     keys, labels = rng.integers(0, 3, num), rng.integers(0, 3, num)
     own = Candidates(np.arange(num), labels.astype(str), labels, labels.astype(str),
-                     [keys[None, :].astype(np.int32)], {})  # fmt: skip
+                     [keys[None, :].astype(np.int32)], np.ones(num, bool), {})  # fmt: skip
     got = rank(vectors, own)
     want = [_precision_by_hand(vectors, own, i, keys) for i in range(num)]
     np.testing.assert_allclose(got.precision, want, rtol=1e-9)

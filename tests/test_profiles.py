@@ -24,6 +24,7 @@ from unidino.model import ModelConfig
 from unidino.normalize import Learnt
 from unidino.profile_form import ProfileForm
 from unidino.profiles import Made
+from unidino.select_features import selected
 
 Compute = Callable[..., Made]
 
@@ -198,11 +199,12 @@ def test_tvn_equals_its_steps_written_out(screen) -> None:
     made = screen(wells, vectors)("tvn")
     control = np.array([w["control_type"] == "negcon" for w in wells])
     batch = np.array([w["plate"] for w in wells])
-    values, axes = np.linalg.eigh(np.cov(vectors[control].T))
+    values, axes = np.linalg.eigh(np.cov(vectors[control].T, ddof=0))
     want = (vectors - vectors[control].mean(axis=0)) @ axes @ np.diag((values + 1) ** -0.5)
-    target = np.cov(want[control].T) + np.eye(4)
+    target = want[control].T @ want[control] / control.sum() + np.eye(4)
     for name in ("a", "b"):
-        own = np.cov(want[control & (batch == name)].T) + np.eye(4)
+        mine = want[control & (batch == name)]
+        own = mine.T @ mine / len(mine) + np.eye(4)
         want[batch == name] = want[batch == name] @ np.real(
             fractional_matrix_power(own, -0.5) @ fractional_matrix_power(target, 0.5)
         )
@@ -420,3 +422,33 @@ def test_what_cannot_be_profiled_is_named(lake: Lake, options, message: str) -> 
     systems.create(lake, "gaussian")
     with pytest.raises(UnidinoError, match=message):
         profiles.profile(lake, **options)
+
+
+@pytest.mark.parametrize(
+    "selections",
+    [["na"], ["variance"], ["correlation"], ["blocklist"],
+     ["na", "variance", "correlation", "blocklist"]],
+)  # fmt: skip
+def test_selected_features_are_pycytominers(selections: list[str]) -> None:
+    import pandas as pd
+    from pycytominer import feature_select
+
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(60, 30))
+    values[:, 5] = values[:, 4] + 0.1 * rng.normal(size=60)
+    values[:, 9] = 2 * values[:, 8] + 0.3 * values[:, 4] + 0.1 * rng.normal(size=60)
+    values[:, 10] = values[:, 8] + 0.3 * rng.normal(size=60)
+    values[:, 12] = 3.0
+    values[:, 13] *= 1e-4
+    values[:4, 20], values[:3, 21] = np.nan, np.nan
+    names = [f"Nuclei_AreaShape_{i}" for i in range(30)]
+    names[25], names[26] = "Nuclei_Correlation_RWC_DNA_ER", "Nuclei_Granularity_14_ER"
+    kept, dropped = selected(values, names, selections)
+    theirs = feature_select(
+        pd.DataFrame(values, columns=names), features=names,
+        operation=[{"na": "drop_na_columns", "variance": "variance_threshold",
+                    "correlation": "correlation_threshold"}.get(s, s) for s in selections],
+    )  # fmt: skip
+    assert [names[k] for k in kept] == list(theirs.columns)
+    assert list(dropped) == selections
+    assert sum(dropped.values()) == 30 - len(kept) > 0

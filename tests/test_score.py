@@ -182,3 +182,117 @@ def test_where_narrows_and_fails_clearly(lake: Lake) -> None:
     assert narrowed[0].n == 4
     with pytest.raises(InputError, match="--where"):
         score(lake, ["nsb"], where="colour = 1")
+
+
+def test_labels_that_none_can_match_may_stay_as_decoys() -> None:
+    table = _profiles([("a", "x", "1"), ("b", "x", "2"), ("c", "y", "1"), ("d", "z", "1")])
+    vectors = np.array([[1, 0], [1, 0.3], [1, 0.1], [0, 1]], dtype=np.float32)
+    without = score_profiles(table, vectors, "moa", rule_sql("nsc"), label_filter="none")
+    assert (without.n, without.accuracy, without.ceiling) == (4, 0, 0.5)
+    decoys = score_profiles(table, vectors, "moa", rule_sql("nsc"), label_filter="decoys")
+    assert (decoys.n, decoys.accuracy, decoys.ceiling) == (2, 0, 1)
+    assert decoys.dropped == {"label_in_one_compound": 2}
+
+
+def test_several_neighbours_vote() -> None:
+    table = _profiles([(c, m, "1") for c, m in zip("abcdef", "xxyyyx", strict=True)])
+    angles = np.array([0, 0.1, 0.15, 0.21, 0.22, 0.5])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    one = score_profiles(table, vectors, "moa", rule_sql("nsc"))
+    three = score_profiles(table, vectors, "moa", rule_sql("nsc"), neighbours=3)
+    # Nearest: b c b e d e; of three: b's are c a d and c's b d e, by the labels y x y and x y y.
+    assert one.outcome["correct"].to_list() == [True, False, False, True, True, False]
+    assert three.outcome["correct"].to_list() == [False, False, True, True, True, False]
+
+
+def test_models_are_compared_on_the_same_profiles(lake: Lake) -> None:
+    for seed, name in enumerate(("gaussian", "noise")):
+        systems.create(lake, "gaussian", name, seed=seed)
+        embed(lake, name)
+    first, second = score(lake, ["nsb"])
+    assert first.versus is None
+    assert second.versus.model == "gaussian"
+    assert second.versus.difference == pytest.approx(second.accuracy - first.accuracy)
+    assert second.versus.n == 8
+    low, high = second.versus.interval_95
+    assert low <= second.versus.difference <= high
+    row = lake.query("select versus, difference, difference_low from score where model = 'noise'")
+    assert row.row(0) == ("gaussian", second.versus.difference, low)
+
+
+def test_a_bootstrap_over_compounds_is_wider_than_one_over_wells() -> None:
+    """Ten wells of a compound are one observation."""
+    rng = np.random.default_rng(0)
+    rows = [(f"c{c}", f"m{c % 2}", str(w)) for c in range(8) for w in range(10)]
+    vectors = rng.normal(size=(8, 4))[np.repeat(np.arange(8), 10)] + 0.01 * rng.normal(size=(80, 4))
+    got = score_profiles(_profiles(rows), vectors, "moa", rule_sql("nsc"))
+    share = got.accuracy
+    by_wells = 2 * 1.96 * np.sqrt(share * (1 - share) / 80)
+    assert got.interval_95[1] - got.interval_95[0] > 1.8 * by_wells
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--metric", "nsc", "--label", "target"), "no profile is left to score by target"),
+        (("--metric", "nsc", "--label", "colour"), "unknown label 'colour'; choose one of comp"),
+        (("--not-same", "cell_line"), "no profile has a cell_line, which the rule needs"),
+        (("--metric", "nsc", "--where", "moa = 'actin disruptor'"), "all 4 profiles left have"),
+        (("--not-same", "dataset,compound"), "unknown column 'dataset'"),
+        (
+            ("--metric", "nsb", "--where", "plate = 'tiny_b1_p1'", "--label-filter", "none"),
+            "the rule leaves none of 4 profiles a neighbour",
+        ),
+        (("--metric", "nsc", "--normalize", "standardize,controls=DMSO"), "'DMSO'; choose one of"),
+        (("--metric", "nsc", "--normalize", "standardize,controls=poscon"), "0 wells to learn"),
+        (("--metric", "nsc", "--label-filter", "x"), "unknown label filter 'x'"),
+        (("--metric", "nsc", "--measure", "auc"), "unknown measure 'auc'"),
+        (("--metric", "nsc", "--unmatched", "x"), "unknown unmatched 'x'"),
+        (("--metric", "nsc", "--dataset", "x"), "unknown dataset 'x'; choose one of tiny"),
+        (("--metric", "nsc", "--model", "x"), "unknown model 'x'"),
+        (("--metric", "nsc", "--device", "tpu9"), "unknown device 'tpu9'"),
+    ],
+)
+def test_a_score_that_cannot_be_is_one_line(lake: Lake, run_cli, options, message: str) -> None:
+    systems.create(lake, "gaussian")
+    embed(lake, "gaussian")
+    status, out, err = run_cli("score", *options, "--lake", lake.path)
+    assert (status, out) == (1, "")
+    assert err.count("\n") == 1
+    assert message in err
+    assert lake.query("from score").is_empty()
+
+
+def test_features_that_are_missing_somewhere_leave_profiles_out_and_are_counted(
+    tmp_path: Path, run_cli
+) -> None:
+    rng = np.random.default_rng(0)
+    lines = ["plate,well,compound,moa,f0,f1,f2"]
+    for i in range(12):
+        values = ["" if (i, j) == (3, 1) else f"{x:.4f}" for j, x in enumerate(rng.normal(size=3))]
+        lines.append(f"p,A{i + 1},c{i},m{i % 2},{','.join(values)}")
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    at = ("--lake", tmp_path / "lake")
+    _, _, err = run_cli("import-profiles", tmp_path / "t.csv", "--model", "m", *at)
+    assert "1 values are missing" in err
+    status, out, err = run_cli("score", "--metric", "nsc", "--json", *at)
+    assert (status, json.loads(out)["n"], json.loads(out)["dropped"]) == (0, 11, {"nan_feature": 1})
+    status, out, _ = run_cli(
+        "score", "--metric", "nsc", "--normalize", "mad_robustize,select=na", "--json", *at
+    )
+    assert (status, json.loads(out)["n"], json.loads(out)["dropped"]) == (0, 12, {"feature_na": 1})
+
+
+def test_plates_with_other_dimensions_are_one_line(lake: Lake, run_cli) -> None:
+    import pyarrow.parquet as pq
+
+    systems.create(lake, "gaussian")
+    embed(lake, "gaussian")
+    uri = lake.query("select uri from part where plate = 'tiny_b2_p1'").item()
+    table = pq.read_table(lake.resolve(uri))
+    short = pa.array([v[:10] for v in table["embedding"].to_pylist()], pa.list_(pa.float32(), 10))
+    place = table.column_names.index("embedding")
+    pq.write_table(table.set_column(place, "embedding", short), lake.resolve(uri))
+    status, _, err = run_cli("score", "--metric", "nsb", "--lake", lake.path)
+    assert (status, err.count("\n")) == (1, 1)
+    assert "vectors of 30 features, other plates of 1152" in err

@@ -48,6 +48,7 @@ MADE = {
         " [''] as channels",
     ),
     "typed": None,
+    "known": "'' as plate_id, '' as dataset",
     "landed": "'' as plate, '' as uri, '' as fingerprint, '' as content_hash, '' as run_id",
     "illuminated": "'' as plate, 0 as channel_index, '' as uri",
     "image_list": "'' as plate, '' as well, 0 as field, 0 as channel_index, [''] as paths",

@@ -38,8 +38,8 @@ def test_an_installed_wheel_makes_a_lake(wheel: Path, tmp_path: Path) -> None:
         "assert unidino.__file__.startswith(sys.argv[1]), unidino.__file__\n"
         "lake = unidino.Lake.create(sys.argv[2])\n"
         "print(lake.query('select count(*) from embedding').item())\n"
-        "from unidino.report import _TEMPLATE\n"
-        "assert _TEMPLATE.is_file()\n"
+        "from unidino.report.page import TEMPLATE\n"
+        "assert TEMPLATE.is_file()\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(wheel), str(tmp_path / "lake")],

@@ -372,7 +372,8 @@ def insert(
     replace: a row with the key of one that is there takes its place.
     """
     if rows:
-        con.register("_rows", pa.Table.from_pylist([dict(row) for row in rows]))
+        names = dict.fromkeys(name for row in rows for name in row)
+        con.register("_rows", pa.table({n: [row.get(n) for row in rows] for n in names}))
         verb = "insert or replace into" if replace else "insert into"
         con.execute(f"{verb} {quoted(table)} by name from _rows")
         con.unregister("_rows")
@@ -385,14 +386,19 @@ def land_parts(
 
     gone: uris that are forgotten in the same moment.
     """
-    rows = [
-        {"uri": uri, "sha256": file_sha256(lake.resolve(uri)), "run_id": run.run_id} | dict(part)
-        for uri, part in parts.items()
-    ]
+    rows = part_rows(lake, run, parts)
     with lake.write() as con:
         run.record(con)
         insert(con, "part", rows, replace=True)
         con.execute("delete from part where list_contains($gone, uri)", {"gone": list(gone)})
+
+
+def part_rows(lake: Lake, run: Run, parts: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of the table `part` for whole files, by uri, with their hashes."""
+    return [
+        {"uri": uri, "sha256": file_sha256(lake.resolve(uri)), "run_id": run.run_id} | dict(part)
+        for uri, part in parts.items()
+    ]
 
 
 @contextmanager

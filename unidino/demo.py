@@ -11,7 +11,7 @@ import polars as pl
 from unidino.catalog import Lake
 from unidino.errors import InputError
 from unidino.progress import say
-from unidino.report import latest_scores
+from unidino.score_table import latest_scores
 from unidino.simulate import SCREENS, simulate_screen
 
 _MODELS = ("demo_vit", "random_vit", "gaussian")

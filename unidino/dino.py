@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from unidino.errors import ModelError
-from unidino.model import DinoHead, DinoLoss, Encoder, ModelConfig, new_encoder
+from unidino.model import DinoHead, DinoLoss, Encoder, new_encoder
+from unidino.model_config import ModelConfig
 from unidino.recipe import TrainConfig
 
 

@@ -19,7 +19,7 @@ from unidino.encode import Cut, Encoded, Row, encode, num_crops_of
 from unidino.errors import InputError, ModelError, choose
 from unidino.forward import Engine, Forward, Precision, device_of, forward_of
 from unidino.measure import measure_fields
-from unidino.model import ModelConfig
+from unidino.model_config import ModelConfig
 from unidino.progress import progress_bar, say
 from unidino.registry import load_config, load_network
 from unidino.samples import stacked

@@ -19,7 +19,8 @@ from unidino import store
 from unidino.catalog import Lake
 from unidino.crops import corners, crops_of, resized, resized_shape
 from unidino.forward import Forward
-from unidino.model import ModelConfig, intensity_range
+from unidino.model import intensity_range
+from unidino.model_config import ModelConfig
 
 Row = dict[str, Any]
 _PLANES_AHEAD = 32

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unidino.errors import InputError, ModelError, choose
-from unidino.model import ModelConfig, Network, scaled
+from unidino.model import Network, scaled
+from unidino.model_config import ModelConfig
 from unidino.progress import say
 
 Precision = Literal["fp32", "bf16"]

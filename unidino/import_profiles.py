@@ -1,10 +1,10 @@
 """Features that others computed, imported as a model: levels and scores work on them."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,13 +20,15 @@ from unidino.catalog import (
     file_sha256,
     first_row,
     insert,
+    land_parts,
+    part_rows,
     quoted,
     scratch,
     written_beside,
-)  # fmt: skip
+)
 from unidino.datasets import manifest, tables
 from unidino.errors import InputError, ModelError, choose
-from unidino.model import ModelConfig
+from unidino.model_config import ModelConfig
 from unidino.progress import say
 from unidino.registry import IMPORTED, load_config, model_names, register
 
@@ -74,36 +76,60 @@ def import_profiles(
     Raises InputError, and lands nothing, if a row or a name is not as it must be.
     """
     choose("level", level, (*WELL_LEVELS, *OTHER_LEVELS))
-    run = Run("import-profiles", {"file": file, "model": model, "level": level,
-                                  "map": dict(mapped or {})})  # fmt: skip
+    mapped = mapped or {}
+    run = Run("import-profiles", {"file": file, "model": model, "level": level, "map": mapped})
     con = scratch()
     try:
-        names, values = wide.read(con, "_rows", file, mapped or {}, features)
+        names, values, found = wide.read(con, "_rows", file, mapped, features)
         for table in metadata:
             tables.load(con, "joined", [table])
-            wide.rename(con, "joined", mapped or {})
+            found |= wide.rename(con, "joined", mapped)
             _one_row_a_key(con, "joined")
             say(tables.join(con, "_rows", "joined", table.name))
-        wide.compute_mapped(con, "_rows", mapped or {})
+        wide.compute(con, "_rows", {k: v for k, v in mapped.items() if k not in found})
+        # Joins may turn the rows over; the vectors are in the file's order.
+        con.execute("create or replace table _rows as from _rows order by _line")
         _check_level(con, level, file)
         manifest.check_metadata(con, "_rows", file)
-        config = _config(lake, model, names)
-        num_missing = int(np.isnan(values).sum())
-        default = dataset or tables.stem(file)
-        known = lake.look_up("select plate_id, dataset from plate").to_arrow()
-        con.register("known", known)
+        own = _Table(lake, run, con, model, _config(lake, model, names), values, level,
+                     dataset or tables.stem(file))  # fmt: skip
+        con.register("known", lake.look_up("select plate_id, dataset from plate").to_arrow())
         con.execute(f"create table manifest as {assets.sql('queries', 'imported_well')}",
-                    {"dataset": default, "negcon": negcon, "level": level})  # fmt: skip
-        if level in WELL_LEVELS:
-            _check_wells(con, file)
-            return _land_wells(
-                lake, run, con, model, config, names, values, level, num_missing, default
-            )
-        return _land_level(
-            lake, run, con, model, config, names, values, level, num_missing, default
-        )
+                    {"dataset": own.dataset, "negcon": negcon, "level": level})  # fmt: skip
+        if level in OTHER_LEVELS:
+            return _land_level(own)
+        _check_wells(con, file)
+        return _land_wells(own)
     finally:
         con.close()
+
+
+@dataclass(frozen=True)
+class _Table:
+    """What was read, and where it goes.
+
+    con: has the table `manifest`, whose `line` counts the rows of values, (N, D), from 1.
+    """
+
+    lake: Lake
+    run: Run
+    con: Connection
+    model: str
+    config: ModelConfig
+    values: NDArray[np.float64]
+    level: str
+    dataset: str
+
+    def imported(self, num_rows: int, dropped: dict[str, int], *, dataset: str = "",
+                 num_plates: int = 0, num_new_plates: int = 0) -> Imported:  # fmt: skip
+        return Imported(
+            self.model, dataset or self.dataset, self.level, num_rows, self.values.shape[1],
+            num_plates, num_new_plates, int(np.isnan(self.values).sum()), dropped,
+        )  # fmt: skip
+
+    def register_model(self) -> None:
+        if self.model not in model_names(self.lake):
+            register(self.lake, self.run, self.model, self.config, None)
 
 
 def _one_row_a_key(con: Connection, table: str) -> None:
@@ -170,74 +196,74 @@ def _config(lake: Lake, model: str, names: list[str]) -> ModelConfig:
     return config
 
 
-def _land_wells(
-    lake: Lake, run: Run, con: Connection, model: str, config: ModelConfig, names: list[str],
-    values: NDArray[np.float64], level: str, num_missing: int, dataset: str,
-) -> Imported:  # fmt: skip
+def _land_wells(own: _Table) -> Imported:
     """Write a file for each plate; register plates and wells that the lake does not know."""
-    if model not in model_names(lake):
-        register(lake, run, model, config, None)
-    con.register("registered", lake.look_up("select plate, well from well").to_arrow())
+    con = own.con
+    con.register("registered", own.lake.look_up("select plate, well from well").to_arrow())
     (unknown,) = first_row(
         con, "select count(*) from manifest where is_known and not exists (from registered"
         " where registered.plate = manifest.plate and registered.well = manifest.well)"
     )  # fmt: skip
-    dropped = {"well_not_registered": int(unknown)} if unknown else {}
     rows = con.sql(
         "select manifest.* from manifest left join registered using (plate, well)"
         " where not is_known or registered.plate is not null order by plate, well, field"
     ).to_arrow_table()
     if not rows.num_rows:
         raise InputError("no well of the table is registered in the lake, whose plates it names")
-    parts: dict[str, dict[str, Any]] = {}
+    own.register_model()
+    parts = {}
     plates = rows["plate"].to_numpy(zero_copy_only=False)
     for plate in dict.fromkeys(plates.tolist()):
-        own = rows.filter(pa.array(plates == plate))
-        uri = f"embeddings/{model}/{plate}.parquet"
-        vectors = values[own["line"].to_numpy() - 1]
-        table = pa.table({
-            "model": [model] * own.num_rows, "plate": own["plate"], "well": own["well"],
-            "field": own["field"].cast(pa.int32()),
-            "channel_index": pa.array(np.zeros(own.num_rows, np.int32)),
-            "channel": [IMPORTED] * own.num_rows,
-            "num_crops": pa.array(np.ones(own.num_rows, np.int32)), "embedding": _lists(vectors),
-        })  # fmt: skip
-        _write(lake, uri, table)
-        parts[uri] = {"uri": uri, "kind": "embedding", "model": model, "plate": plate,
-                      "num_rows": own.num_rows, "sha256": file_sha256(lake.resolve(uri)),
-                      "inputs_hash": digest(vectors.tobytes().hex()), "run_id": run.run_id,
-                      "details": json.dumps({"level": level})}  # fmt: skip
+        on_plate = rows.filter(pa.array(plates == plate))
+        vectors = own.values[on_plate["line"].to_numpy() - 1]
+        uri = f"embeddings/{own.model}/{plate}.parquet"
+        _write(own.lake, uri, _embeddings(own.model, on_plate, vectors))
+        parts[uri] = {"kind": "embedding", "model": own.model, "plate": plate,
+                      "num_rows": on_plate.num_rows,
+                      "inputs_hash": hashlib.sha256(vectors).hexdigest(),
+                      "details": json.dumps({"level": own.level})}  # fmt: skip
     new = rows.filter(pa.array(~np.asarray(rows["is_known"])))
+    new_plates = set(new["plate"].to_pylist())
     landed = [
         {"plate": part["plate"], "uri": None, "fingerprint": part["inputs_hash"],
-         "content_hash": digest("imported", part["plate"]), "run_id": run.run_id}
+         "content_hash": digest("imported", part["plate"]), "run_id": own.run.run_id}
         for part in parts.values()
-        if part["plate"] in set(new["plate"].to_pylist())
+        if part["plate"] in new_plates
     ]  # fmt: skip
-    with lake.write() as catalog:
-        run.record(catalog)
+    described = part_rows(own.lake, own.run, parts)
+    with own.lake.write() as catalog:
+        own.run.record(catalog)
         if landed:
             catalog.register("manifest", new)
             catalog.register("landed", pa.Table.from_pylist(landed))
             catalog.register("measured", new.select(["plate", "well", "field", "channel_index"]))
-            for table_name in ("well", "plate"):
-                catalog.execute(
-                    f"insert into {table_name} by name {assets.sql('register', table_name)}"
-                )
-        insert(catalog, "part", list(parts.values()), replace=True)
-    named = lake.look_up("select distinct dataset from plate where list_contains($p, plate_id)",
-                         {"p": list(dict.fromkeys(plates.tolist()))})  # fmt: skip
-    return Imported(
-        model, ", ".join(sorted(named["dataset"])), level, rows.num_rows, len(names), len(parts),
-        len(landed), num_missing, dropped,
+            for name in ("well", "plate"):
+                catalog.execute(f"insert into {name} by name {assets.sql('register', name)}")
+        insert(catalog, "part", described, replace=True)
+    datasets = own.lake.look_up(
+        "select distinct dataset from plate where list_contains($plates, plate_id) order by all",
+        {"plates": list(dict.fromkeys(plates.tolist()))},
+    )["dataset"]
+    return own.imported(
+        rows.num_rows, {"well_not_registered": int(unknown)} if unknown else {},
+        dataset=", ".join(datasets), num_plates=len(parts), num_new_plates=len(landed),
     )  # fmt: skip
 
 
-def _land_level(
-    lake: Lake, run: Run, con: Connection, model: str, config: ModelConfig, names: list[str],
-    values: NDArray[np.float64], level: str, num_missing: int, dataset: str,
-) -> Imported:  # fmt: skip
+def _embeddings(model: str, rows: pa.Table, vectors: NDArray[np.float64]) -> pa.Table:
+    """Rows of `schemas/embedding.arrow.json`, in float64, one channel each."""
+    num = rows.num_rows
+    return pa.table({
+        "model": [model] * num, "plate": rows["plate"], "well": rows["well"],
+        "field": rows["field"].cast(pa.int32()), "channel_index": pa.array(np.zeros(num, np.int32)),
+        "channel": [IMPORTED] * num, "num_crops": pa.array(np.ones(num, np.int32)),
+        "embedding": _lists(vectors),
+    })  # fmt: skip
+
+
+def _land_level(own: _Table) -> Imported:
     """Write profiles as they are: there are no wells to normalize or average."""
+    con, level = own.con, own.level
     (nameless,) = first_row(con, "select count(*) from manifest where compound is null")
     con.execute("create table member as select *, line - 1 as row_id, ['features'] as channels"
                 " from manifest where compound is not null")  # fmt: skip
@@ -248,30 +274,29 @@ def _land_level(
         raise InputError(
             f"rows {twice[0] + 1} and {twice[1] + 1} are of one {level}; aggregate them first"
         )
-    if model in model_names(lake):
-        raise ModelError(f"there is a model '{model}' already; choose another --model")
-    register(lake, run, model, config, None)
-    uri = f"profiles/{model}/none/{level}/{dataset}.parquet"
+    if own.model in model_names(own.lake):
+        raise ModelError(f"there is a model '{own.model}' already; choose another --model")
+    if not members:
+        raise InputError(f"no row of the table names a compound, which a {level} needs")
+    own.register_model()
+    uri = f"profiles/{own.model}/none/{level}/{own.dataset}.parquet"
     schema = assets.arrow_schema("profile")
-    named = {"model": model, "normalization": "none", "level": level, "dataset": dataset}
-    vectors = values[[m[0] for m in members]] if members else values[:0]
+    named = {"model": own.model, "normalization": "none", "level": level, "dataset": own.dataset}
     columns = {
         name: pa.array([named[name]] * rows.num_rows, pa.string()) if name in named
-        else _lists(vectors) if name == "embedding" else rows[name].cast(schema.field(name).type)
+        else _lists(own.values[[m[0] for m in members]]) if name == "embedding"
+        else rows[name].cast(schema.field(name).type)
         for name in schema.names
     }  # fmt: skip
-    _write(lake, uri, pa.table(columns))
-    sha256 = file_sha256(lake.resolve(uri))
+    _write(own.lake, uri, pa.table(columns))
     dropped = {"no_compound": int(nameless)} if nameless else {}
-    with lake.write() as catalog:
-        run.record(catalog)
-        insert(catalog, "part", [
-            {"uri": uri, "kind": "profile", "model": model, "dataset": dataset, "level": level,
-             "normalization": "none", "num_rows": rows.num_rows, "sha256": sha256,
-             "inputs_hash": sha256, "dropped": json.dumps(dropped),
-             "details": json.dumps({"features": names}), "run_id": run.run_id}
-        ])  # fmt: skip
-    return Imported(model, dataset, level, rows.num_rows, len(names), 0, 0, num_missing, dropped)
+    sha256 = file_sha256(own.lake.resolve(uri))
+    land_parts(own.lake, own.run, {
+        uri: named | {"kind": "profile", "num_rows": rows.num_rows, "inputs_hash": sha256,
+                      "dropped": json.dumps(dropped),
+                      "details": json.dumps({"features": list(own.config.features)})}
+    })  # fmt: skip
+    return own.imported(rows.num_rows, dropped)
 
 
 def _lists(vectors: NDArray[np.float64]) -> pa.Array:

@@ -59,6 +59,7 @@ def score_labels(
     rules: str = "text",
     channels: Sequence[str] = (),
     where: str | None = None,
+    datasets: Sequence[str] = (),
     include_controls: bool = False,
     label_filter: str = "reachable",
     seed: int = 0,
@@ -78,7 +79,7 @@ def score_labels(
                         "channels": channels, "where": where, "seed": seed})  # fmt: skip
     results: list[LabelScore] = []
     why_not: list[str] = []
-    for group in groups(lake, models, normalize, level, where, channels):
+    for group in groups(lake, models, normalize, level, where, channels, datasets):
         for name, query in queries.items():
             own_label = label or default_label(name)
             try:
@@ -101,7 +102,8 @@ def score_labels(
                     measure, name, rules, own_label, level,
                     float(classes[value].to_numpy().mean()),
                     float(classes[above].to_numpy().mean()),
-                    len(own.positions), len(classes), own.dropped, classes,
+                    int(own.is_scored.sum()), len(classes),
+                    group.made.dropped | own.dropped, classes,
                 )
             )  # fmt: skip
     if not results:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from unidino import cellprofiler, store
 from unidino.catalog import Lake
-from unidino.model import ModelConfig
+from unidino.model_config import ModelConfig
 
 Row = dict[str, Any]
 

@@ -19,7 +19,8 @@ from unidino.errors import ProfileError
 
 _QUERY_BLOCK = 1024
 _REFERENCE_BLOCK = 16384
-_EXACT_BLOCK = 4096
+_EXACT_BLOCK = 1024
+_FEW_PAIRS = 1_000_000
 _FLOAT32_TOLERANCE = 1e-5
 _TIE_TOLERANCE = 1e-12
 _MOST_REASONS = 4
@@ -63,21 +64,27 @@ def encode_keys(keys: pl.DataFrame, profile_ids: NDArray[np.int64]) -> list[Code
     return encoded
 
 
-def unit_vectors(profiles: NDArray[Any]) -> NDArray[np.float32]:
-    """Profiles (N, D) divided by their norms.
+def unit_vectors(profiles: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Profiles (N, D) divided by their norms, and the norms (N,).
 
     Raises ProfileError for a vector that is zero or not finite.
     """
     unit = np.empty(profiles.shape, dtype=np.float32)
+    norms = np.empty(len(profiles))
     for rows in _blocks(len(profiles), _EXACT_BLOCK):
-        block = profiles[rows].astype(np.float64)
-        norms = np.linalg.norm(block, axis=1)
-        bad = ~np.isfinite(norms) | (norms == 0)
+        block = profiles[rows]
+        norms[rows] = np.sqrt(_dot(block, block))
+        bad = ~np.isfinite(norms[rows]) | (norms[rows] == 0)
         if bad.any():
             row = rows.start + int(np.flatnonzero(bad)[0])
             raise ProfileError(f"profile {row} is zero or not finite, so it has no direction")
-        unit[rows] = block / norms[:, None]
-    return unit
+        np.divide(block, norms[rows, None], out=unit[rows], casting="same_kind")
+    return unit, norms
+
+
+def _dot(x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:
+    """Row by row, summed in float64: (N,)."""
+    return np.asarray(np.einsum("ij,ij->i", x, y, dtype=np.float64))
 
 
 def nearest(
@@ -93,29 +100,29 @@ def nearest(
     profiles: (N, D). keys: from `encode_keys`. labels: (N,), integers. device: of torch, for the
     matrix products; `cpu` is numpy.
     Ties break to the lower position; near-ties are decided in float64.
-    Raises ProfileError for a vector that is zero or not finite.
+    Raises ProfileError for a vector that is zero or not finite, InputError for an unknown device.
     """
-    unit = unit_vectors(profiles)
+    unit, norms = unit_vectors(profiles)
     tiles: _Tiles = _NumpyTiles(unit, keys) if device == "cpu" else _TorchTiles(unit, keys, device)
     num = len(unit)
-    index = np.full((num, k), -1, dtype=np.int64)
-    similarity = np.full((num, k), np.nan)
+    floor = np.full(num, -np.inf, dtype=np.float32)
+    pairs = _Pairs(profiles, norms, k)
     for queries in _blocks(num, _QUERY_BLOCK):
-        floor = np.full(queries.stop - queries.start, -np.inf, dtype=np.float32)
-        found = []
-        for references in _blocks(num, _REFERENCE_BLOCK):
+        for references in _blocks(num, _REFERENCE_BLOCK, queries.start):
             tiles.multiply(queries, references)
-            floor = np.maximum(floor, tiles.kth_largest(k) - np.float32(_FLOAT32_TOLERANCE))
-            rows, columns, values = tiles.at_least(floor)
-            found.append((rows, columns + references.start, values))
-        rows, columns, values = (np.concatenate(part) for part in zip(*found, strict=True))
-        close = values >= floor[rows]
-        rows, columns = rows[close], columns[close]
-        exact = _cosine(profiles, rows + queries.start, columns)
-        for nth, won in enumerate(_ranked(rows, columns, exact, len(floor), num, k)):
-            is_there = won >= 0
-            index[queries.start + np.flatnonzero(is_there), nth] = columns[won[is_there]]
-            similarity[queries.start + np.flatnonzero(is_there), nth] = exact[won[is_there]]
+            floor[queries] = _raised(floor[queries], tiles.kth_largest(k, 1))
+            rows, columns, values = tiles.at_least(floor[queries], 1)
+            pairs.add(rows + queries.start, columns + references.start, values)
+            # A tile is its own mirror image, but for the square at the diagonal, which is whole.
+            is_square = max(0, queries.stop - references.start)
+            mirrored = _raised(floor[references], tiles.kth_largest(k, 0))
+            mirrored[:is_square] = np.inf
+            rows, columns, values = tiles.at_least(mirrored, 0)
+            pairs.add(columns + references.start, rows + queries.start, values)
+            beside = slice(references.start + is_square, references.stop)
+            floor[beside] = mirrored[is_square:]
+            pairs.forget(floor)
+    index, similarity = pairs.nearest(floor)
     return Neighbors(index, similarity, *count_eligible(keys, labels))
 
 
@@ -142,37 +149,90 @@ def nearest_to(
     cosine[~eligible_block(keys, slice(own, own + 1), num)[0]] = -np.inf
     kth = np.partition(cosine, num - k)[num - k] if k <= num else -np.inf
     close = places[(cosine >= kth - _FLOAT32_TOLERANCE) & np.isfinite(cosine)]
-    rows = np.zeros(len(close), dtype=np.int64)
-    exact = _cosine(profiles, rows + query, close)
-    ranked = _ranked(rows, close, exact, 1, len(profiles), k)[:, 0]
-    won = ranked[ranked >= 0]
+    exact = _Pairs(profiles, norms, k).cosine(np.full(len(close), query), close)
+    left, won = exact.copy(), []
+    for _ in range(min(k, len(close))):
+        won.append(int(_winners(np.zeros_like(close), close, left, len(profiles))[0]))
+        left[won[-1]] = -np.inf
     return close[won], exact[won]
 
 
-def _ranked(
-    rows: NDArray[np.int64], columns: NDArray[np.int64], exact: NDArray[np.float64], num_rows: int,
-    num: int, k: int,
-) -> NDArray[np.int64]:  # fmt: skip
-    """Positions (k, num_rows) of the best pairs of each row, best first; -1 where there is none."""
-    left = exact.copy()
-    ranked = np.full((k, num_rows), -1, dtype=np.int64)
-    for nth in range(k):
-        ranked[nth] = _winners(rows, columns, left, num_rows, num)
-        left[ranked[nth][ranked[nth] >= 0]] = -np.inf
-    return ranked
+def _raised(floor: NDArray[np.float32], kth: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(np.maximum(floor, kth - np.float32(_FLOAT32_TOLERANCE)))
+
+
+class _Pairs:
+    """Pairs of profiles that may be nearest neighbours, kept few, decided in float64."""
+
+    def __init__(self, profiles: NDArray[Any], norms: NDArray[np.float64], k: int) -> None:
+        self._profiles, self._norms, self._k = profiles, norms, k
+        self._parts: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]] = []
+        self._room = max(_FEW_PAIRS, 8 * len(profiles) * k)
+
+    def add(
+        self, rows: NDArray[np.int64], columns: NDArray[np.int64], values: NDArray[np.float32]
+    ) -> None:
+        self._parts.append((rows, columns, values))
+
+    def forget(self, floor: NDArray[np.float32]) -> None:
+        """Drop what has fallen below the floor; of many ties keep those that win so far."""
+        if sum(len(part[0]) for part in self._parts) < self._room:
+            return
+        rows, columns, values = self._above(floor)
+        if len(rows) > self._room // 2:
+            won, _ = self._decided(rows, columns)
+            kept = np.sort(won[won >= 0])
+            rows, columns, values = rows[kept], columns[kept], values[kept]
+        self._parts = [(rows, columns, values)]
+
+    def nearest(self, floor: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Positions and cosines (N, k) of the nearest, -1 and NaN where there is none."""
+        rows, columns, _ = self._above(floor)
+        won, exact = self._decided(rows, columns)
+        if not len(rows):
+            return won, np.full(won.shape, np.nan)
+        return (np.where(won < 0, -1, columns[won]), np.where(won < 0, np.nan, exact[won]))
+
+    def _above(
+        self, floor: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+        rows, columns, values = (np.concatenate(p) for p in zip(*self._parts, strict=True))
+        close = values >= floor[rows]
+        return rows[close], columns[close], values[close]
+
+    def _decided(
+        self, rows: NDArray[np.int64], columns: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Which pairs win, (N, k), -1 where there is none, and the cosine of every pair."""
+        exact = self.cosine(rows, columns)
+        left = exact.copy()
+        num = len(self._profiles)
+        won = np.full((num, self._k), -1, dtype=np.int64)
+        for nth in range(self._k):
+            won[:, nth] = _winners(rows, columns, left, num)
+            left[won[won[:, nth] >= 0, nth]] = -np.inf
+        return won, exact
+
+    def cosine(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Cosines of the pairs (a, b) in float64."""
+        cosines = np.empty(len(a))
+        for pairs in _blocks(len(a), _EXACT_BLOCK):
+            x, y = a[pairs], b[pairs]
+            dots = _dot(self._profiles[x], self._profiles[y])
+            cosines[pairs] = dots / (self._norms[x] * self._norms[y])
+        return cosines
 
 
 def _winners(
-    rows: NDArray[np.int64], columns: NDArray[np.int64], exact: NDArray[np.float64], num_rows: int,
-    num: int,
-) -> NDArray[np.int64]:  # fmt: skip
-    """Position of the best pair of each row, of equal ones the lowest column's; or -1."""
-    top = np.full(num_rows, -np.inf)
+    rows: NDArray[np.int64], columns: NDArray[np.int64], exact: NDArray[np.float64], num: int
+) -> NDArray[np.int64]:
+    """Position of the best pair of each row (N,), of equal ones the lowest column's; or -1."""
+    top = np.full(num, -np.inf)
     np.maximum.at(top, rows, exact)
     tied = np.flatnonzero(np.isfinite(exact) & (exact >= top[rows] - _TIE_TOLERANCE))
-    lowest = np.full(num_rows, num, dtype=np.int64)
+    lowest = np.full(num, num, dtype=np.int64)
     np.minimum.at(lowest, rows[tied], columns[tied])
-    winners = np.full(num_rows, -1, dtype=np.int64)
+    winners = np.full(num, -1, dtype=np.int64)
     of_lowest = tied[columns[tied] == lowest[rows[tied]]]
     winners[rows[of_lowest]] = of_lowest
     return winners
@@ -183,11 +243,13 @@ class _Tiles(Protocol):
 
     def multiply(self, queries: slice, references: slice) -> None: ...
 
-    def kth_largest(self, k: int) -> NDArray[np.float32]: ...
+    def kth_largest(self, k: int, axis: int) -> NDArray[np.float32]:
+        """Of each row (axis 1) or column (axis 0); minus infinity where there are fewer."""
 
     def at_least(
-        self, floor: NDArray[np.float32]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]: ...
+        self, floor: NDArray[np.float32], axis: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+        """Rows, columns and values of what reaches the floor of its row (axis 1) or column (0)."""
 
 
 class _NumpyTiles:
@@ -213,19 +275,19 @@ class _NumpyTiles:
         both = np.arange(max(queries.start, references.start), min(queries.stop, references.stop))
         self.tile[both - queries.start, both - references.start] = -np.inf
 
-    def kth_largest(self, k: int) -> NDArray[np.float32]:
-        num_columns = self.tile.shape[1]
+    def kth_largest(self, k: int, axis: int) -> NDArray[np.float32]:
         if k == 1:
-            return np.asarray(self.tile.max(axis=1))
-        if k > num_columns:
-            return np.full(len(self.tile), -np.inf, np.float32)
-        return np.asarray(np.partition(self.tile, num_columns - k, axis=1)[:, num_columns - k])
+            return np.asarray(self.tile.max(axis=axis))
+        num = self.tile.shape[axis]
+        if k > num:
+            return np.full(self.tile.shape[1 - axis], -np.inf, np.float32)
+        return np.asarray(np.partition(self.tile, num - k, axis=axis).take(num - k, axis=axis))
 
     def at_least(
-        self, floor: NDArray[np.float32]
+        self, floor: NDArray[np.float32], axis: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
         lowest = np.maximum(floor, np.finfo(np.float32).min)
-        np.greater_equal(self.tile, lowest[:, None], out=self.flag)
+        np.greater_equal(self.tile, np.expand_dims(lowest, axis), out=self.flag)
         rows, columns = np.divmod(np.flatnonzero(self.flag), self.tile.shape[1])
         return rows, columns, self.tile[rows, columns]
 
@@ -234,9 +296,12 @@ class _TorchTiles:
     def __init__(self, unit: NDArray[np.float32], keys: list[Codes], device: str) -> None:
         import torch
 
+        from unidino.forward import device_of
+
         self._torch = torch
-        self._unit = torch.from_numpy(unit).to(device)
-        self._keys = [torch.from_numpy(codes).to(device) for codes in keys]
+        place = device_of(device)
+        self._unit = torch.from_numpy(unit).to(place)
+        self._keys = [torch.from_numpy(codes).to(place) for codes in keys]
 
     def multiply(self, queries: slice, references: slice) -> None:
         self.tile = self._unit[queries] @ self._unit[references].T
@@ -249,22 +314,27 @@ class _TorchTiles:
         both = self._torch.arange(first, max(first, min(queries.stop, references.stop)))
         self.tile[both - queries.start, both - references.start] = -self._torch.inf
 
-    def kth_largest(self, k: int) -> NDArray[np.float32]:
-        if k > self.tile.shape[1]:
-            return np.full(len(self.tile), -np.inf, np.float32)
-        values: NDArray[np.float32] = self.tile.topk(k, dim=1).values[:, -1].cpu().numpy()
+    def kth_largest(self, k: int, axis: int) -> NDArray[np.float32]:
+        if k > self.tile.shape[axis]:
+            return np.full(self.tile.shape[1 - axis], -np.inf, np.float32)
+        if k == 1:
+            largest = self.tile.amax(dim=axis)
+        else:
+            largest = self.tile.topk(k, dim=axis).values.select(axis, k - 1)
+        values: NDArray[np.float32] = largest.cpu().numpy()
         return values
 
     def at_least(
-        self, floor: NDArray[np.float32]
+        self, floor: NDArray[np.float32], axis: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
         lowest = self._torch.from_numpy(np.maximum(floor, np.finfo(np.float32).min))
-        rows, columns = (self.tile >= lowest.to(self.tile.device)[:, None]).nonzero(as_tuple=True)
+        reaches = self.tile >= lowest.to(self.tile.device).unsqueeze(axis)
+        rows, columns = reaches.nonzero(as_tuple=True)
         return rows.cpu().numpy(), columns.cpu().numpy(), self.tile[rows, columns].cpu().numpy()
 
 
-def _blocks(num: int, size: int) -> Iterator[slice]:
-    return (slice(start, min(start + size, num)) for start in range(0, num, size))
+def _blocks(num: int, size: int, first: int = 0) -> Iterator[slice]:
+    return (slice(start, min(start + size, num)) for start in range(first, num, size))
 
 
 def count_eligible(
@@ -318,15 +388,3 @@ def eligible_block(keys: list[Codes], queries: slice, num: int) -> NDArray[np.bo
             for others in of_reason:
                 eligible &= asked != others[None, :]
     return eligible
-
-
-def _cosine(
-    profiles: NDArray[Any], a: NDArray[np.int64], b: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Cosines of the pairs (profiles[a], profiles[b]) in float64."""
-    cosines = np.empty(len(a))
-    for pairs in _blocks(len(a), _EXACT_BLOCK):
-        x, y = profiles[a[pairs]].astype(np.float64), profiles[b[pairs]].astype(np.float64)
-        norms = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
-        cosines[pairs] = np.einsum("ij,ij->i", x, y) / norms
-    return cosines

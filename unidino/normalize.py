@@ -7,8 +7,10 @@ of that unit by (x - centre) / spread @ matrix. What was learnt can be kept and 
 Shapes: N profiles, T of them teaching, D features in, K features out.
 """
 
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -55,11 +57,10 @@ def median_mad(teaching: Array, everywhere: Array, epsilon: float | None) -> Aff
     """
     columns = np.ascontiguousarray(teaching.T)
     median = np.nanmedian if np.isnan(teaching).any() else np.median
-    with _quiet():
-        center = median(columns, axis=1)
-        columns -= center[:, None]
-        np.abs(columns, out=columns)
-        spread = _TO_STANDARD_DEVIATION * median(columns, axis=1)
+    center = median(columns, axis=1)
+    columns -= center[:, None]
+    np.abs(columns, out=columns)
+    spread = _TO_STANDARD_DEVIATION * median(columns, axis=1)
     return Affine(center, spread, None, epsilon)
 
 
@@ -68,10 +69,9 @@ def mean_sd(teaching: Array, everywhere: Array, epsilon: float | None) -> Affine
 
     teaching: (T, D); NaN is left out. epsilon: added to the spread.
     """
-    with _quiet():
-        center, spread = np.nanmean(teaching, axis=0), np.nanstd(teaching, axis=0)
-        # The mean of equal numbers is off by rounding, which is no spread.
-        spread[np.nanmin(teaching, axis=0) == np.nanmax(teaching, axis=0)] = 0
+    center, spread = np.nanmean(teaching, axis=0), np.nanstd(teaching, axis=0)
+    # The mean of equal numbers is off by rounding, which is no spread.
+    spread[np.nanmin(teaching, axis=0) == np.nanmax(teaching, axis=0)] = 0
     return Affine(center, spread, None, epsilon)
 
 
@@ -89,10 +89,12 @@ def whiten(teaching: Array, everywhere: Array, epsilon: float | None) -> Affine:
 def whiten_rotated(teaching: Array, everywhere: Array, epsilon: float | None) -> Affine:
     """Whitening along the principal axes of what teaches, without turning back.
 
-    teaching: (T, D). epsilon: added to the eigenvalues; default 1.
+    teaching: (T, D). epsilon: added to the eigenvalues; default 1. The covariance is the
+    population's, over T.
     Source: Ando et al. 2017, doi 10.1101/161422.
     """
     center, values, axes = _principal_axes(teaching)
+    values = values * (len(teaching) - 1) / len(teaching)
     matrix = axes / np.sqrt(values + (1.0 if epsilon is None else epsilon))
     return Affine(center, np.ones_like(center), matrix)
 
@@ -114,20 +116,27 @@ def align(teaching: Array, everywhere: Array, epsilon: float | None) -> Affine:
     covariances' diagonals; default 1.
     Source: Sun et al. 2016, "Return of frustratingly easy domain adaptation".
     """
-    ridge = 1.0 if epsilon is None else epsilon
-    own, target = _covariance(teaching), _covariance(everywhere)
-    matrix = _power(own, -0.5, ridge) @ _power(target, 0.5, ridge)
-    num_dims = teaching.shape[1]
-    return Affine(np.zeros(num_dims), np.ones(num_dims), matrix)
+    return _recolored(_covariance(teaching), _covariance(everywhere), epsilon)
+
+
+def align_about_zero(teaching: Array, everywhere: Array, epsilon: float | None) -> Affine:
+    """As `align`, by second moments about zero: where a unit's controls lie counts as spread.
+
+    Source: the program of Morelli et al. 2025.
+    """
+    own, target = (x.T @ x / len(x) for x in (teaching, everywhere))
+    return _recolored(own, target, epsilon)
 
 
 Method = Callable[[Array, Array, float | None], Affine]
 METHODS: dict[str, Method] = {
     "median_mad": median_mad, "mean_sd": mean_sd, "whiten": whiten,
     "whiten_rotated": whiten_rotated, "rotate": rotate, "align": align,
+    "align_about_zero": align_about_zero,
 }  # fmt: skip
-ROTATING = ("whiten_rotated", "rotate", "align")
-_NEEDS_TWO = ("whiten", "whiten_rotated", "rotate", "align")
+_ALIGNING = ("align", "align_about_zero")
+ROTATING = ("whiten_rotated", "rotate", *_ALIGNING)
+_NEEDS_TWO = ("whiten", *ROTATING)
 
 
 @dataclass(frozen=True)
@@ -166,40 +175,52 @@ def learn_and_apply(step: Step, profiles: Array, known: Sequence[Learnt] = ()) -
     Raises ProfileError if a unit has nothing to learn from, or features that are not finite.
     """
     known = [k for k in known if k.step == step.number]
-    method = METHODS[step.method]
-    everywhere = profiles[step.teaches] if step.method == "align" else profiles[:0]
-    learnt, out = [], None
+    everywhere = profiles[step.teaches] if step.method in _ALIGNING else profiles[:0]
     order = np.argsort(step.units, kind="stable")
     ends = np.searchsorted(step.units[order], np.arange(len(step.names)), side="right")
-    starts = np.concatenate([[0], ends[:-1]])
-    for u, name in enumerate(step.names):
-        rows = order[starts[u] : ends[u]]
+    rows = np.split(order, ends[:-1])
+
+    def learn(unit: int) -> Learnt:
+        name = step.names[unit]
         if known:
-            found = _known(known, name)
-        else:
-            teaching = rows[step.teaches[rows]]
-            _check(step, name, profiles, teaching)
-            what = method(_taken(profiles, teaching), everywhere, step.epsilon)
-            found = Learnt(step.number, step.method, name, len(teaching), what)
-        learnt.append(found)
+            return _known(known, name)
+        teaching = rows[unit][step.teaches[rows[unit]]]
+        _check(step, name, profiles, teaching)
+        what = METHODS[step.method](_taken(profiles, teaching), everywhere, step.epsilon)
+        return Learnt(step.number, step.method, name, len(teaching), what)
+
+    def apply(unit: int) -> None:
+        for start in range(0, len(rows[unit]), _BLOCK):
+            block = rows[unit][start : start + _BLOCK]
+            out[block] = learnt[unit].map.apply(_taken(profiles, block))
+
+    # Sorting and arithmetic leave the interpreter free, so units go side by side.
+    with _quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        learnt = list(pool.map(learn, range(len(rows))))
+        num_out = _num_out(step, profiles, learnt)
+        same = num_out == profiles.shape[1]
+        out = profiles if same else np.empty((len(profiles), num_out))
+        list(pool.map(apply, range(len(rows))))
+    return out, learnt
+
+
+def _num_out(step: Step, profiles: Array, learnt: Sequence[Learnt]) -> int:
+    """Features of the profiles that come out; the same of every unit."""
+    num_out: int = profiles.shape[1]
+    for n, found in enumerate(learnt):
         if found.map.center.shape != (profiles.shape[1],):
             raise ProfileError(
                 f"the statistics are of {len(found.map.center)} features, the profiles of"
                 f" {profiles.shape[1]}"
             )
-        num_out = profiles.shape[1] if found.map.matrix is None else found.map.matrix.shape[1]
-        if out is None:
-            same = num_out == profiles.shape[1]
-            out = profiles if same else np.empty((len(profiles), num_out))
-        if out.shape[1] != num_out:
+        own = profiles.shape[1] if found.map.matrix is None else found.map.matrix.shape[1]
+        if n and own != num_out:
             raise ProfileError(
-                f"{step.method} keeps {num_out} axes of unit '{name}' and {out.shape[1]} of others;"
+                f"{step.method} keeps {own} axes of unit '{found.unit}' and {num_out} of others;"
                 " there are fewer controls than features, so learn from the whole dataset"
             )
-        for start in range(0, len(rows), _BLOCK):
-            block = rows[start : start + _BLOCK]
-            out[block] = found.map.apply(_taken(profiles, block))
-    return (profiles if out is None else out), learnt
+        num_out = own
+    return num_out
 
 
 def _taken(profiles: Array, rows: NDArray[np.int64]) -> Array:
@@ -239,6 +260,14 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN|Mean of empty|Degrees of freedom")
         yield
+
+
+def _recolored(own: Array, target: Array, epsilon: float | None) -> Affine:
+    """The map that turns one covariance (D, D) into another, both with a ridge, default 1."""
+    ridge = 1.0 if epsilon is None else epsilon
+    num_dims = len(own)
+    matrix = _power(own, -0.5, ridge) @ _power(target, 0.5, ridge)
+    return Affine(np.zeros(num_dims), np.ones(num_dims), matrix)
 
 
 def _covariance(profiles: Array) -> Array:

@@ -15,7 +15,8 @@ from unidino.catalog import Lake
 from unidino.encode import encode
 from unidino.errors import InputError
 from unidino.forward import forward_of
-from unidino.model import Encoder, ModelConfig
+from unidino.model import Encoder
+from unidino.model_config import ModelConfig
 from unidino.neighbors import encode_keys, nearest
 from unidino.samples import query_samples, stacked
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
@@ -23,12 +22,11 @@ from numpy.typing import NDArray
 from unidino import assets
 from unidino.catalog import Connection, Lake, Run, digest, first_row, land_parts, written_beside
 from unidino.errors import InputError, ProfileError, choose
+from unidino.model_config import ModelConfig
 from unidino.normalize import METHODS, ROTATING, Affine, Array, Learnt, Step, learn_and_apply
 from unidino.profile_form import ProfileForm
+from unidino.registry import load_config
 from unidino.select_features import selected
-
-if TYPE_CHECKING:
-    from unidino.model import ModelConfig
 
 LEVELS = ("field", "well", "treatment", "compound", "plate", "batch", "source")
 _ROW_GROUP = 4096
@@ -87,7 +85,7 @@ def profile(
     form = ProfileForm.parse(normalize)
     choose("level", level, LEVELS)
     for model in models:
-        _config(lake, model)
+        load_config(lake, model)
     present = lake.look_up(assets.sql("queries", "embedded_dataset"))
     for dataset in datasets:
         choose("dataset", dataset, sorted(set(present["dataset"])))
@@ -112,13 +110,6 @@ def profile(
     ]
 
 
-def _config(lake: Lake, model: str) -> "ModelConfig":
-    # Networks take seconds to import, and profiles that are there need none.
-    from unidino.registry import load_config
-
-    return load_config(lake, model)
-
-
 def _sql_texts(form: ProfileForm) -> list[str | None]:
     """The queries that a profile depends on, so that it is computed anew when they change."""
     texts = [assets.sql("queries", q) for q in ("raw_profile", "raw_vector", "level_profile")]
@@ -139,7 +130,7 @@ def _profile_dataset(
     )
     if row["kind"] == "profile" or (not current.is_empty() and lake.resolve(uri).is_file()):
         return _kept(lake, row, form, level, uri, current)
-    config = _config(lake, model)
+    config = load_config(lake, model)
     with lake.snapshot(("plate", "channel", "well", "part", "field", "image", "model")) as con:
         query, of = assets.sql("queries", "embedding_file"), {"model": model, "dataset": dataset}
         files = {p: lake.resolve(u) for p, u in con.execute(query, of).fetchall()}
@@ -189,7 +180,7 @@ def compute(
     files: Mapping[str, Path],
     model: str,
     dataset: str,
-    config: "ModelConfig",
+    config: ModelConfig,
     form: ProfileForm,
     level: str,
     known: Sequence[Learnt] = (),
@@ -350,7 +341,7 @@ def _step(con: Connection, own: int, number: int) -> Step:
 
 
 def _feature_names(
-    config: "ModelConfig", channels: Sequence[str], num: int, learnt: Sequence[Learnt]
+    config: ModelConfig, channels: Sequence[str], num: int, learnt: Sequence[Learnt]
 ) -> list[str]:
     """Names (num,) of the features of a profile: imported names, or channel and number."""
     if any(k.method in ROTATING for k in learnt):

@@ -4,16 +4,18 @@ import hashlib
 import json
 import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 
 from unidino.catalog import Lake, Run, digest, insert, written_beside
 from unidino.errors import ModelError, choose
-from unidino.model import Encoder, ModelConfig, Network, new_network, weights_of
+from unidino.model_config import ModelConfig
+
+if TYPE_CHECKING:
+    import torch
+
+    from unidino.model import Encoder, Network
 
 # Groups of features that are named like channels, after those of the plate (`*`).
 IMPORTED = "features"
@@ -25,7 +27,7 @@ def register(
     run: Run,
     name: str,
     config: ModelConfig,
-    network: Network | None,
+    network: "Network | None",
     *,
     samples: str | None = None,
     parent: str | None = None,
@@ -37,7 +39,7 @@ def register(
     """
     check_new_name(lake, name)
     folder = lake.path / "models" / name
-    weights = save(_contiguous(network)) if network else b""
+    weights = _as_bytes(network) if network else b""
     document = config.model_dump_json(indent=1)
     if network:
         with written_beside(folder / "model.safetensors") as path:
@@ -63,8 +65,13 @@ def register(
         insert(con, "model", [row])
 
 
-def _contiguous(network: Network) -> dict[str, torch.Tensor]:
-    return {k: v.contiguous() for k, v in weights_of(network).state_dict().items()}
+def _as_bytes(network: "Network") -> bytes:
+    # torch is loaded only where there are weights: most commands need a model's name and config.
+    from safetensors.torch import save
+
+    from unidino.model import weights_of
+
+    return save({k: v.contiguous() for k, v in weights_of(network).state_dict().items()})
 
 
 def check_new_name(lake: Lake, name: str) -> None:
@@ -94,11 +101,16 @@ def load_config(lake: Lake, name: str) -> ModelConfig:
         raise ModelError(f"model '{name}': {path} is missing or damaged") from error
 
 
-def load_network(lake: Lake, name: str, device: torch.device) -> Network:
+def load_network(lake: Lake, name: str, device: "torch.device") -> "Network":
     """A model's network for inference, with its weights.
 
     Raises ModelError if the weights are missing, damaged or of another architecture.
     """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from unidino.model import new_network, weights_of
+
     network = new_network(load_config(lake, name))
     path = lake.path / "models" / name / "model.safetensors"
     try:
@@ -110,11 +122,13 @@ def load_network(lake: Lake, name: str, device: torch.device) -> Network:
     return network.eval().requires_grad_(False).to(device)
 
 
-def load_encoder(lake: Lake, name: str, device: torch.device) -> Encoder:
+def load_encoder(lake: Lake, name: str, device: "torch.device") -> "Encoder":
     """A model's vision transformer, with its weights.
 
     Raises ModelError if the model is something else, or as `load_network`.
     """
+    from unidino.model import Encoder
+
     network = load_network(lake, name, device)
     if not isinstance(network, Encoder):
         raise ModelError(f"model '{name}' is no vision transformer")

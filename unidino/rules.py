@@ -22,7 +22,7 @@ from unidino.errors import InputError, ProfileError, choose
 from unidino.neighbors import Codes, encode_keys
 
 LABELS = ("compound", "moa", "target", "perturbation", "cell_line")
-LABEL_FILTERS = ("reachable", "rows", "none")
+LABEL_FILTERS = ("reachable", "decoys", "rows", "none")
 _METADATA = ("source", "batch", "plate", "well", "compound", "concentration_um", "perturbation",
              "moa", "target", "cell_line")  # fmt: skip
 
@@ -67,6 +67,7 @@ class Candidates:
 
     positions: (N,), rows of the profiles in what was given. names: (N,), labels; labels: (N,), the
     same as integers. compounds: (N,), names, empty where there is none. keys: of the rule.
+    is_scored: (N,), false for those that are only neighbours of others.
     dropped: profiles that are not scored: reason and count.
     """
 
@@ -75,6 +76,7 @@ class Candidates:
     labels: NDArray[np.int64]
     compounds: NDArray[Any]
     keys: list[Codes]
+    is_scored: NDArray[np.bool_]
     dropped: dict[str, int]
 
 
@@ -92,7 +94,8 @@ def candidates(
 
     metadata: a row per profile with profile_id, the label and what the rule reads. vectors: (N, D),
     in the same order. rule: SQL over `candidate`. label_filter: which labels are left out:
-    `reachable` those that no neighbour could match, `rows` those of one profile, `none`.
+    `reachable` those that no neighbour could match, `decoys` the same but as neighbours of others
+    they stay, `rows` those of one profile, `none`.
     unlabelled: `keep` leaves profiles without a label in, for neighbours to look at: their integer
     is 0, and one label is enough.
     Raises ProfileError if no profile is left to score, InputError if the rule fails.
@@ -103,17 +106,18 @@ def candidates(
         con.register(
             "profiles", metadata.append_column("position", pa.array(np.arange(len(vectors))))
         )
-        con.execute(f"create table candidate as select *, {quoted(label)} as label from profiles")
+        con.execute(f"create table candidate as select *, {quoted(label)} as label,"
+                    " true as is_scored from profiles")  # fmt: skip
         dropped = _drop(con, vectors, include_controls=include_controls, unlabelled=unlabelled)
         keys = _run_rule(con, rule)
         if label_filter != "none":
             dropped |= _drop_labels(con, label_filter)
-        kept = con.sql("select position, profile_id, label, compound from candidate"
+        kept = con.sql("select position, profile_id, label, compound, is_scored from candidate"
                        " order by profile_id").pl()  # fmt: skip
     finally:
         con.close()
     reasons = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
-    if kept.is_empty():
+    if not kept["is_scored"].any():
         raise ProfileError(f"no profile is left to score by {label} (dropped: {reasons or 'none'})")
     if kept["label"].n_unique() == 1 and unlabelled == "drop":
         raise ProfileError(f"all {len(kept)} profiles left have the {label} '{kept['label'][0]}'")
@@ -122,7 +126,8 @@ def candidates(
     return Candidates(
         kept["position"].to_numpy(), kept["label"].to_numpy(),
         kept["label"].rank("dense").fill_null(0).to_numpy().astype(np.int64),
-        kept["compound"].fill_null("").to_numpy(), encode_keys(keys, ids), dropped,
+        kept["compound"].fill_null("").to_numpy(), encode_keys(keys, ids),
+        kept["is_scored"].to_numpy(), dropped,
     )  # fmt: skip
 
 
@@ -182,13 +187,18 @@ def _run_rule(con: Connection, rule: str) -> pl.DataFrame:
 
 
 def _drop_labels(con: Connection, label_filter: str) -> dict[str, int]:
-    """Delete profiles of labels that are not scored, and count them by reason."""
+    """Delete profiles of labels that are not scored, or keep them as decoys; counted by reason."""
     dropped: dict[str, int] = {}
-    rows: Sequence[tuple[str, str]] = con.execute(assets.sql("labels", label_filter)).fetchall()
+    as_decoys = label_filter == "decoys"
+    query = assets.sql("labels", "reachable" if as_decoys else label_filter)
+    rows: Sequence[tuple[str, str]] = con.execute(query).fetchall()
+    change = (
+        "update candidate set is_scored = false where is_scored and label = $label returning 1"
+        if as_decoys
+        else "delete from candidate where label = $label returning 1"
+    )
     for label, reason in rows:
-        gone = con.execute(
-            "delete from candidate where label = $label returning 1", {"label": label}
-        ).fetchall()
+        gone = con.execute(change, {"label": label}).fetchall()
         if gone:
             name = f"label_in_one_{reason}"
             dropped[name] = dropped.get(name, 0) + len(gone)

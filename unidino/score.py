@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from unidino import profiles
@@ -31,7 +32,7 @@ class Score:
     interval_95: bootstrap over compounds. n: profiles scored. num_without_neighbour: profiles that
     the rule leaves without any neighbour; they are not in n. ceiling: share of the n with an
     eligible neighbour of their label. chance: expected accuracy of a random eligible neighbour.
-    dropped: profiles left out beforehand: reason and count.
+    dropped: what was left out beforehand, wells, profiles or features: reason and count.
     outcome: columns profile_id, compound, correct of the profiles scored.
     """
 
@@ -109,6 +110,7 @@ def score(
     rules: str = "text",
     channels: Sequence[str] = (),
     where: str | None = None,
+    compounds: Sequence[str] | None = None,
     unmatched: str = "drop",
     include_controls: bool = False,
     label_filter: str = "reachable",
@@ -119,9 +121,10 @@ def score(
     """A score for every metric, model and dataset that has the label; missing profiles are made.
 
     label: default `moa` where the rule excludes the same compound, else `compound`.
-    where: SQL condition over the columns of `profile`. unmatched: `drop` leaves profiles without
-    an eligible neighbour out, `wrong` counts them. include_controls: score negative controls too.
-    label_filter: see `rules.candidates`. neighbours: how many vote.
+    where: SQL condition over the columns of `profile`. compounds: names to keep.
+    unmatched: `drop` leaves profiles without an eligible neighbour out, `wrong` counts them.
+    include_controls: score negative controls too. neighbours: how many vote. label_filter: see
+    `rules.candidates`.
     Raises UnidinoError for an unknown name, ProfileError if no dataset can be scored.
     """
     queries = {name: rule_sql(name, rules) for name in metric}
@@ -134,7 +137,7 @@ def score(
                         "neighbours": neighbours})  # fmt: skip
     results: list[LakeScore] = []
     why_not: list[str] = []
-    for group in groups(lake, models, normalize, level, where, channels, datasets):
+    for group in groups(lake, models, normalize, level, where, channels, datasets, compounds):
         for name, query in queries.items():
             own_label = label or default_label(name)
             try:
@@ -146,6 +149,7 @@ def score(
             except ProfileError as error:
                 why_not.append(f"{group.made.dataset} is not scored by {name}: {error}")
                 continue
+            figures = replace(figures, dropped=group.made.dropped | figures.dropped)
             results.append(
                 LakeScore(
                     **vars(figures), model=group.made.model, dataset=group.made.dataset,
@@ -170,6 +174,7 @@ def groups(
     where: str | None,
     channels: Sequence[str] = (),
     datasets: Sequence[str] = (),
+    compounds: Sequence[str] | None = None,
 ) -> Iterator[Group]:
     """Profiles of every model and dataset, one after another, made where they are missing.
 
@@ -180,6 +185,8 @@ def groups(
         normalize, channels = f"{normalize},channels={'+'.join(channels)}", ()
     for made in profiles.profile(lake, models, normalize=normalize, level=level, datasets=datasets):
         table = profiles.load(lake, made.model, made.normalization, level, made.dataset, where)
+        if compounds is not None:
+            table = table.filter(pc.is_in(table["compound"], pa.array(compounds, pa.string())))
         for own, group in by_channels(table, channels):
             vectors = vectors_of(group, own, channels)
             yield Group(made, tuple(channels or own), group.drop_columns(["embedding"]), vectors)
@@ -240,9 +247,9 @@ def score_profiles(
     found = nearest(chosen, own.keys, own.labels, k=neighbours, device=device)
     has_neighbor = found.index[:, 0] >= 0
     correct = has_neighbor & (vote(found.index, own.labels) == own.labels)
-    counted = has_neighbor if unmatched == "drop" else np.ones_like(has_neighbor)
+    counted = own.is_scored & (has_neighbor if unmatched == "drop" else True)
     if not counted.any():
-        raise ProfileError(f"the rule leaves none of {len(counted)} profiles a neighbour")
+        raise ProfileError(f"the rule leaves none of {own.is_scored.sum()} profiles a neighbour")
     with np.errstate(invalid="ignore"):
         chances = np.nan_to_num(found.num_same_label / found.num_eligible)
     ids = metadata["profile_id"].to_numpy()[own.positions[counted]]
@@ -254,7 +261,7 @@ def score_profiles(
         interval_95=_interval(correct[counted], own.compounds[counted]),
         n=int(counted.sum()),
         num_classes=len(np.unique(own.labels[counted])),
-        num_without_neighbour=int((~has_neighbor).sum()),
+        num_without_neighbour=int((own.is_scored & ~has_neighbor).sum()),
         ceiling=float((found.num_same_label[counted] > 0).mean()),
         chance=float(chances[counted].mean()),
         dropped=own.dropped,

@@ -21,7 +21,8 @@ from unidino.catalog import Lake, Run
 from unidino.cellprofiler import NUM_DIMS
 from unidino.errors import ModelError, choose
 from unidino.microsnoop import encoder_state
-from unidino.model import Encoder, ModelConfig, Network, PooledNetwork, new_network, weights_of
+from unidino.model import Encoder, Network, PooledNetwork, new_network, weights_of
+from unidino.model_config import ModelConfig
 from unidino.registry import check_new_name, load_config, register
 
 Normalization = Literal["none", "imagenet"]

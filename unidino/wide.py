@@ -45,8 +45,10 @@ def parse_map(text: str) -> dict[str, str]:
 
 def read(
     con: Connection, name: str, path: Path, mapped: Mapping[str, str], pattern: str | None
-) -> tuple[list[str], NDArray[np.float64]]:
-    """Names (D,) of the features of a file and their values (N, D); missing ones are NaN.
+) -> tuple[list[str], NDArray[np.float64], set[str]]:
+    """Names (D,) of the features of a file, their values (N, D), and which of `mapped` it has.
+
+    Missing values are NaN.
 
     Creates the table `name` of the other columns, as text, renamed to the manifest's, in order.
     mapped: see `parse_map`. pattern: regular expression that the names of features match; default:
@@ -70,34 +72,44 @@ def read(
     con.register("_wide", pa.table(others))
     con.execute(f"create table {quoted(name)} as from _wide")
     con.unregister("_wide")
-    rename(con, name, mapped)
-    return features, values
+    return features, values, rename(con, name, mapped)
 
 
-def rename(con: Connection, table: str, mapped: Mapping[str, str]) -> None:
-    """Rename columns to the manifest's: those that are mapped, then those that are known."""
+def rename(con: Connection, table: str, mapped: Mapping[str, str]) -> set[str]:
+    """Rename columns to the manifest's: those that are mapped, then those that are known.
+
+    Others lose their prefix Metadata_. Returns which of `mapped` are columns of the table.
+    """
     have = tables.columns(con, table)
+    found = {name for name, column in mapped.items() if column in have}
     for name, column in mapped.items():
-        if column in have and column != name:
+        if name in found and column != name:
             if name in have:
                 con.execute(f"alter table {quoted(table)} drop column {quoted(name)}")
             con.execute(
                 f"alter table {quoted(table)} rename column {quoted(column)} to {quoted(name)}"
             )
     tables.rename_to_manifest(con, table)
+    for column in tables.columns(con, table):
+        bare = _METADATA.sub("", column)
+        if bare != column and bare not in tables.columns(con, table):
+            con.execute(
+                f"alter table {quoted(table)} rename column {quoted(column)} to {quoted(bare)}"
+            )
+    return found
 
 
-def compute_mapped(con: Connection, table: str, mapped: Mapping[str, str]) -> None:
-    """Add the mapped columns that are no column's name but an SQL expression.
+def compute(con: Connection, table: str, expressions: Mapping[str, str]) -> None:
+    """Set columns, that may be there or not, by SQL expressions over the others.
 
     Raises InputError if one fails.
     """
-    for name, expression in mapped.items():
-        if name in tables.columns(con, table):
-            continue
+    for name, expression in expressions.items():
+        is_there = name in tables.columns(con, table)
+        kept = f"* exclude ({quoted(name)})" if is_there else "*"
         try:
             con.execute(
-                f"create or replace table _mapped as select *, ({expression})::varchar as"
+                f"create or replace table _mapped as select {kept}, ({expression})::varchar as"
                 f" {quoted(name)} from {quoted(table)}"
             )
         except duckdb.Error as error:

@@ -1,5 +1,6 @@
 -- Typical variation normalization, as the published program does it: whitened on the controls of
--- the whole dataset without turning back, then the controls of each batch aligned with all (CORAL).
+-- the whole dataset without turning back, then the controls of each batch aligned with all (CORAL),
+-- by second moments about zero.
 -- Grain: one row per raw profile and step.   Reads: raw_profile.
 -- $per: what is aligned: plate, batch or dataset; $controls: all, or a control_type; $epsilon: added
 -- to the eigenvalues and to the diagonals of the covariances, by default 1.
@@ -16,7 +17,7 @@ union all by name
 select
     row_id,
     2 as step,
-    'align' as method,
+    'align_about_zero' as method,
     coalesce($epsilon::double, 1) as epsilon,
     unit_of(coalesce($per, 'batch'), plate, source, batch, dataset) as unit,
     teaching(coalesce($controls, 'negcon'), control_type) as teaches

@@ -1,4 +1,4 @@
--- What each dataset holds.
+-- What each dataset holds; plates whose features were imported have no images.
 -- Grain: one row per dataset.   Reads: plate, channel, well, field, image.
 with channels as (
     select
@@ -36,14 +36,14 @@ select
     plate.dataset,
     count(*) as plates,
     count(distinct plate.batch) as batches,
-    sum(wells.num_wells)::bigint as wells,
-    sum(fields.num_fields)::bigint as fields,
-    sum(images.num_images)::bigint as images,
+    coalesce(sum(wells.num_wells), 0)::bigint as wells,
+    coalesce(sum(fields.num_fields), 0)::bigint as fields,
+    coalesce(sum(images.num_images), 0)::bigint as images,
     string_agg(distinct channels.channels, '; ') as channels
 from plate
-inner join channels on plate.plate_id = channels.plate
-inner join wells on plate.plate_id = wells.plate
-inner join fields on plate.plate_id = fields.plate
-inner join images on plate.plate_id = images.plate
+left join channels on plate.plate_id = channels.plate
+left join wells on plate.plate_id = wells.plate
+left join fields on plate.plate_id = fields.plate
+left join images on plate.plate_id = images.plate
 group by plate.dataset
 order by plate.dataset

@@ -5,8 +5,8 @@ select
     model.kind,
     model.architecture,
     model.num_dims as dims,
-    (model.preprocessing ->> 'crop_size_px')::integer as crop_px,
-    model.preprocessing ->> 'intensity' as intensity,
+    case when model.kind <> 'imported' then (model.preprocessing ->> 'crop_size_px')::integer end as crop_px,
+    case when model.kind <> 'imported' then model.preprocessing ->> 'intensity' end as intensity,
     count(part.uri) as plates,
     model.samples,
     model.created

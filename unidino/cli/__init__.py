@@ -21,8 +21,10 @@ app = typer.Typer(
     help="From fluorescence plates on disk to features that can be trusted and queried.",
 )
 for command in (
-    lake.demo, lake.ingest, models.train, models.embed, profiles.profile, profiles.score,
-    insight.attribute, insight.report, insight.explore, lake.sql, lake.check,
+    lake.demo, lake.ingest, models.train, models.embed, profiles.profile,
+    profiles.import_profiles, profiles.export, profiles.score,
+    insight.attribute, insight.readouts, insight.plot, insight.report,
+    insight.explore, lake.sql, lake.check,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(models.app, name="models")

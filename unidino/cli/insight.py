@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from unidino.catalog import Lake
-from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit
+from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names
+from unidino.progress import say
 
 
 def attribute(
@@ -16,31 +17,149 @@ def attribute(
     level: Annotated[str, typer.Option(help="See `unidino profile`.")] = "well",
     normalize: Annotated[str, typer.Option(help="See `unidino profile`.")] = "mad_robustize",
     top: Annotated[int, typer.Option(help="Most important features to count.")] = 50,
-    seed: Annotated[int, typer.Option()] = 0,
+    seeds: Annotated[int, typer.Option(help="Forests per class, for mean and interval.")] = 5,
+    seed: Annotated[int, typer.Option(help="The first of them.")] = 0,
+    scores: Annotated[
+        str | None,
+        typer.Option(help="Score each channel alone and left out too: auto, or nsc,nscb."),
+    ] = None,
+    include_controls: Annotated[
+        bool, typer.Option(help="Negative controls are a class, too.")
+    ] = False,
     where: Annotated[str | None, typer.Option(help="SQL condition over profile.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Threads; default: one a core.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say which channels tell the classes of a label apart."""
-    from unidino import attribution
+    from unidino import attribution, channel_scores
 
+    at = Lake.open(lake)
+    scored = channel_scores.score_channels(
+        at, model, () if scores == "auto" else names(scores), label=label, level=level,
+        normalize=normalize, where=where, include_controls=include_controls,
+    ) if scores else []  # fmt: skip
     found = attribution.attribute(
-        Lake.open(lake), model, label=label, level=level, normalize=normalize, top=top, seed=seed,
-        where=where,
+        at, model, label=label, level=level, normalize=normalize, top=top, num_seeds=seeds,
+        seed=seed, where=where, include_controls=include_controls, jobs=jobs,
     )  # fmt: skip
-    wide = found.shares.pivot("channel", index=["dataset", "class", "num_profiles"], values="share")
-    emit(as_json, found.shares.to_dicts(), wide)
+    emit(as_json, found.shares.to_dicts(), attribution.wide(found.shares))
+    if scored:
+        emit(as_json, [s.as_json() for s in scored], channel_scores.table_of(scored))
+
+
+def readouts(
+    table: Annotated[
+        Path, typer.Option(help="CSV, TSV or Parquet: columns of keys and of readouts.")
+    ],
+    lake: LakeOption = DEFAULT_LAKE,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            help="Profiles are averaged by these; default: cell_line,perturbation, or"
+            " what the table shares."
+        ),
+    ] = None,
+    stratum: Annotated[
+        str | None, typer.Option(help="Values of this are fitted apart: cell_line; or none.")
+    ] = None,
+    readouts: Annotated[
+        str | None, typer.Option("--readouts", help="Regular expression of their names.")
+    ] = None,
+    mapped: Annotated[
+        str | None, typer.Option("--map", help="Columns: perturbation=Metadata_pert_name.")
+    ] = None,
+    model: Annotated[list[str] | None, typer.Option(help="Default: every model.")] = None,
+    normalize: Annotated[str, typer.Option(help="See `unidino profile`.")] = "mad_robustize",
+    level: Annotated[str, typer.Option(help="Of the profiles that are averaged.")] = "well",
+    regressor: Annotated[str, typer.Option(help="random_forest or elastic_net.")] = "random_forest",
+    folds: Annotated[int, typer.Option(help="Of the cross-validation.")] = 5,
+    seed: Annotated[int, typer.Option()] = 0,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a core.")] = None,
+    where: Annotated[str | None, typer.Option(help="SQL condition over profile.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="R2 of every readout: .csv or .parquet.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Predict measured readouts from profiles, and say how many are told."""
+    from unidino import readouts as module
+    from unidino import wide
+
+    if output:
+        module.check_output(output)
+    scores = module.readouts(
+        Lake.open(lake), table, models=model or [], by=names(by), stratum=stratum,
+        pattern=readouts, mapped=wide.parse_map(mapped) if mapped else None, normalize=normalize,
+        level=level, regressor=regressor, num_folds=folds, seed=seed, jobs=jobs, where=where,
+    )  # fmt: skip
+    if output:
+        module.write_table(scores, output)
+    emit(as_json, [s.as_json() for s in scores], module.summary(scores))
+    for s in scores:
+        for reason, count in s.dropped.items():
+            place = f"{s.dataset} {s.stratum}".strip()
+            say(f"{place}: left out {count} ({reason.replace('_', ' ')})")
+
+
+def plot(
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help="map, similarity, scores, differences, labels, replicates, batches,"
+            " attribution, channels, readouts, plate or training."
+        ),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="FILE.png, .svg or .pdf.")],
+    lake: LakeOption = DEFAULT_LAKE,
+    model: Annotated[
+        list[str] | None, typer.Option(help="Repeatable; default: the best-scored, or all.")
+    ] = None,
+    dataset: Annotated[list[str] | None, typer.Option(help="Repeatable; default: all.")] = None,
+    level: Annotated[str | None, typer.Option(help="See `unidino profile`.")] = None,
+    normalize: Annotated[str | None, typer.Option(help="See `unidino profile`.")] = None,
+    color: Annotated[str | None, typer.Option(help="map: a column of profile.")] = None,
+    method: Annotated[str | None, typer.Option(help="map: umap, densmap or pca.")] = None,
+    plate: Annotated[list[str] | None, typer.Option(help="plate: repeatable.")] = None,
+    value: Annotated[
+        str | None,
+        typer.Option(help="plate: SQL over well, image and profile, as avg(focus)."),
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="moa, compound, target ...")] = None,
+    metric: Annotated[str | None, typer.Option(help="Of scores: nsc,nscb.")] = None,
+    where: Annotated[str | None, typer.Option(help="SQL condition over profile.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of a map, or of pairs drawn.")] = None,
+    width_mm: Annotated[float, typer.Option(help="Of the figure.")] = 180.0,
+    dpi: Annotated[int, typer.Option(help="Of a PNG, and of the pixels in others.")] = 300,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw one figure of what the lake holds."""
+    from unidino import figures
+
+    options = {
+        "models": model, "datasets": dataset, "level": level, "normalize": normalize,
+        "color": color, "method": method, "plates": plate, "value": value, "label": label,
+        "metric": names(metric), "where": where, "seed": seed,
+    }  # fmt: skip
+    path = figures.plot(
+        Lake.open(lake), kind, output, width_mm=width_mm, dpi=dpi,
+        **{name: given for name, given in options.items() if given not in (None, [])},
+    )  # fmt: skip
+    emit(as_json, {"plot": str(path), "bytes": path.stat().st_size})
 
 
 def report(
     lake: LakeOption = DEFAULT_LAKE,
     output: Annotated[Path, typer.Option("-o", "--output")] = Path("report.html"),
-    model: Annotated[str | None, typer.Option(help="For the channels; default: the best.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Whose profiles are looked into; default: the best-scored.")
+    ] = None,
+    label: Annotated[str, typer.Option(help="What colours mean: moa, compound ...")] = "moa",
     as_json: JsonOption = False,
 ) -> None:
     """Write one self-contained page about the lake."""
     from unidino import report as module
 
-    path = module.report(Lake.open(lake), output, model=model)
+    path = module.report(Lake.open(lake), output, model=model, label=label)
     emit(as_json, {"report": str(path), "bytes": path.stat().st_size})
 
 

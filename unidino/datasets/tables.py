@@ -24,7 +24,9 @@ def is_table(path: Path) -> bool:
 
 def stem(path: Path) -> str:
     """Name of a table file without its endings."""
-    return re.sub(r"\.(csv|tsv|txt|parquet)(\.gz)?$", "", path.name, flags=re.IGNORECASE)
+    return re.sub(
+        r"\.(csv|tsv|txt|parquet|arrow|feather|h5ad)(\.gz)?$", "", path.name, flags=re.IGNORECASE
+    )
 
 
 def load(con: Connection, name: str, paths: Sequence[Path]) -> None:

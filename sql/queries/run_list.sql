@@ -1,0 +1,11 @@
+-- What was run, the last first.
+-- Grain: one row per run.   Reads: run.
+select
+    started,
+    round(epoch(ended - started), 1) as seconds,
+    command,
+    arguments::varchar as arguments,
+    versions::varchar as versions,
+    run_id as run
+from run
+order by started desc, run_id asc
