@@ -15,7 +15,8 @@ from unidino.embed import embed
 from unidino.errors import InputError, ModelError, ProfileError
 from unidino.export import SUFFIXES, export
 from unidino.import_profiles import import_profiles
-from unidino.profiles import load, profile
+from unidino.profile_files import load
+from unidino.profiles import profile
 from unidino.score import groups, score
 
 FEATURES = ["Cells_AreaShape_Area", "Nuclei_Texture_Mean"]

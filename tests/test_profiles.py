@@ -16,7 +16,7 @@ from scipy.linalg import fractional_matrix_power
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from unidino import profiles, systems
+from unidino import profile_files, profiles, systems
 from unidino.catalog import Lake, scratch
 from unidino.embed import embed
 from unidino.errors import InputError, ProfileError, UnidinoError
@@ -299,8 +299,8 @@ def test_statistics_are_applied_forward(screen, tmp_path: Path) -> None:
     learnt = screen(_wells(40, "p"), old)(text)
     path = tmp_path / "statistics.parquet"
     named = dict.fromkeys(("model", "normalization", "level", "dataset"), "x")
-    profiles.write_statistics(path, learnt, named)
-    known = profiles.read_statistics(path, ProfileForm.parse(text))
+    profile_files.write_statistics(path, learnt.learnt, ["DNA"], named)
+    known = profile_files.read_statistics(path, ProfileForm.parse(text))
     got = screen(_wells(10, "p"), new)(text, "well", known)
     first, second = (k.map for k in learnt.learnt)
     np.testing.assert_array_equal(got.vectors, second.apply(first.apply(new)))
@@ -311,7 +311,7 @@ def test_statistics_are_applied_forward(screen, tmp_path: Path) -> None:
     with pytest.raises(ProfileError, match="statistics know no unit 'r'; they have p, q"):
         screen(_wells(10, "r"), new)("mad_robustize", "well", two)
     with pytest.raises(InputError, match="holds no statistics"):
-        profiles.read_statistics(Path(__file__), ProfileForm.parse("mad_robustize"))
+        profile_files.read_statistics(Path(__file__), ProfileForm.parse("mad_robustize"))
 
 
 @given(
@@ -360,7 +360,9 @@ def test_fields_count_by_their_crops_or_alike(lake: Lake) -> None:
     pq.write_table(table, lake.resolve(uri))
     for fields, weights in (("crops", [3, 6]), ("equal", [1, 1])):
         (made,) = profiles.profile(lake, normalize=f"none,fields={fields}")
-        well = profiles.load(lake, "gaussian", made.normalization, "well", "tiny").to_pylist()[0]
+        well = profile_files.load(lake, "gaussian", made.normalization, "well", "tiny").to_pylist()[
+            0
+        ]
         mine = np.array([w == well["well"] for w in table["well"].to_pylist()])
         order = np.lexsort((field[mine], table["channel_index"].to_numpy()[mine]))
         own = vectors.astype(np.float32)[mine][order].reshape(3, 2, -1)
@@ -375,7 +377,7 @@ def test_any_channels_without_embedding_again(lake: Lake) -> None:
     vectors = {}
     for text in ("mad_robustize", "mad_robustize,channels=DNA+Tubulin"):
         (made,) = profiles.profile(lake, normalize=text)
-        table = profiles.load(lake, "gaussian", made.normalization, "well", "tiny")
+        table = profile_files.load(lake, "gaussian", made.normalization, "well", "tiny")
         vectors[text] = np.array(table["embedding"].to_pylist())
     assert table["channels"][0].as_py() == ["DNA", "Tubulin"]
     every, two = vectors.values()

@@ -51,7 +51,8 @@ def demo(folder: Path, run: Callable[[list[str]], None], *, seed: int = 0) -> pl
     type_and_run(["profile", *at_lake])
     for rules in ("text", "published"):
         type_and_run(["score", "--metric", "nsc,nscb,nspw,nsb", "--rules", rules, *at_lake])
-    type_and_run(["attribute", "--model", "demo_vit", *at_lake])
+    type_and_run(["score", "--measure", "map", "--metric", "nsb", *at_lake])
+    type_and_run(["attribute", "--model", "demo_vit", "--scores", "auto", *at_lake])
     type_and_run(["report", "--model", "demo_vit", "-o", str(folder / "report.html"), *at_lake])
     table = closing_table(Lake.open(folder / "lake"))
     truth = {
@@ -61,7 +62,8 @@ def demo(folder: Path, run: Callable[[list[str]], None], *, seed: int = 0) -> pl
     for name, screen in truth.items():
         planted = ", ".join(f"{moa}: {channel}" for moa, channel in screen["mechanisms"].items())
         say(f"planted in {name}: {planted}")
-    say(f"{time.monotonic() - started:.0f} s; open {folder / 'report.html'}")
+    say(f"{time.monotonic() - started:.0f} s; open {folder / 'report.html'}, or look around by\n"
+        f"$ unidino explore --lake {folder / 'lake'}")  # fmt: skip
     return table
 
 

@@ -16,20 +16,19 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from unidino import assets
-from unidino.catalog import Connection, Lake, Run, digest, first_row, land_parts, written_beside
+from unidino.catalog import Connection, Lake, Run, digest, first_row, land_parts
 from unidino.errors import InputError, ProfileError, choose
 from unidino.model_config import ModelConfig
-from unidino.normalize import METHODS, ROTATING, Affine, Array, Learnt, Step, learn_and_apply
+from unidino.normalize import METHODS, ROTATING, Array, Learnt, Step, learn_and_apply
+from unidino.profile_files import ROW_GROUP, read_statistics, write, write_statistics
 from unidino.profile_form import ProfileForm
 from unidino.registry import load_config
 from unidino.select_features import selected
 
 LEVELS = ("field", "well", "treatment", "compound", "plate", "batch", "source")
-_ROW_GROUP = 4096
 
 
 @dataclass(frozen=True)
@@ -139,11 +138,14 @@ def _profile_dataset(
                     "inputs_hash": inputs, "dropped": json.dumps(made.dropped)}  # fmt: skip
             named = {"model": model, "normalization": text, "level": level, "dataset": dataset}
             details = json.dumps({"features": made.features})
-            _write(lake.resolve(uri), made, named, exact=config.kind == "imported")
+            write(lake.resolve(uri), made.table, made.vectors, named,
+                  exact=config.kind == "imported")  # fmt: skip
             parts = {uri: part | {"kind": "profile", "num_rows": len(made.vectors),
                                   "details": details}}  # fmt: skip
             if made.learnt:
-                write_statistics(lake.resolve(statistic_uri), made, named)
+                write_statistics(
+                    lake.resolve(statistic_uri), made.learnt, _first(made.channels), named
+                )
                 parts[statistic_uri] = part | {
                     "kind": "statistic", "num_rows": len(made.learnt)}  # fmt: skip
             land_parts(lake, run, parts)
@@ -382,108 +384,10 @@ def _averaged(profiles: Array, row_ids: pa.ChunkedArray, how: str, path: Path) -
         path, "w+", np.float64, (len(counts), profiles.shape[1])
     )
     if (counts == 1).all():
-        for start in range(0, len(rows), _ROW_GROUP):
-            vectors[start : start + _ROW_GROUP] = profiles[rows[start : start + _ROW_GROUP]]
+        for start in range(0, len(rows), ROW_GROUP):
+            vectors[start : start + ROW_GROUP] = profiles[rows[start : start + ROW_GROUP]]
         return vectors
     average = np.mean if how == "mean" else np.median
     for i, own in enumerate(np.split(rows, np.cumsum(counts)[:-1])):
         vectors[i] = average(profiles[own], axis=0)
     return vectors
-
-
-def _write(path: Path, made: Made, named: Mapping[str, str], *, exact: bool) -> None:
-    """Write profiles; imported features keep float64."""
-    kind = pa.float64() if exact else pa.float32()
-    schema = assets.arrow_schema("profile")
-    schema = schema.set(schema.get_field_index("embedding"), pa.field("embedding", pa.list_(kind)))
-    with written_beside(path) as temporary, pq.ParquetWriter(
-        temporary, schema, compression="zstd", use_dictionary=_text_columns(schema)
-    ) as writer:  # fmt: skip
-        for start in range(0, len(made.vectors), _ROW_GROUP):
-            rows = made.table.slice(start, _ROW_GROUP)
-            block = np.ascontiguousarray(made.vectors[start : start + _ROW_GROUP])
-            offsets = np.arange(len(block) + 1, dtype=np.int32) * block.shape[1]
-            values = pa.array(block.ravel().astype(kind.to_pandas_dtype()))
-            rows = rows.append_column("embedding", pa.ListArray.from_arrays(offsets, values))
-            writer.write_table(_conform(schema, rows, named))
-
-
-def _text_columns(schema: pa.Schema) -> list[str]:
-    return [field.name for field in schema if pa.types.is_string(field.type)]
-
-
-def _conform(schema: pa.Schema, table: pa.Table, named: Mapping[str, str]) -> pa.Table:
-    """The table in the columns and types of its Arrow schema."""
-    columns = {
-        name: pa.array([named[name]] * table.num_rows, pa.string())
-        if name in named
-        else table[name]
-        for name in schema.names
-    }
-    return pa.table(columns).cast(schema)
-
-
-def write_statistics(path: Path, made: Made, named: Mapping[str, str]) -> None:
-    """Write what was learnt, a row for each step and unit."""
-    rows = pa.Table.from_pylist([
-        {"step": k.step, "method": k.method, "unit": k.unit, "num_teaching": k.num_teaching,
-         "channels": list(_first(made.channels)), "center": k.map.center.tolist(),
-         "spread": k.map.spread.tolist(), "epsilon": k.map.epsilon,
-         "matrix": None if k.map.matrix is None else k.map.matrix.ravel().tolist()}
-        for k in made.learnt
-    ])  # fmt: skip
-    table = _conform(assets.arrow_schema("statistic"), rows, named)
-    with written_beside(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", use_dictionary=False)
-
-
-def read_statistics(path: Path, form: ProfileForm) -> list[Learnt]:
-    """What was learnt, from a file of the table `statistic`.
-
-    Raises InputError if the file is none.
-    """
-    if not form.steps:
-        raise InputError("statistics are for a normalization; --normalize is none")
-    try:
-        table = pq.read_table(path, schema=assets.arrow_schema("statistic"))
-    except (OSError, ValueError, pa.ArrowInvalid) as error:
-        raise InputError(f"'{path}' holds no statistics: {str(error).splitlines()[0]}") from error
-    learnt = []
-    for row in table.to_pylist():
-        center, spread = np.array(row["center"]), np.array(row["spread"])
-        matrix = None if row["matrix"] is None else np.array(row["matrix"]).reshape(len(center), -1)
-        learnt.append(
-            Learnt(row["step"], row["method"], row["unit"], row["num_teaching"],
-                   Affine(center, spread, matrix, row["epsilon"]))
-        )  # fmt: skip
-    return learnt
-
-
-def load(
-    lake: Lake, model: str, normalize: str, level: str, dataset: str, where: str | None = None
-) -> pa.Table:
-    """Profiles in order of profile_id; they must have been computed.
-
-    where: SQL condition over the columns of `profile`.
-    Raises InputError if the condition fails.
-    """
-    found = lake.look_up(
-        "select uri from part where kind = 'profile' and model = $model and level = $level"
-        " and normalization = $normalize and dataset = $dataset",
-        {"model": model, "normalize": normalize, "level": level, "dataset": dataset},
-    )
-    if found.is_empty():
-        raise ProfileError(f"no {level} profiles of {model} ({normalize}) for '{dataset}'")
-    rows = pq.read_table(lake.resolve(found["uri"][0]))
-    if not where:
-        return rows
-    con = duckdb.connect(":memory:")
-    try:
-        con.register("chosen", rows.drop_columns(["embedding"]).append_column(
-            "_position", pa.array(np.arange(rows.num_rows))))  # fmt: skip
-        kept = con.execute(f"select _position from chosen where {where} order by 1").fetchall()
-    except duckdb.Error as error:
-        raise InputError(f'--where "{where}": {str(error).splitlines()[0]}') from error
-    finally:
-        con.close()
-    return rows.take(pa.array([k[0] for k in kept], pa.int64()))

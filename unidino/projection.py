@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA, TruncatedSVD
 
-from unidino import assets, profiles
+from unidino import assets, profile_files, profiles
 from unidino.catalog import Lake, Run, digest, land_parts, written_beside
 from unidino.errors import ProfileError, choose
 from unidino.progress import say
@@ -178,7 +178,9 @@ def _kept_or_made(
     if (known := kept(lake, made.uri, method, where, seed)) is not None:
         return known
     uri, inputs = _place(lake, made.uri, method, where, seed)
-    table = profiles.load(lake, made.model, made.normalization, made.level, made.dataset, where)
+    table = profile_files.load(
+        lake, made.model, made.normalization, made.level, made.dataset, where
+    )
     table, dropped = _finite(table)
     for reason, count in dropped.items():
         say(f"{made.dataset}: {count} profiles left out ({reason.replace('_', ' ')})")

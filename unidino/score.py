@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from unidino import profiles
+from unidino import profile_files, profiles
 from unidino.catalog import Lake, Run, insert
 from unidino.errors import ProfileError, choose
 from unidino.neighbors import nearest
@@ -184,7 +184,7 @@ def groups(
     if channels and form.mixes_features and not form.channels:
         normalize, channels = f"{normalize},channels={'+'.join(channels)}", ()
     for made in profiles.profile(lake, models, normalize=normalize, level=level, datasets=datasets):
-        table = profiles.load(lake, made.model, made.normalization, level, made.dataset, where)
+        table = profile_files.load(lake, made.model, made.normalization, level, made.dataset, where)
         if compounds is not None:
             table = table.filter(pc.is_in(table["compound"], pa.array(compounds, pa.string())))
         for own, group in by_channels(table, channels):

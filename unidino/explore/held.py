@@ -20,9 +20,9 @@ from unidino.explore.query import Result, run_query
 from unidino.explore.vectors import (
     ProfileFile,
     ProfileSet,
+    files_of_wells,
     kept_points,
     principal_points,
-    profile_files,
     read_sets,
 )
 from unidino.explore.wells import Cache, Wells, read_wells, version
@@ -100,7 +100,7 @@ class Held:
 
     def files(self) -> list[ProfileFile]:
         """Every file of well profiles."""
-        return self._facts.get(("files", version(self.lake)), lambda: profile_files(self.lake))
+        return self._facts.get(("files", version(self.lake)), lambda: files_of_wells(self.lake))
 
     def file(self, model: str | None, normalization: str | None, dataset: str) -> ProfileFile:
         """The well profiles of a model and dataset.

@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from unidino import assets, profiles
+from unidino import assets, profile_files
 from unidino.catalog import Lake
 from unidino.errors import ProfileError
 from unidino.neighbors import nearest_to
@@ -37,7 +37,7 @@ class ProfileFile:
     num_rows: int
 
 
-def profile_files(lake: Lake) -> list[ProfileFile]:
+def files_of_wells(lake: Lake) -> list[ProfileFile]:
     """Every file of well profiles in the lake."""
     rows = lake.look_up(assets.sql("queries", "explored_profile"))
     return [ProfileFile(**row) for row in rows.iter_rows(named=True)]
@@ -123,7 +123,7 @@ class ProfileSet:
 
 def read_sets(lake: Lake, file: ProfileFile) -> list[ProfileSet]:
     """Profiles of a file, those of different channels apart, the most numerous first."""
-    table = profiles.load(lake, file.model, file.normalization, "well", file.dataset)
+    table = profile_files.load(lake, file.model, file.normalization, "well", file.dataset)
     sets = []
     for channels, own in by_channels(table, ()):
         vectors = np.ascontiguousarray(vectors_of(own, channels, ()))

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from unidino import figure_rows, plots, profiles
+from unidino import figure_rows, plots, profile_files
 from unidino.catalog import Lake
 from unidino.errors import ProfileError
 from unidino.projection import projection
@@ -98,7 +98,7 @@ def similarity(lake: Lake, of: Lead | None, label: str) -> Section:
     shown: list[Shown] = []
     for dataset in of.num_profiles if of else ():
         assert of is not None
-        table = profiles.load(lake, of.model, of.normalization, of.level, dataset)
+        table = profile_files.load(lake, of.model, of.normalization, of.level, dataset)
         for channels, own in by_channels(table, ()):
             vectors = vectors_of(own, channels, ())
             metadata = pl.DataFrame(own.select(["compound", label, "control_type"]))
@@ -146,7 +146,7 @@ def replicates(lake: Lake, of: Lead | None) -> Section:
         assert of is not None
         if num > _MOST_PAIRED:
             continue
-        table = profiles.load(lake, of.model, of.normalization, of.level, dataset, _TREATED)
+        table = profile_files.load(lake, of.model, of.normalization, of.level, dataset, _TREATED)
         for channels, own in by_channels(table, ()) if table.num_rows else ():
             vectors = vectors_of(own, channels, ())
             for by_batch in (False, True):
