@@ -93,6 +93,8 @@ def profile(
         for row in present.iter_rows(named=True)
         if (not models or row["model"] in models) and (not datasets or row["dataset"] in datasets)
     ]
+    if models:  # the first that is named comes first: others are compared with it
+        chosen.sort(key=lambda row: list(models).index(row["model"]))
     if missing := set(models) - {row["model"] for row in chosen}:
         name = min(missing)
         raise ProfileError(
