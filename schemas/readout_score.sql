@@ -15,7 +15,7 @@ create table if not exists readout_score (
     run_id varchar not null
 );
 comment on table readout_score is 'One row per readout, stratum and model of a readouts command.';
-comment on column readout_score.level is 'Columns that consensus profiles are means by, with commas.';
+comment on column readout_score.level is 'Level of the profiles that consensus profiles are means of.';
 comment on column readout_score.stratum is 'Value of the column that splits, as the cell line; empty if none.';
 comment on column readout_score.num_profiles is 'Consensus profiles that have the readout.';
 comment on column readout_score.r2 is 'Mean over the folds of their R2, negative ones as 0: the paper.';

@@ -5,11 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from unidino.catalog import Lake
 from unidino.datasets import Choice
 from unidino.ingest import ingest
 from unidino.simulate import Screen, simulate_screen
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("unidino", deadline=None)
+settings.load_profile("unidino")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 TINY = Screen(

@@ -101,7 +101,7 @@ def test_up_to_eight_channels_fit_and_nine_are_refused() -> None:
         measure(nine, [*channels, "c8"], "c0")
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(st.permutations([0, 1, 2]))
 def test_the_order_of_channels_changes_no_group(order: list[int]) -> None:
     names = ["DNA", "Actin", "Tubulin"]

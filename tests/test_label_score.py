@@ -69,7 +69,7 @@ def _precision_by_hand(vectors: np.ndarray, own: Candidates, query: int, keys: n
     return float(np.mean([(i + 1) / r for i, r in enumerate(hits)])) if hits else np.nan
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.integers(5, 30))
 def test_average_precision_equals_a_naive_loop(seed: int, num: int) -> None:
     rng = np.random.default_rng(seed)

@@ -55,7 +55,7 @@ def _cases(draw: st.DrawFn) -> tuple[np.ndarray, pl.DataFrame, np.ndarray]:
     return vectors, pl.DataFrame(rows, schema=schema), labels
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(_cases(), st.integers(1, 7), st.integers(1, 7), st.integers(1, 4),
        st.sampled_from(["cpu", "cpu:0"]))  # fmt: skip
 def test_neighbors_equal_the_sql_oracle(

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 from unidino.quality import plane_statistics
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     hnp.arrays(
         st.sampled_from([np.uint8, np.uint16]), st.tuples(st.integers(1, 50), st.integers(1, 50))
@@ -33,7 +33,7 @@ def test_a_sharp_plane_has_more_focus_than_a_blurred_one() -> None:
     assert plane_statistics(sharp).focus > 5 * plane_statistics(blurred).focus
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     hnp.arrays(
         st.sampled_from([np.uint8, np.uint16]), st.tuples(st.integers(3, 150), st.integers(3, 40))

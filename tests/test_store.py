@@ -16,7 +16,7 @@ from unidino.convert import Form
 from unidino.errors import LakeError
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     hnp.arrays(
         st.sampled_from([np.uint8, np.uint16]),

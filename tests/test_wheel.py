@@ -31,6 +31,11 @@ def test_every_sql_and_schema_file_is_in_the_wheel(wheel: Path) -> None:
         assert files == {p.relative_to(packed) for p in (packed / room).rglob("*") if p.is_file()}
 
 
+def test_what_the_page_looks_like_is_in_the_wheel(wheel: Path) -> None:
+    own = {p.name for p in (ROOT / "unidino" / "explore" / "assets").iterdir()}
+    assert own == {p.name for p in (wheel / "unidino" / "explore" / "assets").iterdir()} != set()
+
+
 def test_an_installed_wheel_makes_a_lake(wheel: Path, tmp_path: Path) -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
