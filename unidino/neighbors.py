@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from unidino.errors import ProfileError
 
 _QUERY_BLOCK = 1024
-_REFERENCE_BLOCK = 16384
+_REFERENCE_BLOCK = 8192
 _EXACT_BLOCK = 1024
 _FEW_PAIRS = 1_000_000
 _FLOAT32_TOLERANCE = 1e-5
