@@ -220,3 +220,11 @@ def test_a_label_that_nothing_has_is_named(embedded: Lake) -> None:
         attribute(embedded, "gaussian", label="colour")
     with pytest.raises(UnidinoError, match="--seeds is 0; it must be at least 1"):
         attribute(embedded, "gaussian", num_seeds=0)
+
+
+def test_a_class_needs_others_to_be_told_from(lake: Lake) -> None:
+    systems.create(lake, "gaussian")
+    embed(lake, "gaussian")
+    with pytest.raises(ProfileError, match="no class of moa has 2 profiles and 2 others"):
+        attribute(lake, "gaussian", where="moa = 'actin disruptor' or well = 'B02'"
+                  " and plate = 'tiny_b1_p1'", num_seeds=1)  # fmt: skip

@@ -266,3 +266,45 @@ def test_what_cannot_be_exported_is_named(embedded: Lake, tmp_path: Path) -> Non
     embedded.execute("update channel set channel = 'Mito' where plate = 'tiny_b2_p1'"
                      " and channel = 'Actin'")  # fmt: skip
     assert not list(tmp_path.glob("o.*"))
+
+
+def test_plates_that_are_there_keep_their_annotation_until_it_is_overwritten(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    lake = Lake.create(tmp_path / "lake")
+    bare = _table().drop("Metadata_compound", "Metadata_moa")
+    import_profiles(lake, _write(bare, tmp_path / "bare.csv"), "m", dataset="d")
+    whole = _write(_table(), tmp_path / "whole.csv")
+    import_profiles(lake, whole, "m", dataset="d")
+    assert lake.query("select count(compound) from well").item() == 0
+    said = capfd.readouterr().err
+    assert "2 plates are in the lake already (dataset d)" in said
+    assert "--overwrite replaces it" in said
+    done = import_profiles(lake, whole, "m", dataset="d", overwrite=True)
+    assert done.num_new_plates == 2
+    assert lake.query("select count(compound), count(*) from well").row(0) == (12, 12)
+    assert lake.query("select count(*) from plate").item() == 2
+    with pytest.raises(InputError, match=r"plate 'p1' belongs to dataset 'd'; pass --dataset d"):
+        import_profiles(lake, whole, "m", dataset="other")
+
+
+def test_plates_with_images_are_never_overwritten(lake: Lake, tmp_path: Path) -> None:
+    wells = lake.query("from well order by all")
+    table = wells.select(pl.col("plate"), pl.col("well"), moa=pl.lit("x"), f=pl.lit(1.5))
+    done = import_profiles(lake, _write(table, tmp_path / "t.csv"), "m", overwrite=True)
+    assert (done.num_rows, done.num_new_plates) == (12, 0)
+    assert lake.query("from well order by all").equals(wells)
+
+
+def test_a_column_that_is_nearly_numbers_is_named(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    table = _table().with_columns(
+        f3=pl.Series(["1.5", "-2e3", "low", *["4"] * 9]), note=pl.lit("text"),
+        f4=pl.Series(["inf", "na", *["0.1"] * 10]),
+    )  # fmt: skip
+    done = import_profiles(Lake.create(tmp_path / "lake"), _write(table, tmp_path / "t.csv"), "m")
+    assert (done.num_features, done.num_missing) == (3, 2)
+    said = capfd.readouterr().err
+    assert "column 'f3' is no feature: row 3 has 'low', which is no number" in said
+    assert "'note'" not in said

@@ -132,10 +132,15 @@ def _tasks(group: Group, label: str, *, include_controls: bool) -> list[_Task]:
         raise ProfileError(
             f"it needs two classes of {label} with two profiles or more, and has {found or 'none'}"
         )
+    usable = (counts >= _MIN_MEMBERS) & (len(names) - counts >= _MIN_MEMBERS)
+    if not usable.any():
+        raise ProfileError(
+            f"no class of {label} has {_MIN_MEMBERS} profiles and {_MIN_MEMBERS} others to be told"
+            " from"
+        )
     vectors = np.ascontiguousarray(group.vectors[kept], dtype=np.float32)
     return [
-        _Task(group.made.dataset, group.channels, vectors, names, str(c))
-        for c in classes[counts >= _MIN_MEMBERS]
+        _Task(group.made.dataset, group.channels, vectors, names, str(c)) for c in classes[usable]
     ]
 
 

@@ -110,7 +110,7 @@ def read_only_statement(con: Connection, query: str) -> str:
     try:
         statements = con.extract_statements(query)
     except duckdb.Error as error:
-        raise InputError(_first_line(error)) from error
+        raise InputError(sql_error(error)) from error
     if len(statements) != 1:
         raise InputError(f"expected one SQL statement, got {len(statements)}")
     kind = statements[0].type
@@ -313,7 +313,7 @@ class Lake:
             with self.write() as con:
                 con.execute(query)
         except duckdb.Error as error:
-            raise InputError(_first_line(error)) from error
+            raise InputError(sql_error(error)) from error
 
     def _connect(self, *, read_only: bool) -> Connection:
         """A connection to the catalog, waiting while another process writes."""
@@ -330,7 +330,7 @@ class Lake:
                 return connect()
             except duckdb.IOException as error:
                 if "lock" not in str(error).lower():
-                    raise LakeError(f"cannot open {self.catalog}: {_first_line(error)}") from error
+                    raise LakeError(f"cannot open {self.catalog}: {sql_error(error)}") from error
                 if time.monotonic() > deadline:
                     holder = re.search(r"\(PID (\d+)\)", str(error))
                     by = f"process {holder[1]}" if holder else "another process"
@@ -355,7 +355,7 @@ class Lake:
                     con.execute(f"create temp view {kind} as {assets.sql('views', kind)}")
                 except duckdb.Error as error:
                     raise LakeError(
-                        f"a file of {kind}s is damaged ({_first_line(error)}); run `unidino check`"
+                        f"a file of {kind}s is damaged ({sql_error(error)}); run `unidino check`"
                     ) from error
             else:
                 empty = assets.arrow_schema(kind).empty_table()
@@ -421,8 +421,11 @@ def _rows(con: Connection, query: str, parameters: Mapping[str, Any] | None) -> 
         rows: pl.DataFrame = con.sql(query, params=dict(parameters or {})).pl()
         return rows
     except duckdb.Error as error:
-        raise InputError(_first_line(error)) from error
+        raise InputError(sql_error(error)) from error
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0]
+def sql_error(error: duckdb.Error) -> str:
+    """What DuckDB says is wrong, as one line, with the names that it proposes."""
+    lines = [line.strip() for line in str(error).strip().splitlines()]
+    proposals = [line for line in lines[1:] if line.startswith(("Candidate", "Did you mean"))]
+    return "; ".join([lines[0], *proposals[:1]])

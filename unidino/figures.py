@@ -75,6 +75,9 @@ def map_figure(
 ) -> Figure:
     """Profiles of one model as points, a panel for each dataset, coloured by a column."""
     model = one_model(lake, models)
+    columns = [f.name for f in assets.arrow_schema("projection")
+               if f.name not in ("x", "y", "channels")]  # fmt: skip
+    choose("column", color, columns)
     found = [
         projected
         for dataset in datasets or (None,)
@@ -83,11 +86,7 @@ def map_figure(
             where=where, seed=seed,
         )
     ]  # fmt: skip
-    if found:
-        columns = [c for c, kind in found[0].points.schema.items()
-                   if c not in ("x", "y") and not kind.is_nested()]  # fmt: skip
-        choose("column", color, columns)
-    panels = [(f"{p.dataset}: {model}", p.points) for p in found]
+    panels = [(f"{p.dataset}: {model}, {level}, {normalize}", p.points) for p in found]
     return plots.map_points(
         panels, color, axis=_AXES[found[0].method] if found else "", width_mm=width_mm
     )
@@ -114,7 +113,7 @@ def similarity_figure(
         table) else None  # fmt: skip
     return plots.similarity_map(
         own.vectors, names, classes, kind=label, what=_plural(level),
-        title=f"{own.made.dataset}: {model}", width_mm=width_mm,
+        title=f"{own.made.dataset}: {model}, {own.made.normalization}", width_mm=width_mm,
     )  # fmt: skip
 
 

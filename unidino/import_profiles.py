@@ -66,6 +66,7 @@ def import_profiles(
     metadata: Sequence[Path] = (),
     level: str = "well",
     negcon: str = "DMSO",
+    overwrite: bool = False,
 ) -> Imported:
     """Register a wide table's features as the profiles of a model; again with other plates adds.
 
@@ -73,6 +74,7 @@ def import_profiles(
     file's name. mapped: see `wide.parse_map`. features: regular expression of their names.
     metadata: tables that are joined. level: well or field, or treatment or compound for tables
     without wells. negcon: the compound that is the negative control where no control_type says.
+    overwrite: plates without images get the wells and annotation of this table.
     Raises InputError, and lands nothing, if a row or a name is not as it must be.
     """
     choose("level", level, (*WELL_LEVELS, *OTHER_LEVELS))
@@ -93,12 +95,13 @@ def import_profiles(
         manifest.check_metadata(con, "_rows", file)
         own = _Table(lake, run, con, model, _config(lake, model, names), values, level,
                      dataset or tables.stem(file))  # fmt: skip
-        con.register("known", lake.look_up("select plate_id, dataset from plate").to_arrow())
+        con.register("known", _known_plates(lake, overwrite=overwrite))
         con.execute(f"create table manifest as {assets.sql('queries', 'imported_well')}",
                     {"dataset": own.dataset, "negcon": negcon, "level": level})  # fmt: skip
         if level in OTHER_LEVELS:
             return _land_level(own)
         _check_wells(con, file)
+        _say_known(con, dataset)
         return _land_wells(own)
     finally:
         con.close()
@@ -124,12 +127,41 @@ class _Table:
                  num_plates: int = 0, num_new_plates: int = 0) -> Imported:  # fmt: skip
         return Imported(
             self.model, dataset or self.dataset, self.level, num_rows, self.values.shape[1],
-            num_plates, num_new_plates, int(np.isnan(self.values).sum()), dropped,
+            num_plates, num_new_plates, int((~np.isfinite(self.values)).sum()), dropped,
         )  # fmt: skip
 
     def register_model(self) -> None:
         if self.model not in model_names(self.lake):
             register(self.lake, self.run, self.model, self.config, None)
+
+
+def _known_plates(lake: Lake, *, overwrite: bool) -> pa.Table:
+    """Plates that keep what the lake says of them: those with images if others are replaced."""
+    query = "select plate_id, dataset, uri is null as is_bare from plate"
+    if overwrite:
+        query += " where plate_id in (select plate from image)"
+    return lake.look_up(query).to_arrow()
+
+
+def _say_known(con: Connection, dataset: str | None) -> None:
+    """Say which plates keep their wells and annotation, whatever the table says of them.
+
+    Raises InputError if they belong to another dataset than the one that was given.
+    """
+    known = con.execute(
+        "select any_value(plate order by plate), known.dataset, count(distinct plate),"
+        " bool_or(known.is_bare) from manifest inner join known on plate = known.plate_id"
+        " group by known.dataset order by 2"
+    ).fetchall()
+    for plate, own, num, is_bare in known:
+        if dataset is not None and own != dataset:
+            raise InputError(
+                f"plate '{plate}' belongs to dataset '{own}'; pass --dataset {own}, or name plates"
+                f" apart by --map \"plate='{dataset}_' || plate\""
+            )
+        hint = "; --overwrite replaces it" if is_bare else ""
+        say(f"{num} plates are in the lake already (dataset {own}): their wells keep the annotation"
+            f" that they have{hint}")  # fmt: skip
 
 
 def _one_row_a_key(con: Connection, table: str) -> None:
@@ -234,6 +266,9 @@ def _land_wells(own: _Table) -> Imported:
     with own.lake.write() as catalog:
         own.run.record(catalog)
         if landed:
+            for name, column in (("well", "plate"), ("plate", "plate_id")):
+                catalog.execute(f"delete from {name} where list_contains($plates, {column})",
+                                {"plates": sorted(new_plates)})  # fmt: skip
             catalog.register("manifest", new)
             catalog.register("landed", pa.Table.from_pylist(landed))
             catalog.register("measured", new.select(["plate", "well", "field", "channel_index"]))

@@ -245,7 +245,8 @@ def _check(step: Step, unit: str, profiles: Array, teaching: NDArray[np.int64]) 
     if len(teaching) < least:
         raise ProfileError(
             f"'{unit}' has {len(teaching)} wells to learn {step.method} from; it needs {least}:"
-            " choose other controls (controls=all learns from every well) or normalization"
+            " see which control_type its wells have, or choose other controls (controls=all learns"
+            " from every well) or normalization"
         )
     if step.method in _NEEDS_TWO and not np.isfinite(profiles[teaching]).all():
         raise ProfileError(

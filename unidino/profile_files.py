@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unidino import assets
-from unidino.catalog import Lake, scratch, written_beside
+from unidino.catalog import Lake, scratch, sql_error, written_beside
 from unidino.errors import InputError, ProfileError
 from unidino.normalize import Affine, Array, Learnt
 from unidino.profile_form import ProfileForm
@@ -119,7 +119,7 @@ def load(
             "_position", pa.array(np.arange(rows.num_rows))))  # fmt: skip
         kept = con.execute(f"select _position from chosen where {where} order by 1").fetchall()
     except duckdb.Error as error:
-        raise InputError(f'--where "{where}": {str(error).splitlines()[0]}') from error
+        raise InputError(f'--where "{where}": {sql_error(error)}') from error
     finally:
         con.close()
     return rows.take(pa.array([k[0] for k in kept], pa.int64()))

@@ -19,7 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from unidino import assets
-from unidino.catalog import Connection, Lake, Run, digest, first_row, land_parts
+from unidino.catalog import Connection, Lake, Run, digest, first_row, land_parts, sql_error
 from unidino.errors import InputError, ProfileError, choose
 from unidino.model_config import ModelConfig
 from unidino.normalize import METHODS, ROTATING, Array, Learnt, Step, learn_and_apply
@@ -101,7 +101,10 @@ def profile(
             f"model '{name}' has embedded no plate; run `unidino embed --model {name} --all`"
         )
     if not chosen:
-        raise ProfileError("nothing is embedded yet; run `unidino embed --model NAME --all`")
+        raise ProfileError(
+            "nothing is embedded yet; run `unidino embed --model NAME --all`, or `unidino"
+            " import-profiles FILE --model NAME` for features that others computed"
+        )
     known = read_statistics(statistics, form) if statistics else []
     text = f"{form},statistics={digest(statistics.read_bytes().hex())[:8]}" if statistics else ""
     run = Run("profile", {"models": models, "normalize": text or str(form), "level": level,
@@ -363,7 +366,7 @@ def _choose_members(con: Connection, form: ProfileForm, level: str) -> dict[str,
     try:
         con.execute(f"create or replace temp table member as {query.strip().rstrip(';')}")
     except duckdb.Error as error:
-        raise InputError(f"wells={form.wells}: {str(error).strip().splitlines()[0]}") from error
+        raise InputError(f"wells={form.wells}: {sql_error(error)}") from error
     (gone,) = first_row(
         con, "select (select count(*) from raw_profile) - (select count(*) from member)"
     )

@@ -17,8 +17,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from unidino import assets
-from unidino.catalog import Connection, quoted, scratch
-from unidino.errors import InputError, ProfileError, choose
+from unidino.catalog import Connection, quoted, scratch, sql_error
+from unidino.errors import InputError, ProfileError, choose, reason_text
 from unidino.neighbors import Codes, encode_keys
 
 LABELS = ("compound", "moa", "target", "perturbation", "cell_line")
@@ -116,9 +116,9 @@ def candidates(
                        " order by profile_id").pl()  # fmt: skip
     finally:
         con.close()
-    reasons = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
+    reasons = ", ".join(reason_text(reason, count) for reason, count in dropped.items())
     if not kept["is_scored"].any():
-        raise ProfileError(f"no profile is left to score by {label} (dropped: {reasons or 'none'})")
+        raise ProfileError(f"no profile is left to score by {label} (of all: {reasons or 'none'})")
     if kept["label"].n_unique() == 1 and unlabelled == "drop":
         raise ProfileError(f"all {len(kept)} profiles left have the {label} '{kept['label'][0]}'")
     ids = kept["profile_id"].to_numpy().astype(np.int64)
@@ -178,7 +178,7 @@ def _run_rule(con: Connection, rule: str) -> pl.DataFrame:
             "create table key as select profile_id, reason, key::varchar as key from raw_key"
         )
     except duckdb.Error as error:
-        raise InputError(f"the rule fails: {str(error).strip().splitlines()[0]}") from error
+        raise InputError(f"the rule fails: {sql_error(error)}") from error
     rows: pl.DataFrame = con.sql("from key").pl()
     for reason, of_reason in rows.group_by("reason"):
         if of_reason["key"].null_count() == len(of_reason):

@@ -39,6 +39,7 @@ def score_table(scores: Sequence[LakeScore]) -> pl.DataFrame:
             {
                 "dataset": s.dataset,
                 "model": s.model,
+                "normalization": s.normalization,
                 "metric": s.metric,
                 "rules": s.rules,
                 "label": f"{s.label}/{s.level}",
@@ -55,4 +56,7 @@ def score_table(scores: Sequence[LakeScore]) -> pl.DataFrame:
             for s in scores
         ]
     )
-    return table if any(s.versus for s in scores) else table.drop("ahead", "ahead 95 %")
+    if table.is_empty() or table["normalization"].n_unique() == 1:
+        table = table.drop("normalization", strict=False)
+    return table if any(s.versus for s in scores) else table.drop(
+        "ahead", "ahead 95 %", strict=False)  # fmt: skip

@@ -21,8 +21,10 @@ from unidino import assets
 from unidino.catalog import Connection, quoted
 from unidino.datasets import tables
 from unidino.errors import InputError
+from unidino.progress import say
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".parquet", ".arrow", ".feather", ".h5ad")
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?inf(inity)?|nan", re.IGNORECASE)
 _METADATA = re.compile(r"^(image_)?metadata_", re.IGNORECASE)
 
 
@@ -62,6 +64,9 @@ def read(
             f"'{path}' has no features: no column of numbers"
             + (f" matches '{pattern}'" if pattern else " that is not metadata")
         )
+    for column in table.column_names:
+        if column not in features and (odd := _oddity(table, column, mapped, pattern)):
+            say(f"column '{column}' is no feature: row {odd[0]} has '{odd[1]}', which is no number")
     values = np.empty((table.num_rows, len(features)))
     for i, column in enumerate(features):
         values[:, i] = _numbers(table[column])
@@ -138,7 +143,7 @@ def _table(con: Connection, path: Path) -> pa.Table:
         else:
             table = con.sql(
                 "select * from read_csv($path, all_varchar = true, header = true,"
-                " nullstr = ['', 'NA', 'nan', 'NaN', 'NULL'])",
+                " nullstr = ['', 'NA', 'na', 'N/A', 'nan', 'NaN', 'NULL', 'null'])",
                 params={"path": str(path)},
             ).to_arrow_table()
     except (OSError, ValueError, KeyError, pa.ArrowException, duckdb.Error) as error:
@@ -200,6 +205,19 @@ def _is_feature(
     if not (_is_number(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         return False
     return _numbers(table[column]) is not None
+
+
+def _oddity(
+    table: pa.Table, column: str, mapped: Mapping[str, str], pattern: str | None
+) -> tuple[int, str] | None:
+    """Row (from 1) and text of the first value that keeps a column of numbers from being one."""
+    if column in mapped.values() or _METADATA.match(column) or (
+        not re.search(pattern, column) if pattern else column.lower() in _known()
+    ) or not pa.types.is_string(table[column].type):  # fmt: skip
+        return None
+    texts = [(i, t) for i, t in enumerate(table[column].to_pylist(), 1) if t is not None]
+    odd = [(i, t) for i, t in texts if not _NUMBER.fullmatch(t.strip())]
+    return odd[0] if odd and 2 * len(odd) < len(texts) else None
 
 
 def _known() -> set[str]:

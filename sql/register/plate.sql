@@ -1,6 +1,6 @@
 -- The row of each plate that lands.
 -- Grain: one row per plate.   Reads: manifest, landed.
--- num_rows, num_columns: if not given, of the smallest standard plate that has the wells.
+-- num_rows, num_columns: if not given, of the smallest of 96, 384 and 1536 wells that has them.
 with extent as (
     select
         plate,
@@ -17,7 +17,7 @@ with extent as (
 ),
 
 format (num_rows, num_columns) as (
-    values (2, 3), (4, 6), (6, 8), (8, 12), (16, 24), (32, 48)
+    values (8, 12), (16, 24), (32, 48)
 )
 
 select

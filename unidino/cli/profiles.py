@@ -9,7 +9,7 @@ import typer
 
 from unidino.catalog import Lake
 from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names
-from unidino.errors import InputError, choose
+from unidino.errors import InputError, choose, reason_text
 from unidino.progress import say
 
 NORMALIZE_HELP = (
@@ -49,7 +49,7 @@ def profile(
     if not any(p.is_new for p in done):
         say("nothing to do: the profiles are there")
     for line in [
-        f"{p.model}, {p.dataset}: {count} {reason.replace('_', ' ')}"
+        f"{p.model}, {p.dataset}: {reason_text(reason, count)}"
         for p in done
         for reason, count in p.dropped.items()
     ]:
@@ -82,6 +82,10 @@ def import_profiles(
     negcon: Annotated[
         str, typer.Option(help="Compound that is the negative control if no control_type says.")
     ] = "DMSO",
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace what the lake says of plates without images."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Take anybody's features as the profiles of a model; plates need not be in the lake."""
@@ -93,11 +97,13 @@ def import_profiles(
     done = module.import_profiles(
         Lake.create(lake), file, model, dataset=dataset, features=features, level=level,
         mapped=wide.parse_map(map_) if map_ else {}, metadata=metadata or [], negcon=negcon,
+        overwrite=overwrite,
     )  # fmt: skip
     for reason, count in done.dropped.items():
         say(f"left out {count} rows ({reason.replace('_', ' ')})")
     if done.num_missing:
-        say(f"{done.num_missing} values are missing; --normalize ...,select=na drops such features")
+        say(f"{done.num_missing} values are missing or infinite; --normalize ...,select=na drops"
+            " features that lack more than 5 %")  # fmt: skip
     emit(as_json, {"model": model, "dataset": done.dataset, "level": level,
                    "rows": done.num_rows, "features": done.num_features,
                    "plates": done.num_plates, "new_plates": done.num_new_plates,
@@ -231,7 +237,8 @@ def _score_labels(
     emit(as_json, [s.as_json() for s in scores], pl.DataFrame([
         {"dataset": s.dataset, "model": s.model, "metric": s.metric,
          "label": f"{s.label}/{s.level}", measure: s.value,
-         "above chance": s.share_above_chance, "n": s.n, "labels": s.num_classes}
+         "above chance": f"{round(s.share_above_chance * s.num_classes)} of {s.num_classes}",
+         "n": s.n}
         for s in scores
     ]))  # fmt: skip
     _say_dropped(scores)
@@ -239,7 +246,7 @@ def _score_labels(
 
 def _say_dropped(scores: Sequence[Any]) -> None:
     for line in dict.fromkeys(
-        f"{s.dataset}, {s.metric}: left out {count} ({reason.replace('_', ' ')})"
+        f"{s.dataset}, {s.metric}: {reason_text(reason, count)}"
         for s in scores
         for reason, count in s.dropped.items()
     ):
