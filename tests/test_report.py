@@ -299,4 +299,4 @@ def test_similarity_of_several_datasets_asks_which(lake: Lake) -> None:
     with pytest.raises(InputError, match="has profiles of other, tiny; choose one by --dataset"):
         figures.similarity_figure(lake)
     figure = figures.similarity_figure(lake, datasets=["other"])
-    assert {t for t, _, _ in drawn_texts(figure)} >= {"other: gaussian", "DMSO"}
+    assert {t for t, _, _ in drawn_texts(figure)} >= {"other: gaussian, mad_robustize", "DMSO"}

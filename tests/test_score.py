@@ -111,7 +111,7 @@ def test_profiles_without_neighbours_are_left_out_or_wrong() -> None:
     ("rows", "message"),
     [
         ([("a", "x", "1"), ("b", "x", "2")], "all 2 profiles left have the moa 'x'"),
-        ([("a", "x", "1"), ("b", "y", "2")], "no profile is left to score by moa .*2 have a label that only one"),
+        ([("a", "x", "1"), ("b", "y", "2")], "no profile is left .*2 have a label that only one"),
         ([("a", "x", None), ("b", "x", None)], "no profile has a batch"),
     ],
 )

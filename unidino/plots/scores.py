@@ -140,6 +140,10 @@ def label_intervals(classes: pl.DataFrame, *, most: int = 40, width_mm: float = 
     return figure
 
 
+# Imported, selected and mixed features belong to no channel; the normalization says which they are.
+_NO_CHANNELS = (("features",), ("selected",), ("mixed",))
+
+
 def _who(score: LakeScore) -> tuple[Hashable, ...]:
     return (score.model, score.normalization, score.channels)
 
@@ -155,7 +159,7 @@ def _series(scores: Sequence[LakeScore]) -> dict[tuple[Hashable, ...], str]:
         own = s.model
         if len(forms) > 1:
             own += f", {s.normalization}"
-        if len(sets[s.dataset, s.model]) > 1:
+        if len(sets[s.dataset, s.model]) > 1 and s.channels not in _NO_CHANNELS:
             own += f" ({', '.join(s.channels)})"
         named[_who(s)] = own
     return named
