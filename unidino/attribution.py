@@ -147,7 +147,7 @@ def _tasks(group: Group, label: str, *, include_controls: bool) -> list[_Task]:
 def _rows(
     tasks: Sequence[_Task], top: int, seeds: Sequence[int], jobs: int
 ) -> list[dict[str, Any]]:
-    """A row for each class and channel; classes and seeds side by side in threads."""
+    """A row for each class and channel; classes and seeds side by side in processes."""
     calls = [
         delayed(channel_shares)(
             task.vectors, task.names == task.name, len(task.channels), top=top, seed=seed
@@ -157,7 +157,7 @@ def _rows(
     ]
     found = []
     with progress_bar("attribute", len(calls), "forests") as advance:
-        for shares in Parallel(n_jobs=jobs, prefer="threads", return_as="generator")(calls):
+        for shares in Parallel(n_jobs=jobs, return_as="generator")(calls):
             found.append(shares)
             advance(1)
     rows: list[dict[str, Any]] = []
