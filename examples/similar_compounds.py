@@ -8,7 +8,7 @@ import sys
 import polars as pl
 
 from unidino import Lake
-from unidino.profiles import profile
+from unidino.profiles.profile import profile
 
 QUERY = """
 with compound_mean as (

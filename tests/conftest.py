@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from unidino.catalog import Lake
-from unidino.datasets import Choice
-from unidino.ingest import ingest
-from unidino.simulate import Screen, simulate_screen
+from unidino.lake.lake import Lake
+from unidino.plates.ingest import ingest
+from unidino.plates.manifest import Choice
+from unidino.simulation.screens import Screen
+from unidino.simulation.simulate import simulate_screen
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("unidino", deadline=None)
@@ -61,9 +62,14 @@ def tiny_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ingest_tiny(lake: Lake, export: Path, **options: object) -> object:
     """Ingest the tiny export as a user would."""
     return ingest(
-        lake, export, "harmony", platemap=export / "platemap.csv",
-        metadata=[export / "plates.csv"], choice=Choice(channel_names=TINY.channels), **options,
-    )  # fmt: skip
+        lake,
+        export,
+        "harmony",
+        platemap=export / "platemap.csv",
+        metadata=[export / "plates.csv"],
+        choice=Choice(channel_names=TINY.channels),
+        **options,
+    )
 
 
 @pytest.fixture(scope="session")
@@ -86,12 +92,12 @@ def profiled(ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of the tiny lake with the model gaussian, its embeddings and profiles."""
     folder = tmp_path_factory.mktemp("profiled") / "lake"
     shutil.copytree(ingested, folder)
-    from unidino import systems
-    from unidino.embed import embed
-    from unidino.profiles import profile
+    from unidino.embeddings.embed import embed
+    from unidino.models import baselines
+    from unidino.profiles.profile import profile
 
     lake = Lake.open(folder)
-    systems.create(lake, "gaussian")
+    baselines.create_model(lake, "gaussian")
     embed(lake, "gaussian")
     profile(lake, ["gaussian"])
     return folder

@@ -36,9 +36,11 @@ def problems(figure: Figure) -> list[str]:
     found += [
         f"'{t}' leaves the page: {box.extents.round(1)} of {page.extents}"
         for t, _, box in texts
-        if box.x0 < -_TOUCH_PX or box.y0 < -_TOUCH_PX
-        or box.x1 > page.x1 + _TOUCH_PX or box.y1 > page.y1 + _TOUCH_PX
-    ]  # fmt: skip
+        if box.x0 < -_TOUCH_PX
+        or box.y0 < -_TOUCH_PX
+        or box.x1 > page.x1 + _TOUCH_PX
+        or box.y1 > page.y1 + _TOUCH_PX
+    ]
     for i, (a, _, one) in enumerate(texts):
         for b, _, other in texts[i + 1 :]:
             shared = Bbox.intersection(one, other)

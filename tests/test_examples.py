@@ -3,15 +3,15 @@
 import runpy
 from pathlib import Path
 
-from unidino import systems
-from unidino.catalog import Lake
-from unidino.embed import embed
+from unidino.embeddings.embed import embed
+from unidino.lake.lake import Lake
+from unidino.models import baselines
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
 def test_similar_compounds(lake: Lake) -> None:
-    systems.create(lake, "gaussian")
+    baselines.create_model(lake, "gaussian")
     embed(lake, "gaussian")
     module = runpy.run_path(str(EXAMPLES / "similar_compounds.py"))
     pairs = module["most_similar"](lake, "gaussian")

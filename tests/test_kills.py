@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 import tifffile
 
-from unidino import registry
-from unidino.catalog import Lake, Run
-from unidino.check import check
-from unidino.model import ModelConfig, new_encoder
+from unidino.lake.check import check
+from unidino.lake.lake import Lake
+from unidino.lake.runs import Run
+from unidino.models import registry
+from unidino.models.config import ModelConfig
+from unidino.models.networks import new_encoder
 
 _PLATES, _WELLS, _CHANNELS = 3, 24, 3
 
@@ -43,13 +45,15 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _command(*words: object) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "unidino", *map(str, words)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def _start(lake: Path, source: Path, *options: str) -> subprocess.Popen[bytes]:
-    return _command("ingest", source, "--layout", "harmony", "--dataset", "d", "--lake", lake,
-                    *options)  # fmt: skip
+    return _command(
+        "ingest", source, "--layout", "harmony", "--dataset", "d", "--lake", lake, *options
+    )
 
 
 def _run(lake: Path, source: Path, *options: str) -> None:
@@ -172,9 +176,13 @@ def embedded(export: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("embedded") / "lake"
     _run(folder, export)
     config = ModelConfig(
-        kind="vit", architecture="vit_tiny_patch16_224", architecture_options={"depth": 2},
-        num_dims=192, crop_size_px=64, stride_px=64,
-    )  # fmt: skip
+        kind="vit",
+        architecture="vit_tiny_patch16_224",
+        architecture_options={"depth": 2},
+        num_dims=192,
+        crop_size_px=64,
+        stride_px=64,
+    )
     registry.register(Lake.open(folder), Run("test", {}), "vit", config, new_encoder(config))
     return folder
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import typer
 
-from unidino import cli, model, registry, systems
-from unidino.catalog import Lake
-from unidino.embed import embed
+from unidino import cli
+from unidino.embeddings.embed import embed
+from unidino.lake.lake import Lake
+from unidino.models import baselines, networks, registry
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -23,19 +24,23 @@ TYPED = [text.strip() for _, kind, text in BLOCKS if kind == "text" and "unidino
 @pytest.fixture
 def demo_like(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder whose demo/lake has the demo's models, small."""
-    from unidino.catalog import Run
-    from unidino.model import ModelConfig
+    from unidino.lake.runs import Run
+    from unidino.models.config import ModelConfig
 
     (tmp_path / "demo").mkdir()
     shutil.move(lake.path, tmp_path / "demo" / "lake")
     lake = Lake.open(tmp_path / "demo" / "lake")
     config = ModelConfig(
-        kind="vit", architecture="vit_tiny_patch16_224", architecture_options={"depth": 1},
-        num_dims=192, crop_size_px=48, stride_px=48,
-    )  # fmt: skip
+        kind="vit",
+        architecture="vit_tiny_patch16_224",
+        architecture_options={"depth": 1},
+        num_dims=192,
+        crop_size_px=48,
+        stride_px=48,
+    )
     for name in ("demo_vit", "random_vit"):
-        registry.register(lake, Run("test", {}), name, config, model.new_encoder(config))
-    systems.create(lake, "gaussian", like="demo_vit")
+        registry.register(lake, Run("test", {}), name, config, networks.new_encoder(config))
+    baselines.create_model(lake, "gaussian", like="demo_vit")
     for name in ("demo_vit", "random_vit", "gaussian"):
         embed(lake, name)
     monkeypatch.chdir(tmp_path)
@@ -63,7 +68,7 @@ def test_every_shell_block_runs_and_prints_the_columns_shown(demo_like: Path) ->
 
 def test_every_python_block_runs(demo_like: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lake = Lake.open("demo/lake")
-    from unidino.profiles import profile
+    from unidino.profiles.profile import profile
 
     profile(lake)
     blocks = [text for _, kind, text in BLOCKS if kind == "python"]
@@ -106,7 +111,7 @@ def test_the_install_commands_are_whole_lines() -> None:
 
 
 def test_every_command_and_metric_is_in_the_readme() -> None:
-    from unidino.rules import metrics
+    from unidino.scores.rules import metrics
 
     group = typer.main.get_command(cli.app)
     for name in group.commands:

@@ -8,12 +8,16 @@ import jsonschema
 import pyarrow.parquet as pq
 import pytest
 
-from unidino import assets, registry, systems
-from unidino.catalog import Lake, Run, scratch
-from unidino.embed import How, embed
-from unidino.model import ModelConfig, new_encoder
-from unidino.profiles import profile
-from unidino.projection import projection
+from unidino.core import assets
+from unidino.core.sql import scratch
+from unidino.embeddings.embed import How, embed
+from unidino.insight.projection import projection
+from unidino.lake.lake import Lake
+from unidino.lake.runs import Run
+from unidino.models import baselines, registry
+from unidino.models.config import ModelConfig
+from unidino.models.networks import new_encoder
+from unidino.profiles.profile import profile
 
 ROOMS = (
     "views",
@@ -82,11 +86,24 @@ def test_every_query_explains_on_an_empty_lake(
             " from typed"
         )
         con.execute(f"create table measured as {assets.sql('register', 'absent')}")
-        values = {"seed": 0, "epoch": 0, "epsilon": None, "z": None, "timepoint": None,
-                  "keep_index": False, "every_channel": False, "whole_repeats": False,
-                  "share": 0.5, "channel_names": ["DNA"], "channels": [], "plates": ["p"],
-                  "drop_channels": [], "per": None, "controls": None,
-                  "file": str(file)}  # fmt: skip
+        values = {
+            "seed": 0,
+            "epoch": 0,
+            "epsilon": None,
+            "z": None,
+            "timepoint": None,
+            "keep_index": False,
+            "every_channel": False,
+            "whole_repeats": False,
+            "share": 0.5,
+            "channel_names": ["DNA"],
+            "channels": [],
+            "plates": ["p"],
+            "drop_channels": [],
+            "per": None,
+            "controls": None,
+            "file": str(file),
+        }
         wanted = set(re.findall(r"\$([a-z_]+)", re.sub(r"--.*", "", query)))
         parameters = {name: values.get(name, "x") for name in wanted}
         plan = con.execute(f"explain {query}", parameters).fetchall()
@@ -128,13 +145,17 @@ def test_a_rule_gives_one_row_per_profile_and_reason(name: str) -> None:
 
 
 def test_views_keep_their_grain(lake: Lake) -> None:
-    systems.create(lake, "gaussian")
+    baselines.create_model(lake, "gaussian")
     embed(lake, "gaussian")
     profile(lake)
     toy = ModelConfig(
-        kind="vit", architecture="vit_tiny_patch16_224", architecture_options={"depth": 1},
-        num_dims=192, crop_size_px=32, stride_px=32,
-    )  # fmt: skip
+        kind="vit",
+        architecture="vit_tiny_patch16_224",
+        architecture_options={"depth": 1},
+        num_dims=192,
+        crop_size_px=32,
+        stride_px=32,
+    )
     registry.register(lake, Run("test", {}), "toy", toy, new_encoder(toy))
     embed(lake, "toy", how=How(keep="crop"))
     projection(lake, "gaussian", method="pca")
@@ -170,7 +191,7 @@ def test_the_manifests_schema_is_a_schema() -> None:
 
 
 def test_arrow_schemas_describe_what_is_written(lake: Lake) -> None:
-    systems.create(lake, "gaussian")
+    baselines.create_model(lake, "gaussian")
     embed(lake, "gaussian")
     uri = lake.query("select uri from part limit 1").item()
     written = pq.read_schema(lake.resolve(uri))

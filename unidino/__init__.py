@@ -11,8 +11,8 @@ Source of the method: Morelli et al. 2025, "uniDINO", doi 10.1016/j.csbj.2025.02
 
 from importlib.metadata import version
 
-from unidino.catalog import Lake
-from unidino.errors import UnidinoError
+from unidino.core.errors import UnidinoError
+from unidino.lake.lake import Lake
 
 __version__ = version("unidino")
 __all__ = ["Lake", "UnidinoError", "__version__"]

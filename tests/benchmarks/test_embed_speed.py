@@ -16,13 +16,15 @@ import pytest
 import tifffile
 import torch
 
-from unidino.catalog import Lake, Run
-from unidino.crops import crops_of
-from unidino.embed import How, embed
-from unidino.forward import forward_of
-from unidino.ingest import ingest
-from unidino.model import ModelConfig, new_encoder, scaled
-from unidino.registry import register
+from unidino.embeddings.crops import crops_of
+from unidino.embeddings.embed import How, embed
+from unidino.embeddings.forward import forward_of
+from unidino.lake.lake import Lake
+from unidino.lake.runs import Run
+from unidino.models.config import ModelConfig
+from unidino.models.networks import new_encoder, scaled
+from unidino.models.registry import register
+from unidino.plates.ingest import ingest
 
 pytestmark = pytest.mark.benchmark
 
@@ -64,8 +66,9 @@ def test_forward_against_the_published_programs(capsys: pytest.CaptureFixture[st
         with torch.no_grad():
             for start in range(0, size, _PUBLISHED_BATCH):
                 part = slice(start, start + _PUBLISHED_BATCH)
-                crops = scaled(counts[part].to(_DEVICE), low[part].to(_DEVICE),
-                               high[part].to(_DEVICE))  # fmt: skip
+                crops = scaled(
+                    counts[part].to(_DEVICE), low[part].to(_DEVICE), high[part].to(_DEVICE)
+                )
                 outputs.append(network.vit.forward_features(crops)[:, 0].cpu())
         return torch.cat(outputs)
 
@@ -78,10 +81,12 @@ def test_forward_against_the_published_programs(capsys: pytest.CaptureFixture[st
 
         def ours(forward=forward) -> torch.Tensor:
             step = forward.batch_size
-            return torch.cat([
-                forward(*(t[i : i + step] for t in (counts, low, high))).cpu()
-                for i in range(0, size, step)
-            ])  # fmt: skip
+            return torch.cat(
+                [
+                    forward(*(t[i : i + step] for t in (counts, low, high))).cpu()
+                    for i in range(0, size, step)
+                ]
+            )
 
         ways[f"{engine} {precision}"] = ours
     times: dict[str, list[float]] = {"published": [], **{name: [] for name in ways}}
@@ -123,9 +128,9 @@ def test_a_plate_end_to_end_against_the_network_alone(
     register(lake, Run("test", {}), "vit", VIT_S, network)
     precision = "fp32" if _CPU else "bf16"
     forward = forward_of(network, VIT_S, _DEVICE, precision=precision)
-    crops = torch.from_numpy(np.concatenate([
-        crops_of(np.roll(plane, f)[None], 224, 224) for f in range(fields)
-    ]))  # fmt: skip
+    crops = torch.from_numpy(
+        np.concatenate([crops_of(np.roll(plane, f)[None], 224, 224) for f in range(fields)])
+    )
     low, high = torch.full((len(crops),), 350.0), torch.full((len(crops),), 450.0)
 
     def alone() -> None:
@@ -144,6 +149,8 @@ def test_a_plate_end_to_end_against_the_network_alone(
     with capsys.disabled():
         ratio = statistics.median(a / b for a, b in pairs)
         rate = len(crops) / statistics.median(b for _, b in pairs)
-        print(f"\nplate of {fields} planes, {len(crops)} crops, {precision}: {rate:.1f} crops/s end"
-              f" to end, {ratio:.0%} of the network alone, peak memory {peak_mb:.0f} MB",
-              end="")  # fmt: skip
+        print(
+            f"\nplate of {fields} planes, {len(crops)} crops, {precision}: {rate:.1f} crops/s end"
+            f" to end, {ratio:.0%} of the network alone, peak memory {peak_mb:.0f} MB",
+            end="",
+        )

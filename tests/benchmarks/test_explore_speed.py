@@ -16,11 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from unidino import assets
-from unidino.catalog import Lake, Run, land_parts
-from unidino.explore import explore
-from unidino.explore.held import Held
-from unidino.explore.where import map_view, plate_view
+from unidino.core import assets
+from unidino.explorer.explore import explore
+from unidino.explorer.held import Held
+from unidino.explorer.where import map_view, plate_view
+from unidino.lake.lake import Lake
+from unidino.lake.parts import land_parts
+from unidino.lake.runs import Run
 
 pytestmark = pytest.mark.benchmark
 
@@ -75,8 +77,13 @@ def big_lake(folder: Path, num_dims: int, num_plates: int = _PLATES) -> Lake:
     path = lake.resolve(uri)
     path.parent.mkdir(parents=True)
     schema = assets.arrow_schema("profile")
-    same = {"model": "vit", "level": "well", "normalization": "mad_robustize", "dataset": "big",
-            "num_members": 1}  # fmt: skip
+    same = {
+        "model": "vit",
+        "level": "well",
+        "normalization": "mad_robustize",
+        "dataset": "big",
+        "num_members": 1,
+    }
     rng = np.random.default_rng(0)
     with pq.ParquetWriter(path, schema, use_dictionary=["plate", "compound"]) as writer:
         for start in range(0, num_wells, 4096):
@@ -87,20 +94,36 @@ def big_lake(folder: Path, num_dims: int, num_plates: int = _PLATES) -> Lake:
             made = {
                 **{name: pa.array([value] * num) for name, value in same.items()},
                 "profile_id": pa.array(np.arange(start, start + num)),
-                "key": pa.array([[p, w] for p, w in zip(rows["plate"].to_pylist(),
-                                                        rows["well"].to_pylist(), strict=True)]),
+                "key": pa.array(
+                    [
+                        [p, w]
+                        for p, w in zip(
+                            rows["plate"].to_pylist(), rows["well"].to_pylist(), strict=True
+                        )
+                    ]
+                ),
                 "channels": pa.array([list(_CHANNELS)] * num),
                 "embedding": pa.ListArray.from_arrays(offsets, values.ravel()),
-            }  # fmt: skip
+            }
             columns = {
-                n: made[n] if n in made else rows[n] if n in rows.column_names
+                n: made[n]
+                if n in made
+                else rows[n]
+                if n in rows.column_names
                 else pa.nulls(num, schema.field(n).type)
                 for n in schema.names
-            }  # fmt: skip
+            }
             writer.write_table(pa.table(columns).cast(schema))
-    part = {"kind": "profile", "model": "vit", "dataset": "big", "level": "well",
-            "normalization": "mad_robustize", "num_rows": num_wells, "inputs_hash": "",
-            "details": json.dumps({})}  # fmt: skip
+    part = {
+        "kind": "profile",
+        "model": "vit",
+        "dataset": "big",
+        "level": "well",
+        "normalization": "mad_robustize",
+        "num_rows": num_wells,
+        "inputs_hash": "",
+        "details": json.dumps({}),
+    }
     land_parts(lake, Run("profile", {}), {uri: part})
     return lake
 
@@ -175,6 +198,8 @@ def test_a_click_on_100_000_wells(tmp_path: Path, capsys: pytest.CaptureFixture[
     finally:
         server.close()
     with capsys.disabled():
-        print(f"\nfirst plate {plate_s:.2f} s, map {map_s:.2f} s, a click"
-              f" {1000 * statistics.median(clicks[1:]):.0f} ms"
-              f" (first {1000 * clicks[0]:.0f})")  # fmt: skip
+        print(
+            f"\nfirst plate {plate_s:.2f} s, map {map_s:.2f} s, a click"
+            f" {1000 * statistics.median(clicks[1:]):.0f} ms"
+            f" (first {1000 * clicks[0]:.0f})"
+        )

@@ -20,15 +20,15 @@ import zarr
 from numcodecs import blosc
 from scipy.ndimage import gaussian_filter
 
-from unidino import store
-from unidino.catalog import Lake
-from unidino.ingest import ingest
-from unidino.quality import plane_statistics
+from unidino.lake import pixels
+from unidino.lake.lake import Lake
+from unidino.plates.ingest import ingest
+from unidino.plates.quality import plane_statistics
 
 pytestmark = pytest.mark.benchmark
 
 _SIDE, _CHANNELS, _FIELDS, _ROUNDS, _JOBS = 1080, 5, 24, 9, 2
-_DISPLAYS = [store.Display(f"c{i}", 0, 1) for i in range(_CHANNELS)]
+_DISPLAYS = [pixels.Display(f"c{i}", 0, 1) for i in range(_CHANNELS)]
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +53,9 @@ def _in_threads(action: Callable[[int], object], jobs: int) -> None:
 
 def _ours(path: Path, planes: list[np.ndarray], jobs: int) -> None:
     def write(field: int) -> None:
-        store.write_field(path / store.field_path("A01", field), planes, _DISPLAYS, 0.65)
+        pixels.write_field(path / pixels.field_path("A01", field), planes, _DISPLAYS, 0.65)
 
-    store.write_plate(path, "p", {"A01": list(range(_FIELDS))}, {"A01": (1, 1)})
+    pixels.write_plate(path, "p", {"A01": list(range(_FIELDS))}, {"A01": (1, 1)})
     _in_threads(write, jobs)
 
 
@@ -74,9 +74,13 @@ def _ome_zarr(path: Path, planes: list[np.ndarray], jobs: int) -> None:
 
     def write(field: int) -> None:
         write_image(
-            stack, well.require_group(str(field)), axes="cyx", fmt=form, scale_factors=[],
+            stack,
+            well.require_group(str(field)),
+            axes="cyx",
+            fmt=form,
+            scale_factors=[],
             storage_options=options,
-        )  # fmt: skip
+        )
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -118,8 +122,8 @@ def test_the_writer_against_ome_zarr_and_the_codec(
             rates[name].append(megabytes / seconds)
             if name in ("unidino", "ome-zarr"):  # one codec, the same pixels
                 field = folder / "A" / "01" / "0"
-                np.testing.assert_array_equal(store.read_plane(field, 1), planes[1])
-                store._open_array.cache_clear()
+                np.testing.assert_array_equal(pixels.read_plane(field, 1), planes[1])
+                pixels._open_array.cache_clear()
             shutil.rmtree(folder, ignore_errors=True)
     with capsys.disabled():
         print(f"\n{jobs} threads, {megabytes:.0f} MB, median of {_ROUNDS} rounds, MB/s:", end=" ")
@@ -127,8 +131,10 @@ def test_the_writer_against_ome_zarr_and_the_codec(
         for other in ("ome-zarr", "codec and files", "codec"):
             pairs = zip(rates["unidino"], rates[other], strict=True)
             ratios = [a / b for a, b in pairs]
-            print(f"  unidino / {other}: {statistics.median(ratios):.2f} "
-                  f"({min(ratios):.2f}-{max(ratios):.2f})")  # fmt: skip
+            print(
+                f"  unidino / {other}: {statistics.median(ratios):.2f} "
+                f"({min(ratios):.2f}-{max(ratios):.2f})"
+            )
 
 
 def test_a_planes_figures(planes: list[np.ndarray], capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,6 +160,8 @@ def test_ingest_from_files(
     seconds = _seconds(lambda: ingest(Lake.create(tmp_path / "lake"), tmp_path / "p1", "harmony"))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     with capsys.disabled():
-        print(f"\ningest of {_FIELDS * _CHANNELS} planes, TIFF {compression or 'uncompressed'}:"
-              f" {megabytes / seconds:.0f} MB/s, {_FIELDS * _CHANNELS / seconds:.0f} planes/s;"
-              f" peak memory of all so far {memory:.0f} MB")  # fmt: skip
+        print(
+            f"\ningest of {_FIELDS * _CHANNELS} planes, TIFF {compression or 'uncompressed'}:"
+            f" {megabytes / seconds:.0f} MB/s, {_FIELDS * _CHANNELS / seconds:.0f} planes/s;"
+            f" peak memory of all so far {memory:.0f} MB"
+        )

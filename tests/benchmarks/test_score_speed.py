@@ -131,8 +131,12 @@ print(json.dumps({"seconds": seconds, "check": float(np.abs(got).sum())}))
 
 
 def _measured(code: str, *arguments: object) -> dict[str, Any]:
-    done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)],
-                          capture_output=True, text=True, check=False)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     result: dict[str, Any] = json.loads(done.stdout)
     return result
@@ -143,9 +147,11 @@ def test_neighbours_against_the_matrix_product(num: int, capsys) -> None:
     got = _measured(_OURS, num)
     floor = 2 * num**2 * 1920 / got["gflops"] / 1e9
     with capsys.disabled():
-        print(f"\nNSCB {num} x 1920: {got['seconds']:.2f} s, {got['seconds'] / floor:.2f} of"
-              f" 2 N N D flop at {got['gflops']:.0f} Gflop/s; {got['memory_mb']:.0f} MB besides the"
-              f" vectors, {got['total_mb']:.0f} MB in all")  # fmt: skip
+        print(
+            f"\nNSCB {num} x 1920: {got['seconds']:.2f} s, {got['seconds'] / floor:.2f} of"
+            f" 2 N N D flop at {got['gflops']:.0f} Gflop/s; {got['memory_mb']:.0f} MB besides the"
+            f" vectors, {got['total_mb']:.0f} MB in all"
+        )
 
 
 def test_neighbours_against_the_published_method(capsys) -> None:
@@ -155,23 +161,28 @@ def test_neighbours_against_the_published_method(capsys) -> None:
         assert ours["correct"] == theirs["correct"]
         ratios.append(theirs["seconds"] / ours["seconds"])
     with capsys.disabled():
-        print(f"\nNSCB 10000 x 1920: {ours['seconds']:.2f} s, published method"
-              f" {theirs['seconds']:.1f} s: {statistics.median(ratios):.1f} times"
-              f" ({min(ratios):.1f}-{max(ratios):.1f}, 3 pairs); memory {ours['memory_mb']:.0f} MB"
-              f" against {theirs['memory_mb']:.0f} MB")  # fmt: skip
+        print(
+            f"\nNSCB 10000 x 1920: {ours['seconds']:.2f} s, published method"
+            f" {theirs['seconds']:.1f} s: {statistics.median(ratios):.1f} times"
+            f" ({min(ratios):.1f}-{max(ratios):.1f}, 3 pairs); memory {ours['memory_mb']:.0f} MB"
+            f" against {theirs['memory_mb']:.0f} MB"
+        )
 
 
 def test_normalization_against_pycytominer_and_numpy(capsys) -> None:
-    rounds = [{w: _measured(_NORMALIZATION, w) for w in ("ours", "plain", "theirs")}
-              for _ in range(3)]  # fmt: skip
+    rounds = [
+        {w: _measured(_NORMALIZATION, w) for w in ("ours", "plain", "theirs")} for _ in range(3)
+    ]
     for own in rounds:
         assert own["ours"]["check"] == pytest.approx(own["plain"]["check"], rel=1e-9)
         assert own["ours"]["check"] == pytest.approx(own["theirs"]["check"], rel=1e-9)
     seconds = {w: statistics.median(r[w]["seconds"] for r in rounds) for w in rounds[0]}
     with capsys.disabled():
-        print(f"\nMAD robustize, 27 plates x 384 wells x 1920: {seconds['ours']:.2f} s;"
-              f" plain numpy {seconds['plain']:.2f} s, pycytominer {seconds['theirs']:.1f} s"
-              " (medians of 3 rounds)")  # fmt: skip
+        print(
+            f"\nMAD robustize, 27 plates x 384 wells x 1920: {seconds['ours']:.2f} s;"
+            f" plain numpy {seconds['plain']:.2f} s, pycytominer {seconds['theirs']:.1f} s"
+            " (medians of 3 rounds)"
+        )
 
 
 def test_a_whole_screen_from_import_to_score(tmp_path: Path, capsys) -> None:
@@ -194,11 +205,17 @@ table.write_parquet(folder + "/t.parquet")
     import time
 
     lines = []
-    for words in (["import-profiles", str(tmp_path / "t.parquet"), "--model", "m"], ["profile"],
-                  ["score", "--metric", "nscb"]):  # fmt: skip
+    for words in (
+        ["import-profiles", str(tmp_path / "t.parquet"), "--model", "m"],
+        ["profile"],
+        ["score", "--metric", "nscb"],
+    ):
         start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "unidino", *words, "--lake", str(tmp_path / "lake")],
-                       check=True, capture_output=True)  # fmt: skip
+        subprocess.run(
+            [sys.executable, "-m", "unidino", *words, "--lake", str(tmp_path / "lake")],
+            check=True,
+            capture_output=True,
+        )
         lines.append(f"{words[0]} {time.perf_counter() - start:.1f} s")
     with capsys.disabled():
         print(f"\n10,368 wells x 1920, whole commands: {', '.join(lines)}")

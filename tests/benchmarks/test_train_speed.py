@@ -13,13 +13,14 @@ import pytest
 import tifffile
 import torch
 
-from unidino.augment import NUM_DRAWS, augmented
-from unidino.catalog import Lake
-from unidino.dino import Dino, parameter_groups
-from unidino.ingest import ingest
-from unidino.model import scaled
-from unidino.recipe import TrainConfig
-from unidino.samples import CropReader, draw_epoch, select_samples
+from unidino.lake.lake import Lake
+from unidino.models.networks import scaled
+from unidino.plates.ingest import ingest
+from unidino.training.augment import NUM_DRAWS, augmented
+from unidino.training.dino import Dino, parameter_groups
+from unidino.training.reader import CropReader
+from unidino.training.recipe import TrainConfig
+from unidino.training.samples import draw_epoch, select_samples
 
 pytestmark = pytest.mark.benchmark
 
@@ -79,9 +80,13 @@ def _our_step(dino: Dino, crops: list[np.ndarray]) -> None:
         draws = torch.rand(NUM_DRAWS, len(counts), 1)
         views.append(augmented(scaled(counts, low, high), draws))
     dino.step(
-        views[0], views[1], teacher_momentum=0.9995, teacher_temperature=0.04,
-        freeze_last_layer=False, **_SCHEDULED,
-    )  # fmt: skip
+        views[0],
+        views[1],
+        teacher_momentum=0.9995,
+        teacher_temperature=0.04,
+        freeze_last_layer=False,
+        **_SCHEDULED,
+    )
 
 
 def test_a_step_against_a_plain_one(capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,9 +112,11 @@ def test_a_step_against_a_plain_one(capsys: pytest.CaptureFixture[str]) -> None:
     with capsys.disabled():
         for name, seconds in times.items():
             ratio = statistics.median(a / b for a, b in zip(times["plain"], seconds, strict=True))
-            print(f"\nViT-S, batch {_BATCH}, {name}: {statistics.median(seconds):.2f} s a step,"
-                  f" {_BATCH / statistics.median(seconds):.2f} images/s, plain / this: {ratio:.2f}",
-                  end="")  # fmt: skip
+            print(
+                f"\nViT-S, batch {_BATCH}, {name}: {statistics.median(seconds):.2f} s a step,"
+                f" {_BATCH / statistics.median(seconds):.2f} images/s, plain / this: {ratio:.2f}",
+                end="",
+            )
 
 
 def test_augmentation_against_loops(capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,8 +130,11 @@ def test_augmentation_against_loops(capsys: pytest.CaptureFixture[str]) -> None:
     pairs = [(_seconds(lambda: _plain_views(counts)), _seconds(ours)) for _ in range(9)]
     with capsys.disabled():
         ratio = statistics.median(a / b for a, b in pairs)
-        print(f"\naugmentation of 256 views of 96 px: {statistics.median(b for _, b in pairs):.4f}"
-              f" s, loops / this: {ratio:.1f}", end="")  # fmt: skip
+        print(
+            f"\naugmentation of 256 views of 96 px: {statistics.median(b for _, b in pairs):.4f}"
+            f" s, loops / this: {ratio:.1f}",
+            end="",
+        )
 
 
 def test_the_loader(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,5 +156,7 @@ def test_the_loader(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         seconds = _seconds(lambda: list(reader.minibatches(order, 32, 0, 0)))
         rates.append(len(order) // 32 * 32 / seconds)
     with capsys.disabled():
-        print(f"\nloader: {statistics.median(rates):.0f} planes/s of 1080 px to 2 x 224 + 8 x 96",
-              end="")  # fmt: skip
+        print(
+            f"\nloader: {statistics.median(rates):.0f} planes/s of 1080 px to 2 x 224 + 8 x 96",
+            end="",
+        )

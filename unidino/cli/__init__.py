@@ -11,8 +11,8 @@ import typer
 
 from unidino import __version__
 from unidino.cli import insight, lake, models, profiles
-from unidino.errors import UnidinoError
-from unidino.progress import say
+from unidino.core.errors import UnidinoError
+from unidino.core.log import say
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,11 +21,22 @@ app = typer.Typer(
     help="From fluorescence plates on disk to features that can be trusted and queried.",
 )
 for command in (
-    lake.demo, lake.ingest, models.train, models.embed, profiles.profile,
-    profiles.import_profiles, profiles.export, profiles.score,
-    insight.attribute, insight.readouts, insight.plot, insight.report,
-    insight.explore, lake.sql, lake.check,
-):  # fmt: skip
+    lake.demo,
+    lake.ingest,
+    models.train,
+    models.embed,
+    profiles.profile,
+    profiles.import_profiles,
+    profiles.export,
+    profiles.score,
+    insight.attribute,
+    insight.readouts,
+    insight.plot,
+    insight.report,
+    insight.explore,
+    lake.sql,
+    lake.check,
+):
     app.command()(command)
 app.add_typer(models.app, name="models")
 _MOST_DETAILS = 1000

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from unidino.catalog import Lake
 from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names
-from unidino.progress import say
+from unidino.core.log import say
+from unidino.lake.lake import Lake
 
 
 def attribute(
@@ -31,20 +31,40 @@ def attribute(
     as_json: JsonOption = False,
 ) -> None:
     """Say which channels tell the classes of a label apart."""
-    from unidino import attribution, channel_scores
+    from unidino.insight import attribution
+    from unidino.scores import channels
 
     at = Lake.open(lake)
-    scored = channel_scores.score_channels(
-        at, model, () if scores == "auto" else names(scores), label=label, level=level,
-        normalize=normalize, where=where, include_controls=include_controls,
-    ) if scores else []  # fmt: skip
+    scored = (
+        channels.score_channels(
+            at,
+            model,
+            () if scores == "auto" else names(scores),
+            label=label,
+            level=level,
+            normalize=normalize,
+            where=where,
+            include_controls=include_controls,
+        )
+        if scores
+        else []
+    )
     found = attribution.attribute(
-        at, model, label=label, level=level, normalize=normalize, top=top, num_seeds=seeds,
-        seed=seed, where=where, include_controls=include_controls, jobs=jobs,
-    )  # fmt: skip
+        at,
+        model,
+        label=label,
+        level=level,
+        normalize=normalize,
+        top=top,
+        num_seeds=seeds,
+        seed=seed,
+        where=where,
+        include_controls=include_controls,
+        jobs=jobs,
+    )
     emit(as_json, found.shares.to_dicts(), attribution.wide(found.shares))
     if scored:
-        emit(as_json, [s.as_json() for s in scored], channel_scores.table_of(scored))
+        emit(as_json, [s.as_json() for s in scored], channels.table_of(scored))
 
 
 def readouts(
@@ -82,16 +102,27 @@ def readouts(
     as_json: JsonOption = False,
 ) -> None:
     """Predict measured readouts from profiles, and say how many are told."""
-    from unidino import readouts as module
-    from unidino import wide
+    from unidino.insight import readouts as module
+    from unidino.profiles import wide
 
     if output:
         module.check_output(output)
     scores = module.readouts(
-        Lake.open(lake), table, models=model or [], by=names(by), stratum=stratum,
-        pattern=readouts, mapped=wide.parse_map(mapped) if mapped else None, normalize=normalize,
-        level=level, regressor=regressor, num_folds=folds, seed=seed, jobs=jobs, where=where,
-    )  # fmt: skip
+        Lake.open(lake),
+        table,
+        models=model or [],
+        by=names(by),
+        stratum=stratum,
+        pattern=readouts,
+        mapped=wide.parse_map(mapped) if mapped else None,
+        normalize=normalize,
+        level=level,
+        regressor=regressor,
+        num_folds=folds,
+        seed=seed,
+        jobs=jobs,
+        where=where,
+    )
     if output:
         module.write_table(scores, output)
     emit(as_json, [s.as_json() for s in scores], module.summary(scores))
@@ -133,17 +164,30 @@ def plot(
     as_json: JsonOption = False,
 ) -> None:
     """Draw one figure of what the lake holds."""
-    from unidino import figures
+    from unidino.figures import kinds
 
     options = {
-        "models": model, "datasets": dataset, "level": level, "normalize": normalize,
-        "color": color, "method": method, "plates": plate, "value": value, "label": label,
-        "metric": names(metric), "where": where, "seed": seed,
-    }  # fmt: skip
-    path = figures.plot(
-        Lake.open(lake), kind, output, width_mm=width_mm, dpi=dpi,
+        "models": model,
+        "datasets": dataset,
+        "level": level,
+        "normalize": normalize,
+        "color": color,
+        "method": method,
+        "plates": plate,
+        "value": value,
+        "label": label,
+        "metric": names(metric),
+        "where": where,
+        "seed": seed,
+    }
+    path = kinds.plot(
+        Lake.open(lake),
+        kind,
+        output,
+        width_mm=width_mm,
+        dpi=dpi,
         **{name: given for name, given in options.items() if given not in (None, [])},
-    )  # fmt: skip
+    )
     emit(as_json, {"plot": str(path), "bytes": path.stat().st_size})
 
 
@@ -157,7 +201,7 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Write one self-contained page about the lake."""
-    from unidino import report as module
+    from unidino.reports import report as module
 
     path = module.report(Lake.open(lake), output, model=model, label=label)
     emit(as_json, {"report": str(path), "bytes": path.stat().st_size})
@@ -177,7 +221,7 @@ def explore(
     """Serve a page over the lake on this machine until Ctrl C."""
     import webbrowser
 
-    from unidino import explore as module
+    from unidino.explorer import explore as module
 
     server = module.explore(Lake.open(lake), model=model, port=port)
     emit(as_json, {"url": server.url, "lake": str(lake)})

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from unidino.catalog import Lake
 from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names, show
-from unidino.errors import InputError, UnidinoError, choose
-from unidino.progress import say
-from unidino.tabular import flat
+from unidino.core.errors import InputError, UnidinoError, choose
+from unidino.core.log import say
+from unidino.core.text import flat
+from unidino.lake.lake import Lake
 
 
 def demo(
@@ -19,7 +19,7 @@ def demo(
 ) -> None:
     """Simulate two small screens and run every command on them."""
     from unidino.cli import app
-    from unidino.demo import demo as run_demo
+    from unidino.cli.demo import demo as run_demo
 
     def run(words: list[str]) -> None:
         app(words, standalone_mode=False)
@@ -73,31 +73,47 @@ def ingest(
     as_json: JsonOption = False,
 ) -> None:
     """Write images as OME-Zarr plates and register them."""
-    from unidino import ingest as module
-    from unidino.convert import Form
-    from unidino.datasets import Choice
+    from unidino.plates import ingest as module
+    from unidino.plates.convert import Form
+    from unidino.plates.manifest import Choice
 
     if not path.exists():
         raise InputError(f"no such file or folder: '{path}'")
     done = module.ingest(
-        Lake.create(lake), path, layout, dataset=dataset, metadata=metadata or [],
-        platemap=platemap, pattern=pattern, images=images,
+        Lake.create(lake),
+        path,
+        layout,
+        dataset=dataset,
+        metadata=metadata or [],
+        platemap=platemap,
+        pattern=pattern,
+        images=images,
         choice=Choice(
-            channel_names=names(channel_names), channels=names(channels),
-            drop_channels=names(drop_channels), z=z, timepoint=timepoint,
+            channel_names=names(channel_names),
+            channels=names(channels),
+            drop_channels=names(drop_channels),
+            z=z,
+            timepoint=timepoint,
         ),
-        form=Form(
-            ngff=ngff, pyramid=pyramid, illumination=illumination, in_place=in_place
-        ),
-        allow_incomplete=allow_incomplete, metadata_only=metadata_only, jobs=jobs,
+        form=Form(ngff=ngff, pyramid=pyramid, illumination=illumination, in_place=in_place),
+        allow_incomplete=allow_incomplete,
+        metadata_only=metadata_only,
+        jobs=jobs,
         overwrite=overwrite,
-    )  # fmt: skip
+    )
     if done.skipped:
         say(f"{len(done.skipped)} plates were in the lake already")
-    emit(as_json, {
-        "plates": len(done.landed), "skipped": len(done.skipped), "wells": done.num_wells,
-        "fields": done.num_fields, "images": done.num_images, "problems": len(done.problems),
-    })  # fmt: skip
+    emit(
+        as_json,
+        {
+            "plates": len(done.landed),
+            "skipped": len(done.skipped),
+            "wells": done.num_wells,
+            "fields": done.num_fields,
+            "images": done.num_images,
+            "problems": len(done.problems),
+        },
+    )
     if done.problems:
         raise InputError(
             f"{len(done.problems)} rows or images could not be used; the rest landed (mend them and"
@@ -137,7 +153,7 @@ def sql(
 
 def check(lake: LakeOption = DEFAULT_LAKE, as_json: JsonOption = False) -> None:
     """Verify the catalog and the files against each other."""
-    from unidino.check import check as run_check
+    from unidino.lake.check import check as run_check
 
     problems = run_check(Lake.open(lake))
     if problems:

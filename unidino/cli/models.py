@@ -2,14 +2,14 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from unidino.catalog import Lake
 from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names
-from unidino.errors import InputError, choose
-from unidino.progress import say
+from unidino.core.errors import InputError
+from unidino.core.log import say
+from unidino.lake.lake import Lake
 
 app = typer.Typer(help="List the models of a lake, or create one.", add_completion=False)
 
@@ -39,20 +39,32 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train a single-channel vision transformer with DINO; torchrun shares it among processes."""
-    from unidino import recipe
-    from unidino import train as module
+    from unidino.training import recipe
+    from unidino.training import train as module
 
-    given = {"epochs": epochs, "batch_size": batch_size, "architecture": architecture,
-             "crop_size_px": crop_size, "precision": precision, "seed": seed}  # fmt: skip
+    given = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "architecture": architecture,
+        "crop_size_px": crop_size,
+        "precision": precision,
+        "seed": seed,
+    }
     changes = {name: value for name, value in given.items() if value is not None}
     if resume and (changes or config or start or probe):
         raise InputError(
             "--resume goes on with what the training was begun with; give --model only"
         )
     log = module.train(
-        Lake.open(lake), model, samples=samples, start=start, probe=probe, resume=resume,
-        config=recipe.read_config(preset, config, changes), device=device,
-    )  # fmt: skip
+        Lake.open(lake),
+        model,
+        samples=samples,
+        start=start,
+        probe=probe,
+        resume=resume,
+        config=recipe.read_config(preset, config, changes),
+        device=device,
+    )
     if os.environ.get("RANK", "0") == "0":
         emit(as_json, log)
 
@@ -63,7 +75,7 @@ def models(
 ) -> None:
     """List the models of a lake, or create one."""
     if context.invoked_subcommand is None:
-        from unidino import assets
+        from unidino.core import assets
 
         table = Lake.open(lake).look_up(assets.sql("queries", "model_list"))
         emit(as_json, table.to_dicts(), table)
@@ -87,7 +99,8 @@ def models_create(
         Path | None, typer.Option(help="File of pretrained weights, instead of the model hub's.")
     ] = None,
     normalization: Annotated[
-        str, typer.Option(help="none or imagenet: how colour images enter the pretrained network.")
+        Literal["none", "imagenet"],
+        typer.Option(help="none or imagenet: how colour images enter the pretrained network."),
     ] = "none",
     nuclei: Annotated[
         str | None, typer.Option(help="Channel to segment (cellprofiler); default: by its name.")
@@ -95,13 +108,18 @@ def models_create(
     as_json: JsonOption = False,
 ) -> None:
     """Create a system to compare with: random, Gaussian, pretrained or measured."""
-    from unidino import systems
+    from unidino.models import baselines
 
-    choose("normalization", normalization, ["none", "imagenet"])
-    name = systems.create(
-        Lake.open(lake), preset, model, like=like, weights=weights,
-        normalization=normalization, nuclei=nuclei, seed=seed,  # type: ignore[arg-type]
-    )  # fmt: skip
+    name = baselines.create_model(
+        Lake.open(lake),
+        preset,
+        model,
+        like=like,
+        weights=weights,
+        normalization=normalization,
+        nuclei=nuclei,
+        seed=seed,
+    )
     emit(as_json, {"model": name})
 
 
@@ -114,29 +132,41 @@ def models_import(
         str, typer.Option(help="A timm vision transformer, or microsnoop.")
     ] = "vit_small_patch16_224",
     intensity: Annotated[
-        str, typer.Option(help="dtype (values over the type's maximum) or percentile.")
+        Literal["dtype", "percentile"],
+        typer.Option(help="dtype (values over the type's maximum) or percentile."),
     ] = "dtype",
     input_channels: Annotated[
         str, typer.Option(help="Channels that the network sees at once, separated by commas.")
     ] = "",
     normalization: Annotated[
-        str, typer.Option(help="none or imagenet: how colour images entered the network.")
+        Literal["none", "imagenet"],
+        typer.Option(help="none or imagenet: how colour images entered the network."),
     ] = "none",
     licence: Annotated[str | None, typer.Option(help="Kept with the model.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Import published weights: of uniDINO, DINO or Microsnoop."""
-    from unidino import systems
+    from unidino.models import weights
 
-    choose("intensity", intensity, ["dtype", "percentile"])
-    choose("normalization", normalization, ["none", "imagenet"])
-    config = systems.import_weights(
-        Lake.open(lake), file, model, architecture=architecture,
-        intensity=intensity, normalization=normalization,  # type: ignore[arg-type]
-        input_channels=names(input_channels), licence=licence,
-    )  # fmt: skip
-    emit(as_json, {"model": model, "dims": config.num_dims, "crop_px": config.crop_size_px,
-                   "intensity": config.intensity})  # fmt: skip
+    config = weights.import_model(
+        Lake.open(lake),
+        file,
+        model,
+        architecture=architecture,
+        intensity=intensity,
+        normalization=normalization,
+        input_channels=names(input_channels),
+        licence=licence,
+    )
+    emit(
+        as_json,
+        {
+            "model": model,
+            "dims": config.num_dims,
+            "crop_px": config.crop_size_px,
+            "intensity": config.intensity,
+        },
+    )
 
 
 def embed(
@@ -150,12 +180,16 @@ def embed(
     short_side: Annotated[
         int | None, typer.Option(help="Resize fields to this shorter side first, px.")
     ] = None,
-    keep: Annotated[str, typer.Option(help="mean, or crop to keep each crop's vector.")] = "mean",
+    keep: Annotated[
+        Literal["mean", "crop"], typer.Option(help="mean, or crop to keep each crop's vector.")
+    ] = "mean",
     precision: Annotated[
-        str, typer.Option(help="fp32 or bf16; --engine auto takes bf16 only if faster.")
+        Literal["fp32", "bf16"],
+        typer.Option(help="fp32 or bf16; --engine auto takes bf16 only if faster."),
     ] = "fp32",
     engine: Annotated[
-        str, typer.Option(help="torch, compile, openvino, or auto: the fastest by measurement.")
+        Literal["auto", "torch", "compile", "openvino"],
+        typer.Option(help="torch, compile, openvino, or auto: the fastest by measurement."),
     ] = "torch",
     batch_size: Annotated[
         int | None, typer.Option(help="Crops at once; default: by the device.")
@@ -167,26 +201,43 @@ def embed(
     """Embed every channel of every field of plates."""
     if not (plate or every or where):
         raise InputError("say which plates: --plate NAME (repeatable), --where SQL, or --all")
-    from unidino import embed as module
-    from unidino.encode import Cut
+    from unidino.embeddings import embed as module
+    from unidino.embeddings.encode import Cut
 
     for name, value in (("--short-side", short_side), ("--batch-size", batch_size)):
         if value is not None and value < 1:
             raise InputError(f"{name} is {value}; it must be at least 1")
     how = module.How(
-        Cut(cover, short_side), keep, precision, engine, batch_size, device,  # type: ignore[arg-type]
-    )  # fmt: skip
+        Cut(cover, short_side),
+        keep,
+        precision,
+        engine,
+        batch_size,
+        device,
+    )
     done = module.embed(
-        Lake.open(lake), model, plates=plate or [], where=where, shard=_shard(shard), how=how,
+        Lake.open(lake),
+        model,
+        plates=plate or [],
+        where=where,
+        shard=_shard(shard),
+        how=how,
         overwrite=overwrite,
-    )  # fmt: skip
+    )
     if not done.plates and done.skipped:
         say(f"nothing to do: model {model} has embedded {', '.join(done.skipped)} already")
     if done.left_out:
         counted = ", ".join(f"{n} {reason}" for reason, n in sorted(done.left_out.items()))
         say(f"images left out: {counted}")
-    emit(as_json, {"plates": len(done.plates), "skipped": len(done.skipped),
-                   "images": done.num_images, "crops": done.num_crops})  # fmt: skip
+    emit(
+        as_json,
+        {
+            "plates": len(done.plates),
+            "skipped": len(done.skipped),
+            "images": done.num_images,
+            "crops": done.num_crops,
+        },
+    )
 
 
 def _shard(text: str) -> tuple[int, int]:

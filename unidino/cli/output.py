@@ -11,7 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from unidino.tabular import cell
+from unidino.core.text import cell
 
 LakeOption = Annotated[
     Path, typer.Option("--lake", envvar="UNIDINO_LAKE", help="Folder of the lake.")

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import polars as pl
 import typer
 
-from unidino.catalog import Lake
 from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names
-from unidino.errors import InputError, choose, reason_text
-from unidino.progress import say
+from unidino.core.errors import InputError, choose, reason_text
+from unidino.core.log import say
+from unidino.lake.lake import Lake
 
 NORMALIZE_HELP = (
     "mad_robustize, standardize, spherize, tvn, tvn_efaar, none; steps joined by +, options after"
@@ -39,11 +39,11 @@ def profile(
     """Aggregate embeddings to profiles and normalize them per plate."""
     from dataclasses import asdict
 
-    from unidino import profiles
+    from unidino.profiles import profile
 
     given = {"controls": controls, "per": per, "channels": "+".join(names(channels))}
     text = ",".join([normalize, *(f"{key}={value}" for key, value in given.items() if value)])
-    done = profiles.profile(
+    done = profile.profile(
         Lake.open(lake), model or [], normalize=text, level=level, statistics=statistics
     )
     if not any(p.is_new for p in done):
@@ -54,11 +54,23 @@ def profile(
         for reason, count in p.dropped.items()
     ]:
         say(line)
-    emit(as_json, [asdict(p) for p in done], pl.DataFrame([
-        {"model": p.model, "normalization": p.normalization, "level": p.level,
-         "dataset": p.dataset, "profiles": p.num_profiles, "new": p.is_new}
-        for p in done
-    ]))  # fmt: skip
+    emit(
+        as_json,
+        [asdict(p) for p in done],
+        pl.DataFrame(
+            [
+                {
+                    "model": p.model,
+                    "normalization": p.normalization,
+                    "level": p.level,
+                    "dataset": p.dataset,
+                    "profiles": p.num_profiles,
+                    "new": p.is_new,
+                }
+                for p in done
+            ]
+        ),
+    )
 
 
 def import_profiles(
@@ -91,23 +103,43 @@ def import_profiles(
     """Take anybody's features as the profiles of a model; plates need not be in the lake."""
     from dataclasses import asdict
 
-    from unidino import import_profiles as module
-    from unidino import wide
+    from unidino.profiles import importing as module
+    from unidino.profiles import wide
 
     done = module.import_profiles(
-        Lake.create(lake), file, model, dataset=dataset, features=features, level=level,
-        mapped=wide.parse_map(map_) if map_ else {}, metadata=metadata or [], negcon=negcon,
+        Lake.create(lake),
+        file,
+        model,
+        dataset=dataset,
+        features=features,
+        level=level,
+        mapped=wide.parse_map(map_) if map_ else {},
+        metadata=metadata or [],
+        negcon=negcon,
         overwrite=overwrite,
-    )  # fmt: skip
+    )
     for reason, count in done.dropped.items():
         say(f"left out {count} rows ({reason.replace('_', ' ')})")
     if done.num_missing:
-        say(f"{done.num_missing} values are missing or infinite; --normalize ...,select=na drops"
-            " features that lack more than 5 %")  # fmt: skip
-    emit(as_json, {"model": model, "dataset": done.dataset, "level": level,
-                   "rows": done.num_rows, "features": done.num_features,
-                   "plates": done.num_plates, "new_plates": done.num_new_plates,
-                   "missing": done.num_missing} if not as_json else asdict(done))  # fmt: skip
+        say(
+            f"{done.num_missing} values are missing or infinite; --normalize ...,select=na drops"
+            " features that lack more than 5 %"
+        )
+    emit(
+        as_json,
+        {
+            "model": model,
+            "dataset": done.dataset,
+            "level": level,
+            "rows": done.num_rows,
+            "features": done.num_features,
+            "plates": done.num_plates,
+            "new_plates": done.num_new_plates,
+            "missing": done.num_missing,
+        }
+        if not as_json
+        else asdict(done),
+    )
 
 
 def export(
@@ -124,12 +156,18 @@ def export(
     """Write profiles as one wide table: Metadata_ columns and features, or AnnData."""
     from dataclasses import asdict
 
-    from unidino import export as module
+    from unidino.profiles import export as module
 
     done = module.export(
-        Lake.open(lake), file, model, normalize=normalize, level=level, datasets=dataset or [],
-        channels=names(channels), where=where,
-    )  # fmt: skip
+        Lake.open(lake),
+        file,
+        model,
+        normalize=normalize,
+        level=level,
+        datasets=dataset or [],
+        channels=names(channels),
+        where=where,
+    )
     emit(as_json, asdict(done))
 
 
@@ -190,57 +228,90 @@ def score(
         raise InputError("say how to score: --metric NAME, --not-same COLUMNS or --preset NAME")
     choose("measure", measure, ("accuracy", "map", "replicates"))
     chosen: dict[str, Any] = {
-        "models": model or [], "label": label, "level": level,
-        "normalize": normalize or "mad_robustize", "rules": rules or "text",
-        "channels": names(channels), "where": where, "include_controls": include_controls,
-        "label_filter": label_filter, "datasets": dataset or [],
-    }  # fmt: skip
+        "models": model or [],
+        "label": label,
+        "level": level,
+        "normalize": normalize or "mad_robustize",
+        "rules": rules or "text",
+        "channels": names(channels),
+        "where": where,
+        "include_controls": include_controls,
+        "label_filter": label_filter,
+        "datasets": dataset or [],
+    }
     if measure != "accuracy":
         _score_labels(lake, measure, metrics, chosen, seed, as_json)
         return
-    from unidino import score as module
-    from unidino.score_table import score_table
+    from unidino.scores import accuracy as module
+    from unidino.scores.history import score_table
 
     scores = module.score(
-        Lake.open(lake), metrics, unmatched=unmatched, neighbours=neighbours, device=device,
+        Lake.open(lake),
+        metrics,
+        unmatched=unmatched,
+        neighbours=neighbours,
+        device=device,
         **chosen,
-    )  # fmt: skip
+    )
     emit(as_json, [s.as_json() for s in scores], score_table(scores))
     _say_dropped(scores)
 
 
 def _score_preset(
-    lake: Path, preset: str, metrics: list[str], model: list[str] | None,
-    dataset: list[str] | None, normalize: str | None, rules: str | None, device: str,
+    lake: Path,
+    preset: str,
+    metrics: list[str],
+    model: list[str] | None,
+    dataset: list[str] | None,
+    normalize: str | None,
+    rules: str | None,
+    device: str,
     as_json: bool,
-) -> None:  # fmt: skip
-    from unidino import presets
+) -> None:
+    from unidino.scores import paper
 
     if metrics:
         raise InputError("--preset brings its own metrics; leave out --metric and --not-same")
     if len(dataset or []) > 1:
         raise InputError("--preset is about one dataset; give one --dataset")
-    scores = presets.score_preset(
-        Lake.open(lake), preset, models=model or [], dataset=dataset[0] if dataset else None,
-        normalize=normalize, rules=rules or "published", device=device,
-    )  # fmt: skip
-    emit(as_json, [s.as_json() for s in scores], presets.preset_table(preset, scores))
+    scores = paper.score_preset(
+        Lake.open(lake),
+        preset,
+        models=model or [],
+        dataset=dataset[0] if dataset else None,
+        normalize=normalize,
+        rules=rules or "published",
+        device=device,
+    )
+    emit(as_json, [s.as_json() for s in scores], paper.preset_table(preset, scores))
     _say_dropped(scores)
 
 
 def _score_labels(
     lake: Path, measure: str, metrics: list[str], chosen: dict[str, Any], seed: int, as_json: bool
 ) -> None:
-    from unidino import label_score as module
+    from unidino.scores import labels as module
 
     scores = module.score_labels(Lake.open(lake), measure, metrics, seed=seed, **chosen)
-    emit(as_json, [s.as_json() for s in scores], pl.DataFrame([
-        {"dataset": s.dataset, "model": s.model, "metric": s.metric,
-         "label": f"{s.label}/{s.level}", measure: s.value,
-         "above chance": f"{round(s.share_above_chance * s.num_classes)} of {s.num_classes}",
-         "n": s.n}
-        for s in scores
-    ]))  # fmt: skip
+    emit(
+        as_json,
+        [s.as_json() for s in scores],
+        pl.DataFrame(
+            [
+                {
+                    "dataset": s.dataset,
+                    "model": s.model,
+                    "metric": s.metric,
+                    "label": f"{s.label}/{s.level}",
+                    measure: s.value,
+                    "above chance": f"{round(s.share_above_chance * s.num_classes)} of"
+                    f" {s.num_classes}",
+                    "n": s.n,
+                }
+                for s in scores
+            ]
+        ),
+    )
     _say_dropped(scores)
 
 

@@ -1,0 +1,104 @@
+"""Two simulated screens through every command, each printed as it would be typed."""
+
+import json
+import shlex
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+
+from unidino.core.errors import InputError
+from unidino.core.log import say
+from unidino.lake.lake import Lake
+from unidino.scores.history import latest_scores
+from unidino.simulation.screens import SCREENS
+from unidino.simulation.simulate import simulate_screen
+
+_MODELS = ("demo_vit", "random_vit", "gaussian")
+
+
+def demo(folder: Path, run: Callable[[list[str]], None], *, seed: int = 0) -> pl.DataFrame:
+    """The closing table: accuracy of every model by screen and metric.
+
+    folder: new; gets the simulated exports, the lake and the report.
+    run: carries out a command line, given its words after `unidino`.
+    Raises InputError if the folder holds something already.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise InputError(f"'{folder}' is not empty; name a new folder, or remove it")
+    started = time.monotonic()
+    for name, screen in SCREENS.items():
+        say(f"simulating {name}: {', '.join(screen.channels)}")
+        simulate_screen(folder / name, screen, seed=seed)
+
+    def type_and_run(words: list[str]) -> None:
+        say("\n$ unidino " + shlex.join(words))
+        run(words)
+
+    at_lake = ["--lake", str(folder / "lake")]
+    for name, screen in SCREENS.items():
+        place = folder / name
+        type_and_run(
+            [
+                "ingest",
+                str(place),
+                "--layout",
+                "harmony",
+                *at_lake,
+                "--platemap",
+                str(place / "platemap.csv"),
+                "--metadata",
+                str(place / "plates.csv"),
+                "--channel-names",
+                ",".join(screen.channels),
+            ]
+        )
+    type_and_run(
+        ["train", "--model", "demo_vit", "--preset", "small", "--seed", str(seed), *at_lake]
+    )
+    type_and_run(["models", "create", "random_vit", "--like", "demo_vit", *at_lake])
+    type_and_run(["models", "create", "gaussian", "--like", "demo_vit", *at_lake])
+    for model in _MODELS:
+        type_and_run(["embed", "--model", model, "--all", *at_lake])
+    type_and_run(["profile", *at_lake])
+    for rules in ("text", "published"):
+        type_and_run(["score", "--metric", "nsc,nscb,nspw,nsb", "--rules", rules, *at_lake])
+    type_and_run(["score", "--measure", "map", "--metric", "nsb", *at_lake])
+    type_and_run(["attribute", "--model", "demo_vit", "--scores", "auto", *at_lake])
+    type_and_run(["report", "--model", "demo_vit", "-o", str(folder / "report.html"), *at_lake])
+    table = closing_table(Lake.open(folder / "lake"))
+    truth = {
+        name: json.loads((folder / name / "truth.json").read_text(encoding="utf-8"))
+        for name in SCREENS
+    }
+    for name, screen in truth.items():
+        planted = ", ".join(f"{moa}: {channel}" for moa, channel in screen["mechanisms"].items())
+        say(f"planted in {name}: {planted}")
+    say(
+        f"{time.monotonic() - started:.0f} s; open {folder / 'report.html'}, or look around by\n"
+        f"$ unidino explore --lake {folder / 'lake'}"
+    )
+    return table
+
+
+def closing_table(lake: Lake) -> pl.DataFrame:
+    """Accuracy by screen, metric and rules, a column for each model."""
+    rows = [
+        {
+            "screen": s.dataset,
+            "metric": f"{s.metric.upper()} {s.label}",
+            "rules": s.rules,
+            "model": s.model,
+            "accuracy": s.accuracy,
+            "n": s.n,
+            "chance": s.chance,
+        }
+        for s in latest_scores(lake)
+    ]
+    index = ["screen", "metric", "rules", "n", "chance"]
+    return (
+        pl.DataFrame(rows)
+        .pivot("model", index=index, values="accuracy")
+        .sort("screen", "rules", "metric", descending=[False, True, False])
+    )

@@ -1,0 +1,62 @@
+"""Names that one process at a time may hold, on one machine or on a file system that they share."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from unidino.core.log import say
+
+
+@contextmanager
+def locked(folder: Path, name: str, *, wait: bool = True) -> Iterator[bool]:
+    """Whether this process holds the name, against all others, until the block ends.
+
+    wait: for a process that holds it, and so always true. The lock ends with its process, however
+    that ends.
+    """
+    folder.mkdir(exist_ok=True)
+    lock = FileLock(folder / f"{name}.lock")
+    held = True
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        held = wait
+        if wait:
+            say(f"waiting for another process that holds {name}")
+            lock.acquire()
+    try:
+        yield held
+    finally:
+        if held:
+            lock.release()
+
+
+def digest(*items: object) -> str:
+    """BLAKE2b (128 bit, hex) of the items' JSON."""
+    text = json.dumps(items, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 (hex) of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def written_beside(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`, renamed to it when the block ends without an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

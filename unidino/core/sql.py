@@ -1,0 +1,120 @@
+"""Small tools for DuckDB: names, scratch connections, confinement, errors as one line."""
+
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+
+from unidino.core import assets
+from unidino.core.errors import InputError
+
+Connection = duckdb.DuckDBPyConnection
+CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
+
+
+def quoted(name: str) -> str:
+    """The name as an SQL identifier: the only way a name is composed into SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def first_row(
+    con: Connection, query: str, parameters: Mapping[str, Any] | None = None
+) -> tuple[Any, ...]:
+    """The first row of a query, or an empty tuple.
+
+    Fetches all rows: a result that is not drained would refuse the connection to the next one.
+    """
+    rows: list[tuple[Any, ...]] = con.execute(query, dict(parameters or {})).fetchall()
+    return rows[0] if rows else ()
+
+
+def prepare(con: Connection) -> Connection:
+    """The connection, with the macros of `sql/macros`."""
+    for name in assets.names("macros"):
+        con.execute(assets.sql("macros", name))
+    return con
+
+
+def scratch() -> Connection:
+    """An in-memory connection with the macros, for work on tables that are not the catalog's."""
+    return prepare(duckdb.connect(":memory:", config=CONFIG))
+
+
+def confine(con: Connection, folders: Sequence[Path] = ()) -> None:
+    """Let a connection open no file outside these folders, and keep its settings as they are."""
+    allowed = [f"{folder.resolve()}/" for folder in folders]
+    allowed += [f"{folder}/" for folder in folders]
+    con.execute("set allowed_directories = $allowed", {"allowed": allowed})
+    con.execute("set enable_external_access = false")
+    con.execute("set python_enable_replacements = false")
+    con.execute("set lock_configuration = true")
+
+
+def keep_small(con: Connection) -> None:
+    """Let a connection hold little in memory and the rest in a temporary folder."""
+    con.execute("set memory_limit = '400MB'")
+    if con.execute("select current_setting('temp_directory')").fetchall() in ([("",)], [(".tmp",)]):
+        con.execute("set temp_directory = $folder", {"folder": tempfile.gettempdir()})
+
+
+def read_only_statement(con: Connection, query: str) -> str:
+    """The query, if it is one statement that only reads.
+
+    Raises InputError for a statement that writes, or for several.
+    """
+    try:
+        statements = con.extract_statements(query)
+    except duckdb.Error as error:
+        raise InputError(sql_error(error)) from error
+    if len(statements) != 1:
+        raise InputError(f"expected one SQL statement, got {len(statements)}")
+    kind = statements[0].type
+    explains_a_write = kind == duckdb.StatementType.EXPLAIN and not re.match(
+        r"\s*explain\s+(analyze\s+)?(\([^)]*\)\s*)?(select|from|with|values|describe)\b",
+        query,
+        re.I,
+    )
+    if kind not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN) or explains_a_write:
+        raise InputError(
+            f"{kind.name.lower()} statements are refused by a read-only query; add --write to allow"
+        )
+    return query
+
+
+def insert(
+    con: Connection, table: str, rows: Sequence[Mapping[str, Any]], *, replace: bool = False
+) -> None:
+    """Insert rows by name; columns that are not given stay NULL.
+
+    replace: a row with the key of one that is there takes its place.
+    """
+    if rows:
+        names = dict.fromkeys(name for row in rows for name in row)
+        con.register("_rows", pa.table({n: [row.get(n) for row in rows] for n in names}))
+        verb = "insert or replace into" if replace else "insert into"
+        con.execute(f"{verb} {quoted(table)} by name from _rows")
+        con.unregister("_rows")
+
+
+def rows_of(con: Connection, query: str, parameters: Mapping[str, Any] | None) -> pl.DataFrame:
+    read_only_statement(con, query)
+    try:
+        rows: pl.DataFrame = con.sql(query, params=dict(parameters or {})).pl()
+        return rows
+    except duckdb.Error as error:
+        raise InputError(sql_error(error)) from error
+
+
+def sql_error(error: duckdb.Error) -> str:
+    """What DuckDB says is wrong, as one line, with the names that it proposes."""
+    lines = [line.strip() for line in str(error).strip().splitlines()]
+    proposals = [line for line in lines[1:] if line.startswith(("Candidate", "Did you mean"))]
+    return "; ".join([lines[0], *proposals[:1]])

@@ -1,0 +1,1 @@
+"""From plates and a model to a table of vectors a plate."""

@@ -1,0 +1,1 @@
+"""A page over a lake in the browser."""

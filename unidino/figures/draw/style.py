@@ -1,0 +1,291 @@
+"""How every figure looks, and how it becomes a file or a part of a page.
+
+Colours are Okabe and Ito's, which colour-blind readers can tell apart; where there are more classes
+than colours, a colour comes with a marker, or with a second colour, of its own. Text is 7 pt or
+larger at the printed width.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from io import BytesIO, StringIO
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.collections import Collection
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
+from matplotlib.textpath import text_to_path
+
+from unidino.core.errors import InputError, choose
+from unidino.core.files import written_beside
+
+COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#B3A800")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
+GREY, PALE = "0.45", "0.82"
+FORMATS = ("png", "svg", "pdf")
+WIDTH_MM, DPI = 180.0, 300
+SMALL, NORMAL = 7.0, 8.0  # pt
+MM = 1 / 25.4  # inch
+_LINE = 1.25  # height of a line, in font sizes
+_MANY_POINTS = 2_000
+_MOST_CLASSES, _MOST_COMMON = 60, 32
+_MANY_ENTRIES = 12
+_STYLE: Any = {
+    "font.size": NORMAL,
+    "font.family": "sans-serif",
+    "axes.titlesize": NORMAL,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": NORMAL,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.fontsize": SMALL,
+    "legend.title_fontsize": SMALL,
+    "legend.frameon": False,
+    "hatch.linewidth": 0.5,
+    "text.parse_math": False,  # a dollar in a compound's name is a dollar
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "unidino",
+}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """The style, while a figure is made or drawn."""
+    with mpl.rc_context(_STYLE):
+        yield
+
+
+def new_figure(width_mm: float, height_in: float) -> Figure:
+    """An empty figure whose parts make room for each other.
+
+    Raises InputError for a width that no page has.
+    """
+    if not 40 <= width_mm <= 2000:
+        raise InputError(f"--width-mm is {width_mm:g}; it must be between 40 and 2000")
+    figure = Figure(figsize=(width_mm * MM, height_in), layout="constrained")
+    # A little room at the top: titles are placed after the rest.
+    rect = (0, 0, 1, 1 - 0.05 / height_in)
+    figure.get_layout_engine().set(w_pad=0.04, h_pad=0.04, rect=rect)  # type: ignore[call-arg, union-attr]
+    return figure
+
+
+@cache
+def text_width(text: str, size: float = SMALL) -> float:
+    """Width of a line of text in inches, as it is drawn."""
+    with styled():
+        font = FontProperties(size=size)
+        return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]) / 72
+
+
+def line_height(size: float = SMALL) -> float:
+    """Height of a line of text in inches."""
+    return size * _LINE / 72
+
+
+def shortened(text: str, width_in: float, size: float = SMALL) -> str:
+    """The text, with its middle left out where it is wider than that."""
+    if text_width(text, size) <= width_in:
+        return text
+    low, high = 1, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if text_width(_without_middle(text, middle), size) <= width_in:
+            low = middle
+        else:
+            high = middle - 1
+    return _without_middle(text, low)
+
+
+def _without_middle(text: str, num: int) -> str:
+    head = (num + 1) // 2
+    return f"{text[:head].rstrip()}…{text[len(text) - num + head :].lstrip()}"
+
+
+def titled(axes: Axes, width_in: float, *lines: str, above_pt: float | None = None) -> None:
+    """Give an axes a bold title of these lines, each cut to the width.
+
+    above_pt: room between them and the axes, for what stands there.
+    """
+    wide = NORMAL * 1.16  # bold letters are wider
+    axes.set_title(
+        "\n".join(shortened(line, width_in, wide) for line in lines),
+        y=None if above_pt is None else 1,
+        pad=above_pt,
+    )
+
+
+def distinct(names: Sequence[str], width_in: float, size: float = SMALL) -> list[str]:
+    """Shortened names that still tell apart what the names tell apart."""
+    short = [shortened(name, width_in, size) for name in names]
+    seen: dict[str, set[str]] = {}
+    for name, text in zip(names, short, strict=True):
+        seen.setdefault(text, set()).add(name)
+    numbered = {
+        name: f"{text} ({i + 1})"
+        for text, same in seen.items()
+        if len(same) > 1
+        for i, name in enumerate(sorted(same))
+    }
+    return [numbered.get(name, text) for name, text in zip(names, short, strict=True)]
+
+
+def natural(text: str) -> tuple[tuple[int, float, str], ...]:
+    """A key to sort names by, that puts p2 before p10."""
+    return tuple(
+        (0, float(piece), "") if piece.isdecimal() else (1, 0.0, piece.casefold())
+        for piece in re.split(r"(\d+)", text)
+        if piece
+    )
+
+
+def named_classes(values: Iterable[str | None]) -> list[str]:
+    """The classes that get a look of their own, in order of their names.
+
+    All of them up to 60; of more the 32 most frequent, for nobody tells hundreds apart.
+    """
+    counts = Counter(value for value in values if value is not None)
+    often = sorted(counts, key=lambda name: (-counts[name], natural(name)))
+    return sorted(often if len(often) <= _MOST_CLASSES else often[:_MOST_COMMON], key=natural)
+
+
+def looks(names: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """A colour and a marker for each name; no two alike for up to 64 names."""
+    return {name: (COLORS[i % 8], MARKERS[(i + i // 8) % 8]) for i, name in enumerate(names)}
+
+
+def two_tones(names: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Two colours for each name, the same one twice for the first eight; none alike up to 64."""
+    return {name: (COLORS[i % 8], COLORS[(i + i // 8) % 8]) for i, name in enumerate(names)}
+
+
+def dot(color: str, marker: str = "o", **kinds: Any) -> Line2D:
+    """A marker for a legend."""
+    return Line2D(
+        [],
+        [],
+        linestyle="none",
+        marker=marker,
+        color=color,
+        markersize=4.5,
+        markeredgewidth=0.6,
+        **kinds,
+    )
+
+
+class Key:
+    """A legend under a figure, in as many columns as fit; the figure is as much higher."""
+
+    def __init__(
+        self, entries: Sequence[tuple[Any, str]], width_mm: float, title: str = ""
+    ) -> None:
+        widest = max(0.6, width_mm * MM - 0.5)
+        # Many entries stand in three columns or more.
+        room = widest / 3 - 0.4 if len(entries) > _MANY_ENTRIES else widest
+        labels = distinct([label for _, label in entries], max(room, 0.5))
+        # A label that starts with an underscore would be left out.
+        self._labels = ["\u200b" + text if text.startswith("_") else text for text in labels]
+        self._handles = [handle for handle, _ in entries]
+        self._title = title
+        widths = [text_width(text) + 0.36 for text in labels]
+        self._num_columns = next(
+            (n for n in range(len(entries), 1, -1) if _width(widths, n) <= widest + 0.3), 1
+        )
+        rows = -(-len(entries) // self._num_columns) + bool(title)
+        self.height_in = rows * line_height() * 1.18 + 0.12 if entries else 0.0
+
+    def draw(self, figure: Figure, **kinds: Any) -> None:
+        """Put the legend into the figure."""
+        if self._handles:
+            figure.legend(
+                self._handles,
+                self._labels,
+                loc="outside lower left",
+                ncols=self._num_columns,
+                title=self._title or None,
+                alignment="left",
+                handlelength=1.6,
+                columnspacing=1.0,
+                handletextpad=0.5,
+                labelspacing=0.3,
+                borderpad=0.1,
+                **kinds,
+            )
+
+
+def _width(widths: Sequence[float], num_columns: int) -> float:
+    """Width of a legend in inches; its columns are filled from top to bottom."""
+    return float(sum(max(part) + 0.1 for part in np.array_split(widths, num_columns)))
+
+
+def rasterized(axes: Axes, num_points: int) -> None:
+    """Make an SVG or PDF of many points small: its points become pixels, its text stays text."""
+    if num_points > _MANY_POINTS:
+        for artist in axes.collections:
+            _rasterize(artist)
+
+
+def _rasterize(artist: Artist | Collection) -> None:
+    artist.set_rasterized(True)
+
+
+def row_labels(
+    axes: Axes, positions: Iterable[float], names: Sequence[str], width_in: float
+) -> None:
+    """Name the rows of an axes whose y axis runs down."""
+    axes.set_yticks(list(positions), distinct(names, width_in))
+    axes.tick_params(axis="y", length=0)
+
+
+def compact(value: float) -> str:
+    """A number of three digits, as an axis shows it."""
+    return f"{value:.3g}"
+
+
+def save(figure: Figure, path: Path, *, dpi: int = DPI) -> Path:
+    """The path of the figure's file: PNG, SVG or PDF by its ending.
+
+    Raises UnidinoError for another ending, InputError for a resolution that makes no file.
+    """
+    choose("format of a figure", path.suffix[1:].lower() or path.name, FORMATS)
+    if not 20 <= dpi <= 1200:
+        raise InputError(f"--dpi is {dpi}; it must be between 20 and 1200")
+    kind = path.suffix[1:].lower()
+    metadata: Mapping[str, Any] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[
+        kind
+    ]
+    with styled(), written_beside(path) as temporary:
+        figure.savefig(temporary, format=kind, dpi=dpi, metadata=dict(metadata))
+    return path
+
+
+def svg(figure: Figure) -> str:
+    """The figure as an SVG element to put into a page; equal figures give equal text."""
+    buffer = StringIO()
+    with styled():
+        figure.savefig(buffer, format="svg", dpi=150, metadata={"Date": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
+
+
+def png(figure: Figure, *, dpi: int = 150) -> bytes:
+    """The figure as the bytes of a PNG file."""
+    buffer = BytesIO()
+    with styled():
+        figure.savefig(buffer, format="png", dpi=dpi)
+    return buffer.getvalue()

@@ -1,0 +1,74 @@
+"""How a training went."""
+
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from unidino.core.errors import ProfileError
+from unidino.figures.draw.style import COLORS, DASHES, WIDTH_MM, Key, compact, new_figure, styled
+
+_TITLES = {
+    "loss": "loss",
+    "learning_rate": "learning rate",
+    "teacher_entropy": "entropy of the targets, nats",
+    "center_norm": "norm of the centre",
+    "feature_sd": "standard deviation of features",
+    "effective_rank": "effective rank of features",
+    "images_per_s": "images per second",
+    "waiting": "share of time waiting for data",
+    "accuracy": "accuracy of the probe",
+}
+
+
+def training_curves(logs: Mapping[str, pl.DataFrame], *, width_mm: float = WIDTH_MM) -> Figure:
+    """What each epoch logged: a panel for each figure, a line for each model.
+
+    logs: by model, rows of its `train.jsonl`.
+    Raises ProfileError if none has an epoch.
+    """
+    logs = {model: log for model, log in logs.items() if len(log)}
+    columns = [
+        c
+        for c in dict.fromkeys(c for log in logs.values() for c in log.columns)
+        if c != "epoch" and any(_values(log, c) for log in logs.values())
+    ]
+    if not columns:
+        raise ProfileError("no model has a training log; `unidino train` writes one")
+    columns.sort(key=lambda c: list(_TITLES).index(c) if c in _TITLES else len(_TITLES))
+    with styled():
+        look = {
+            model: {"color": COLORS[i % 8], "linestyle": DASHES[i // 8 % 4]}
+            for i, model in enumerate(logs)
+        }
+        key = Key([(Line2D([], [], **look[m]), m) for m in logs], width_mm)
+        across = min(3 if width_mm >= 120 else 2, len(columns))
+        down = -(-len(columns) // across)
+        figure = new_figure(width_mm, down * 1.55 + 0.15 + key.height_in)
+        grid = figure.subplots(down, across, squeeze=False).ravel()
+        for axes in grid[len(columns) :]:
+            axes.remove()
+        for axes, column in zip(grid, columns, strict=False):
+            for model, log in logs.items():
+                points = _values(log, column)
+                epochs, values = [e for e, _ in points], [v for _, v in points]
+                alone = "o" if len(points) == 1 else ""
+                axes.plot(epochs, values, linewidth=1.2, marker=alone, markersize=3, **look[model])
+            axes.set_title(_TITLES.get(column, column.replace("_", " ")), fontweight="normal")
+            axes.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
+            axes.yaxis.set_major_locator(MaxNLocator(4))
+            axes.yaxis.set_major_formatter(lambda value, _: compact(value))
+            axes.margins(y=0.12)
+        for axes in grid[: len(columns)][-across:]:
+            axes.set_xlabel("epoch")
+        key.draw(figure)
+    return figure
+
+
+def _values(log: pl.DataFrame, column: str) -> Sequence[tuple[int, float]]:
+    if column not in log.columns or not log[column].dtype.is_numeric():
+        return []
+    rows = log.select("epoch", pl.col(column).cast(pl.Float64)).drop_nulls().drop_nans()
+    return [(int(e), float(v)) for e, v in rows.iter_rows()]

@@ -1,0 +1,1 @@
+"""What profiles say: channels that matter, measured readouts, points in a plane."""

@@ -1,0 +1,260 @@
+"""A lake: a folder with a DuckDB catalog that is held open only for moments.
+
+DuckDB lets one process write and shuts out all others meanwhile, so a command that computes takes
+a `snapshot` (an in-memory connection with a copy of the metadata and views over the files of
+vectors) and opens the catalog again, in one short transaction, only to land its results.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from unidino.core import assets
+from unidino.core.errors import InputError, LakeError
+from unidino.core.files import locked
+from unidino.core.log import say
+from unidino.core.sql import (
+    CONFIG,
+    Connection,
+    confine,
+    prepare,
+    quoted,
+    rows_of,
+    scratch,
+    sql_error,
+)
+from unidino.lake import schema
+
+_TABLES = (
+    "plate",
+    "channel",
+    "well",
+    "field",
+    "image",
+    "model",
+    "run",
+    "part",
+    "score",
+    "label_score",
+    "readout_score",
+    "attribution",
+)
+_VIEWS_OVER_PARTS = ("embedding", "crop_embedding", "profile", "statistic", "projection")
+_SAMPLE_VIEWS = ("training_sample", "labelled_sample")
+_SAMPLE_TABLES = {"plate", "well", "field", "image"}
+_LOCK_PATIENCE_S = 60.0
+_LOCKS = ".locks"
+
+
+@dataclass(frozen=True)
+class Lake:
+    """A lake at a folder.
+
+    path: folder that holds, or will hold, `catalog.duckdb`.
+    """
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: str | Path) -> "Lake":
+        """The lake at this folder, made if there is none.
+
+        Raises LakeError if the folder holds other things.
+        """
+        lake = cls(Path(path))
+        if lake.catalog.exists():
+            return lake
+        if lake.path.is_dir() and any(p.name != _LOCKS for p in lake.path.iterdir()):
+            raise LakeError(f"'{path}' is neither empty nor a lake; choose another --lake")
+        lake.path.mkdir(parents=True, exist_ok=True)
+        with lake.lock("catalog"):
+            if not lake.catalog.exists():
+                new = lake.path / _LOCKS / "catalog.new"
+                new.unlink(missing_ok=True)
+                con = duckdb.connect(str(new), config=CONFIG)
+                try:
+                    schema.create_tables(con)
+                finally:
+                    con.close()
+                new.rename(lake.catalog)
+        return lake
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Lake":
+        """The lake at this folder; tables of an earlier version are brought up to date.
+
+        Raises LakeError if there is none.
+        """
+        lake = cls(Path(path))
+        if not lake.catalog.is_file():
+            raise LakeError(
+                f"no lake at '{path}'; make one with `unidino ingest`, or pass --lake FOLDER"
+            )
+        con = lake._connect(read_only=True)
+        try:
+            old = schema.outdated(con)
+        finally:
+            con.close()
+        if old:
+            say(f"bringing tables of the catalog up to date: {', '.join(old)}")
+            with lake.write() as con:
+                schema.bring_up_to_date(con)
+        return lake
+
+    @property
+    def catalog(self) -> Path:
+        """The DuckDB file."""
+        return self.path / "catalog.duckdb"
+
+    def resolve(self, uri: str) -> Path:
+        """Path of a file or folder that the catalog names; relative uris are in the lake."""
+        return self.path / uri
+
+    def lock(self, name: str, *, wait: bool = True) -> AbstractContextManager[bool]:
+        """Hold what this name stands for against all other processes: see `locks.locked`."""
+        return locked(self.path / _LOCKS, name, wait=wait)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A connection inside one transaction: committed whole, or rolled back on any error."""
+        con = self._connect(read_only=False)
+        try:
+            con.execute("begin")
+            yield con
+            con.execute("commit")
+        finally:
+            con.close()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A read-only connection with macros and views; close it before computing."""
+        con = prepare(self._connect(read_only=True))
+        try:
+            self._create_views(con)
+            yield con
+        finally:
+            con.close()
+
+    @contextmanager
+    def confined(self) -> Iterator[Connection]:
+        """A read-only connection for queries from elsewhere, with macros and views.
+
+        It opens no file outside the lake, sees no variable of the program, and its settings are
+        locked; other connections of this process are not touched by that.
+        """
+        con = self._patiently(self._attached)
+        try:
+            self._create_views(prepare(con))
+            confine(con, [self.path])
+            yield con
+        finally:
+            con.close()
+
+    def _attached(self) -> Connection:
+        con = duckdb.connect(":memory:", config=CONFIG)
+        try:
+            path = str(self.catalog).replace("'", "''")
+            con.execute(f"attach '{path}' as catalog (read_only)")
+            con.execute("use catalog")
+        except duckdb.Error:
+            con.close()
+            raise
+        return con
+
+    @contextmanager
+    def snapshot(self, tables: Sequence[str] = _TABLES) -> Iterator[Connection]:
+        """An in-memory connection with these tables copied, macros, and the views they allow."""
+        con = scratch()
+        try:
+            with self.read() as source:
+                for table in tables:
+                    rows = source.sql(f"from {quoted(table)}").to_arrow_table()
+                    con.register("_rows", rows)
+                    con.execute(f"create table {quoted(table)} as from _rows")
+                    con.unregister("_rows")
+            self._create_views(con, tables)
+            yield con
+        finally:
+            con.close()
+
+    def query(self, query: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
+        """Rows of one read-only SQL statement over tables, views and macros.
+
+        Raises InputError if it writes or is not valid SQL.
+        """
+        with self.read() as con:
+            return rows_of(con, query, parameters)
+
+    def look_up(self, query: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
+        """Rows of one read-only SQL statement over the catalog's tables; no other file is opened.
+
+        Raises InputError if it writes or is not valid SQL.
+        """
+        con = self._connect(read_only=True)
+        try:
+            return rows_of(con, query, parameters)
+        finally:
+            con.close()
+
+    def execute(self, query: str) -> None:
+        """Run statements that may write to the catalog, in one transaction."""
+        try:
+            with self.write() as con:
+                con.execute(query)
+        except duckdb.Error as error:
+            raise InputError(sql_error(error)) from error
+
+    def _connect(self, *, read_only: bool) -> Connection:
+        """A connection to the catalog, waiting while another process writes."""
+        return self._patiently(
+            lambda: duckdb.connect(str(self.catalog), read_only=read_only, config=CONFIG)
+        )
+
+    def _patiently(self, connect: Callable[[], Connection]) -> Connection:
+        """The connection, waiting while another process writes."""
+        deadline = time.monotonic() + _LOCK_PATIENCE_S
+        pause_s = 0.02
+        while True:
+            try:
+                return connect()
+            except duckdb.IOException as error:
+                if "lock" not in str(error).lower():
+                    raise LakeError(f"cannot open {self.catalog}: {sql_error(error)}") from error
+                if time.monotonic() > deadline:
+                    holder = re.search(r"\(PID (\d+)\)", str(error))
+                    by = f"process {holder[1]}" if holder else "another process"
+                    raise LakeError(
+                        f"{self.catalog} is held by {by}; wait for it to end, then run again"
+                    ) from error
+                time.sleep(pause_s)
+                pause_s = min(pause_s * 1.5, 0.5)
+
+    def _create_views(self, con: Connection, tables: Sequence[str] = _TABLES) -> None:
+        for kind in _VIEWS_OVER_PARTS:
+            uris = con.execute(
+                "select uri from part where kind = $kind order by uri", {"kind": kind}
+            )
+            paths = [self.resolve(uri) for (uri,) in uris.fetchall()]
+            files = [str(path) for path in paths if path.is_file()]
+            if len(files) < len(paths):
+                say(f"{len(paths) - len(files)} {kind} files are missing; run `unidino check`")
+            if files:
+                con.execute(f"set variable {kind}_files = $files", {"files": files})
+                try:
+                    con.execute(f"create temp view {kind} as {assets.sql('views', kind)}")
+                except duckdb.Error as error:
+                    raise LakeError(
+                        f"a file of {kind}s is damaged ({sql_error(error)}); run `unidino check`"
+                    ) from error
+            else:
+                empty = assets.arrow_schema(kind).empty_table()
+                con.register(kind, empty)
+        for view in _SAMPLE_VIEWS if set(tables) >= _SAMPLE_TABLES else ():
+            con.execute(f"create temp view {view} as {assets.sql('views', view)}")

@@ -1,0 +1,59 @@
+"""The catalog's tables: made, and brought up to date where an earlier version made them."""
+
+from functools import cache
+
+import duckdb
+
+from unidino.core import assets
+
+_COLUMNS = """
+select table_name, column_name || ' ' || data_type || ' ' || is_nullable from duckdb_columns()
+where database_name = current_database() and not internal
+union all
+select table_name, constraint_text from duckdb_constraints()
+where database_name = current_database()
+"""
+
+
+def create_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """Create every table of `schemas` that is missing."""
+    for statement in assets.ddl():
+        con.execute(statement)
+
+
+def outdated(con: duckdb.DuckDBPyConnection) -> list[str]:
+    """Tables of `schemas` that are missing, or have other columns or CHECKs; sorted."""
+    have = _signatures(con)
+    return [name for name, want in _current().items() if have.get(name) != want]
+
+
+def bring_up_to_date(con: duckdb.DuckDBPyConnection) -> None:
+    """Make the tables that are outdated anew, with the rows that they had.
+
+    con: inside a transaction.
+    """
+    have = _signatures(con)
+    old = [name for name in outdated(con) if name in have]
+    for name in old:
+        con.execute(f'create temp table "old_{name}" as from "{name}"')
+        con.execute(f'drop table "{name}"')
+    create_tables(con)
+    for name in old:
+        con.execute(f'insert into "{name}" by name from "old_{name}"')
+
+
+@cache
+def _current() -> dict[str, frozenset[str]]:
+    con = duckdb.connect(":memory:")
+    try:
+        create_tables(con)
+        return dict(sorted(_signatures(con).items()))
+    finally:
+        con.close()
+
+
+def _signatures(con: duckdb.DuckDBPyConnection) -> dict[str, frozenset[str]]:
+    lines: dict[str, set[str]] = {}
+    for table, text in con.execute(_COLUMNS).fetchall():
+        lines.setdefault(table, set()).add(text)
+    return {table: frozenset(texts) for table, texts in lines.items()}

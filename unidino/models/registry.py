@@ -1,0 +1,147 @@
+"""Models in the lake: their weights and configuration on disk, their rows in the catalog."""
+
+import hashlib
+import json
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from unidino.core.errors import ModelError, choose
+from unidino.core.files import digest, written_beside
+from unidino.core.sql import insert
+from unidino.lake.lake import Lake
+from unidino.lake.runs import Run
+from unidino.models.config import ModelConfig
+
+if TYPE_CHECKING:
+    import torch
+
+    from unidino.models.networks import Encoder, Network
+
+# Groups of features that are named like channels, after those of the plate (`*`).
+IMPORTED = "features"
+CELLPROFILER_GROUPS = ("*", "Shape", "Correlation")
+
+
+def register(
+    lake: Lake,
+    run: Run,
+    name: str,
+    config: ModelConfig,
+    network: "Network | None",
+    *,
+    samples: str | None = None,
+    parent: str | None = None,
+    licence: str | None = None,
+) -> None:
+    """Write a model's weights and configuration, and register it.
+
+    Raises ModelError if the name is taken or cannot be a folder.
+    """
+    check_new_name(lake, name)
+    folder = lake.path / "models" / name
+    weights = _as_bytes(network) if network else b""
+    document = config.model_dump_json(indent=1)
+    if network:
+        with written_beside(folder / "model.safetensors") as path:
+            path.write_bytes(weights)
+    with written_beside(folder / "config.json") as path:
+        path.write_text(document, encoding="utf-8")
+    row = {
+        "model": name,
+        "kind": config.kind,
+        "architecture": config.architecture,
+        "num_dims": config.num_dims,
+        "channels": _channels_of(config),
+        "preprocessing": config.model_dump_json(exclude={"kind", "architecture", "num_dims"}),
+        "weights_hash": hashlib.sha256(weights).hexdigest() if network else digest(document),
+        "samples": samples,
+        "parent": parent,
+        "licence": licence,
+        "created": datetime.now(UTC).replace(tzinfo=None),
+        "run_id": run.run_id,
+    }
+    with lake.write() as con:
+        run.record(con)
+        insert(con, "model", [row])
+
+
+def _as_bytes(network: "Network") -> bytes:
+    # torch is loaded only where there are weights: most commands need a model's name and config.
+    from safetensors.torch import save
+
+    from unidino.models.networks import weights_of
+
+    return save({k: v.contiguous() for k, v in weights_of(network).state_dict().items()})
+
+
+def check_new_name(lake: Lake, name: str) -> None:
+    """Raise ModelError unless a new model may have this name."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+        raise ModelError(f"a model may not be named '{name}'; use letters, digits, '_', '-', '.'")
+    if name in model_names(lake):
+        raise ModelError(f"there is a model '{name}' already; choose another name")
+
+
+def model_names(lake: Lake) -> list[str]:
+    """Names of the models in the lake, sorted."""
+    names: list[str] = lake.look_up("select model from model order by model")["model"].to_list()
+    return names
+
+
+def load_config(lake: Lake, name: str) -> ModelConfig:
+    """Configuration of a model in the lake.
+
+    Raises UnidinoError that lists the models if there is none of this name.
+    """
+    choose("model", name, model_names(lake))
+    path = lake.path / "models" / name / "config.json"
+    try:
+        return ModelConfig.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, ValidationError) as error:
+        raise ModelError(f"model '{name}': {path} is missing or damaged") from error
+
+
+def load_network(lake: Lake, name: str, device: "torch.device") -> "Network":
+    """A model's network for inference, with its weights.
+
+    Raises ModelError if the weights are missing, damaged or of another architecture.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from unidino.models.networks import new_network, weights_of
+
+    network = new_network(load_config(lake, name))
+    path = lake.path / "models" / name / "model.safetensors"
+    try:
+        state: dict[str, Any] = load_file(path)
+        weights_of(network).load_state_dict(state, strict=True)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(f"cannot load the weights of model '{name}': {reason}") from error
+    return network.eval().requires_grad_(False).to(device)
+
+
+def load_encoder(lake: Lake, name: str, device: "torch.device") -> "Encoder":
+    """A model's vision transformer, with its weights.
+
+    Raises ModelError if the model is something else, or as `load_network`.
+    """
+    from unidino.models.networks import Encoder
+
+    network = load_network(lake, name, device)
+    if not isinstance(network, Encoder):
+        raise ModelError(f"model '{name}' is no vision transformer")
+    return network
+
+
+def _channels_of(config: ModelConfig) -> list[str] | None:
+    """What a model's vectors are named by, where that is not just each channel of a plate."""
+    if config.input_channels:
+        return ["+".join(config.input_channels)]
+    if config.kind == "imported":
+        return [IMPORTED]
+    return list(CELLPROFILER_GROUPS) if config.kind == "cellprofiler" else None

@@ -1,0 +1,253 @@
+"""One plate's files to OME-Zarr: read, gathered into planes, corrected, measured, written.
+
+Shapes: H height, W width.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from unidino.core import assets
+from unidino.core.errors import InputError
+from unidino.lake import pixels
+from unidino.lake.pixels import Display, Plane
+from unidino.plates import illumination
+from unidino.plates.illumination import Function
+from unidino.plates.images import Files
+from unidino.plates.quality import PlaneStatistics, plane_statistics
+
+Row = dict[str, Any]  # of the manifest's images
+
+_UNMEASURED = dict.fromkeys(("dtype", "p0_1", "p99_9", "mean", "saturation", "focus"), None)
+
+
+@dataclass(frozen=True)
+class Form:
+    """How plates are stored.
+
+    ngff: version of OME-Zarr. pyramid: levels below full resolution, each half as large.
+    illumination: folder of functions to divide planes by, or `estimate`; None leaves pixels raw.
+    in_place: register OME-Zarr plates where they lie.
+    """
+
+    ngff: str = "0.5"
+    pyramid: int = 0
+    illumination: str | None = None
+    in_place: bool = False
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A plate that is written.
+
+    measured: a row per image, in the schema of `schemas/measured.arrow.json`.
+    hashes: of what each image was read from, in the order of its rows; None where it was not read.
+    problems: a line for each image that is damaged or was left out with its field.
+    """
+
+    measured: pa.Table
+    hashes: list[str | None]
+    problems: list[str]
+
+
+@dataclass(frozen=True)
+class _Field:
+    measured: list[Row]
+    hashes: list[str | None]
+    problems: list[str]
+
+
+def by_field(rows: Sequence[Row]) -> dict[tuple[str, int], list[Row]]:
+    """Rows of each (well, field), in channel order."""
+    fields: dict[tuple[str, int], list[Row]] = {}
+    for row in rows:
+        fields.setdefault((row["well"], row["field"]), []).append(row)
+    return fields
+
+
+def convert(
+    folder: Path,
+    name: str,
+    rows: Sequence[Row],
+    form: Form,
+    functions: dict[int, Function],
+    z: str,
+    jobs: int,
+    advance: Callable[[int], None],
+) -> Converted:
+    """Write a plate's images into a new folder, or only measure them if they stay in place.
+
+    functions: illumination by channel index. z: what is taken of a stack that stays in place.
+    A field without any image that can be read is left out.
+    Raises InputError if that is every field.
+    """
+
+    def convert_field(field_rows: list[Row]) -> _Field:
+        return _convert_field(folder, field_rows, form, functions, z)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = [pool.submit(convert_field, group) for group in by_field(rows).values()]
+        try:
+            for future in as_completed(futures):
+                future.result()
+                advance(1)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    fields = [future.result() for future in futures]
+    problems = [problem for field in fields for problem in field.problems]
+    measured = [row for field in fields for row in field.measured]
+    if not measured:
+        raise InputError(problems[0], problems)
+    if not form.in_place:
+        numbers: dict[str, list[int]] = {}
+        for well, number in by_field(measured):
+            numbers.setdefault(well, []).append(number)
+        positions = {row["well"]: (row["well_row"], row["well_column"]) for row in rows}
+        pixels.write_plate(folder, name, numbers, positions, form.ngff)
+    return Converted(
+        pa.Table.from_pylist(measured, schema=assets.arrow_schema("measured")),
+        [content for field in fields for content in field.hashes],
+        problems,
+    )
+
+
+def _convert_field(
+    folder: Path, rows: list[Row], form: Form, functions: dict[int, Function], z: str
+) -> _Field:
+    """Read, correct, measure and write the planes of one field."""
+    files = Files()
+    planes: list[Plane | None] = []
+    hashes: list[str | None] = []
+    reasons: list[str | None] = []
+    for row in rows:
+        plane, content, reason = None, None, None
+        try:
+            content = files.hash_of(row["paths"], row["pages"])
+            plane = files.read_image(row["paths"], row["pages"])
+            if row["channel_index"] in functions:
+                plane = illumination.corrected(plane, functions[row["channel_index"]])
+        except InputError as error:
+            plane, reason = None, str(error)
+        planes.append(plane)
+        hashes.append(content)
+        reasons.append(reason)
+    _set_aside_odd_ones(rows, planes, reasons)
+    problems = [
+        f"plate {row['plate']} well {row['well']} field {row['field']} channel {row['channel']}:"
+        f" {reason}"
+        for row, reason in zip(rows, reasons, strict=True)
+        if reason
+    ]
+    shapes = [plane.shape for plane in planes if plane is not None]
+    if not shapes:
+        return _Field([], hashes, problems)
+    figures = [None if plane is None else plane_statistics(plane) for plane in planes]
+    well, number = rows[0]["well"], rows[0]["field"]
+    path = _path_in_place(rows[0], z) if form.in_place else pixels.field_path(well, number)
+    if not form.in_place:
+        displays = [_display(row, f) for row, f in zip(rows, figures, strict=True)]
+        pixels.write_field(
+            folder / path, planes, displays, rows[0]["pixel_size_um"], form.ngff, form.pyramid
+        )
+    measured = []
+    for row, plane, f, content, reason in zip(rows, planes, figures, hashes, reasons, strict=True):
+        known = _UNMEASURED | {"qc": "damaged"}
+        if plane is not None and f is not None:
+            known = asdict(f) | {"dtype": plane.dtype.name, "qc": f.qc}
+        measured.append(
+            {
+                "plate": row["plate"],
+                "well": well,
+                "field": number,
+                "channel_index": row["channel_index"],
+                "path": path,
+                "height_px": shapes[0][0],
+                "width_px": shapes[0][1],
+                "problem": reason,
+                "origin_hash": content,
+            }
+            | known
+        )
+    return _Field(measured, hashes, problems)
+
+
+def _set_aside_odd_ones(
+    rows: list[Row], planes: list[Plane | None], reasons: list[str | None]
+) -> None:
+    """Drop planes whose size or type is not that of most planes of their field, and say so."""
+    kinds = Counter((p.shape, p.dtype.name) for p in planes if p is not None)
+    if len(kinds) > 1:
+        shape, dtype = kinds.most_common(1)[0][0]
+        for i, plane in enumerate(planes):
+            if plane is not None and (plane.shape, plane.dtype.name) != (shape, dtype):
+                reasons[i] = (
+                    f"image '{rows[i]['paths'][0]}' is {plane.dtype} {plane.shape}, but the others"
+                    f" of its field are {dtype} {shape}"
+                )
+                planes[i] = None
+
+
+def _display(row: Row, figures: PlaneStatistics | None) -> Display:
+    start, end = (figures.p0_1, figures.p99_9) if figures else (0.0, 1.0)
+    return Display(row["channel"], start, end)
+
+
+def _path_in_place(row: Row, z: str) -> str:
+    """Path of a field's group in its own plate, with the time point and slice to take."""
+    field = Path(row["paths"][0])
+    chosen = [f"t={row['timepoint']}"] if row["timepoint"] is not None else []
+    chosen += [f"z={z}"] if row["z"] is not None else []
+    path = field.relative_to(plate_in_place(row)).as_posix()
+    return path + ("#" + "&".join(chosen) if chosen else "")
+
+
+def plate_in_place(row: Row) -> Path:
+    """Folder of the OME-Zarr plate that an image lies in: row, column and field are below it."""
+    return Path(row["paths"][0]).parents[2]
+
+
+def illumination_functions(
+    source: str | None, plate: str, rows: Sequence[Row], jobs: int
+) -> dict[int, Function]:
+    """The illumination function of each channel index of a plate: loaded, or estimated.
+
+    Raises InputError if one cannot be found.
+    """
+    if source is None:
+        return {}
+    channels: dict[int, list[Row]] = {}
+    for row in rows:
+        channels.setdefault(row["channel_index"], []).append(row)
+    if source != illumination.ESTIMATE:
+        folder = Path(source)
+        return {
+            index: illumination.load(folder, plate, group[0]["channel"])
+            for index, group in channels.items()
+        }
+    with ThreadPoolExecutor(jobs) as pool:
+        estimates = pool.map(
+            lambda group: illumination.estimate(_sampled(group)), channels.values()
+        )
+        return dict(zip(channels, estimates, strict=True))
+
+
+def _sampled(rows: list[Row]) -> Iterator[Plane]:
+    """Planes of evenly spaced fields of one channel; what cannot be read is reported later."""
+    step = max(1, len(rows) // illumination.NUM_SAMPLED)
+    for row in rows[::step][: illumination.NUM_SAMPLED]:
+        try:
+            yield Files().read_image(row["paths"], row["pages"])
+        except InputError:
+            continue
+
+
+def default_jobs() -> int:
+    """One thread a core."""
+    return os.cpu_count() or 1

@@ -1,0 +1,33 @@
+"""XML of vendors: parsed without entities, and searched by names without their namespaces."""
+
+from pathlib import Path
+from typing import Any
+
+from defusedxml import ElementTree
+from defusedxml.common import DefusedXmlException
+
+from unidino.core.errors import InputError
+
+
+def read_xml(path: Path, kind: str) -> Any:
+    """The root element of an XML file.
+
+    Raises InputError that names the file and what it should be.
+    """
+    return parse_xml(path.read_bytes(), path, kind)
+
+
+def parse_xml(text: str | bytes, path: Path, kind: str) -> Any:
+    """The root element of XML text that was found in a file.
+
+    Raises InputError that names the file and what it should be.
+    """
+    try:
+        return ElementTree.fromstring(text)
+    except (ElementTree.ParseError, DefusedXmlException, ValueError) as error:
+        raise InputError(f"'{path}' is no valid {kind}: {error}") from error
+
+
+def attributes(element: Any) -> dict[str, str]:
+    """Attributes of an element by their names without namespaces."""
+    return {name.rpartition("}")[2]: value for name, value in element.attrib.items()}

@@ -1,0 +1,257 @@
+"""The manifest: the layout's rows in its columns, typed, checked, slices gathered into images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+from unidino.core import assets
+from unidino.core.errors import InputError
+from unidino.core.sql import Connection, first_row, quoted
+from unidino.plates import tables
+
+_KINDS = {"string": "varchar", "integer": "integer", "number": "double"}
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Rows for every image, checked.
+
+    images: columns of `schemas/manifest.schema.json`, but for `path` and `page` the lists `paths`
+    (absolute) and `pages` of its slices; ordered by plate, well position, field and channel_index.
+    digests: for each plate a hash of what its rows say.
+    notes: one line for each table that was joined: what matched and what did not.
+    problems: one line for each row that was left out, with its place.
+    """
+
+    images: pa.Table
+    digests: dict[str, str]
+    notes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What of the images to take.
+
+    channels, drop_channels: names or patterns (`*`, `?`) to keep and to leave out.
+    z: `max` for the maximum over slices, or the number of one. timepoint: the one to take.
+    keep_index: channels keep the index they were given, even if that leaves gaps.
+    """
+
+    channel_names: Sequence[str] = ()
+    channels: Sequence[str] = ()
+    drop_channels: Sequence[str] = ()
+    z: str = "max"
+    timepoint: int | None = None
+    keep_index: bool = False
+
+    def slice_number(self) -> int | None:
+        """Number of the one slice to take, None for all.
+
+        Raises InputError if z is neither `max` nor a number.
+        """
+        if self.z == "max":
+            return None
+        if not self.z.isdecimal():
+            raise InputError(f"--z is 'max' or the number of a slice, not '{self.z}'")
+        return int(self.z)
+
+
+@dataclass
+class _Problems:
+    """Rows that are wrong: the line of each, and what to say of it."""
+
+    lines: list[int] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+
+    def add(self, rows: Sequence[tuple[int, str, str, str]]) -> None:
+        for line, place, column, problem in rows:
+            self.lines.append(line)
+            self.texts.append(f"{place}, column {column}: {problem}")
+
+
+def build(
+    con: Connection,
+    *,
+    source: Path,
+    dataset: str,
+    root: Path,
+    choice: Choice,
+    allow_incomplete: bool,
+) -> Manifest:
+    """The manifest of the rows in the table `_images`.
+
+    source: file or folder that messages name where a row's own place is not known.
+    dataset: default collection. root: folder that relative paths start from.
+    allow_incomplete: leave out fields of rows that are wrong instead of raising.
+    Raises InputError, with a line for every row that is wrong.
+    """
+    problems = _Problems()
+    _create_typed(con, "_images", source, required=True)
+    problems.add(_type_problems(con, "_images"))
+    con.execute("drop table numbered")
+    con.execute("drop table _images")
+    parameters = {
+        "dataset": dataset,
+        "root": str(root.resolve()),
+        "channel_names": list(choice.channel_names),
+        "channels": list(choice.channels),
+        "drop_channels": list(choice.drop_channels),
+        "z": choice.slice_number(),
+        "timepoint": choice.timepoint,
+        "keep_index": choice.keep_index,
+    }
+    _check_choice(con, choice)
+    con.execute(f"create table manifest as {assets.sql('queries', 'manifest')}", parameters)
+    if first_row(con, "select count(*) from manifest") == (0,):
+        raise InputError(f"'{source}': nothing is left of its images; {_what_there_is(con)}")
+    con.execute("drop table typed")
+    _leave_out(con, problems.lines)
+    for name in assets.names("checks"):
+        if name.startswith("manifest_"):
+            found = check(con, name)
+            problems.add(found)
+            _leave_out(con, [row[0] for row in found])
+    if problems.texts and not allow_incomplete:
+        more = len(problems.texts) - 1
+        raise InputError(
+            problems.texts[0]
+            + (f" (and {more} more)" if more else "")
+            + "; mend it, or pass --allow-incomplete to land the fields that are whole",
+            problems.texts if more else (),
+        )
+    con.execute(f"create table image_list as {assets.sql('queries', 'manifest_image')}")
+    con.execute("drop table manifest")
+    digests = dict(con.execute(assets.sql("queries", "manifest_digest")).fetchall())
+    if not digests:
+        raise InputError(f"'{source}': no field is whole; the first problem: {problems.texts[0]}")
+    images = con.sql("from image_list").to_arrow_table()
+    return Manifest(images, digests, problems=tuple(problems.texts))
+
+
+def check(con: Connection, name: str) -> list[tuple[int, str, str, str]]:
+    """Rows of `manifest` that `sql/checks/<name>.sql` finds: line, place, column, problem."""
+    return con.execute(
+        'select line, place, found."column", problem'
+        f" from ({assets.sql('checks', name)}) as found"
+        " inner join (select line, any_value(place) as place from manifest group by line) as row"
+        " using (line) order by line, 3"
+    ).fetchall()
+
+
+def check_metadata(con: Connection, table: str, source: Path) -> None:
+    """Check the columns of the manifest that a table of metadata has.
+
+    Raises InputError, with a line for every row that is wrong.
+    """
+    problems = _Problems()
+    _create_typed(con, table, source, required=False)
+    problems.add(_type_problems(con, table))
+    con.execute("create temp view manifest as from typed")
+    for name in ("manifest_control_type", "manifest_size"):
+        problems.add(check(con, name))
+    con.execute("drop view manifest")
+    if problems.texts:
+        more = len(problems.texts) - 1
+        raise InputError(
+            problems.texts[0] + (f" (and {more} more)" if more else ""),
+            problems.texts if more else (),
+        )
+
+
+def _create_typed(con: Connection, table: str, source: Path, *, required: bool) -> None:
+    """Create `typed`: every column of the manifest with its type, `extra`, `line` and `place`."""
+    have = tables.columns(con, table)
+    schema = assets.manifest_schema()
+    if required:
+        if "channel" not in have and "channel_index" in have:
+            con.execute(f"alter table {quoted(table)} add column channel varchar")
+            have.append("channel")
+        missing = [c for c in schema["required"] if c not in have]
+        if missing:
+            raise InputError(
+                f"the manifest lacks the column {missing[0]}; it has {', '.join(have)}; needed are"
+                f" {', '.join(schema['required'])}"
+            )
+    all_columns = [row[0] for row in con.execute(f"describe {quoted(table)}").fetchall()]
+    if "_line" not in all_columns:
+        place = "'image ' || path"
+    else:
+        file = "_file" if "_file" in all_columns else "$source"
+        place = f"{file} || ', line ' || _line"
+    con.execute(
+        f"create or replace table numbered as select *, row_number() over () as _number,"
+        f" {place} as _place from {quoted(table)}",
+        {"source": str(source)} if "$source" in place else None,
+    )
+    extra = [c for c in have if c not in schema["properties"]]
+    extra_json = (
+        "to_json({" + ", ".join(f"{quoted(c)}: {quoted(c)}" for c in extra) + "})"
+        if extra
+        else "null::json"
+    )
+    typed = []
+    for name, rule in schema["properties"].items():
+        kind = _KINDS[rule["type"]]
+        value = f"try_cast({quoted(name)} as {kind})" if name in have else f"null::{kind}"
+        typed.append(f"{value} as {quoted(name)}")
+    con.execute(
+        f"create or replace table typed as select {', '.join(typed)}, {extra_json} as extra,"
+        " _number as line, _place as place from numbered"
+    )
+
+
+def _type_problems(con: Connection, table: str) -> list[tuple[int, str, str, str]]:
+    """Values of the table `numbered` that are not of their column's type."""
+    found: list[tuple[int, str, str, str]] = []
+    have = tables.columns(con, table)
+    for name, rule in assets.manifest_schema()["properties"].items():
+        if name in have and rule["type"] != "string":
+            found += con.execute(
+                f"select _number, _place, $name, '''' || {quoted(name)} || ''' is no ' || $type"
+                f" from numbered where {quoted(name)} is not null"
+                f" and try_cast({quoted(name)} as {_KINDS[rule['type']]}) is null order by 1",
+                {"name": name, "type": rule["type"]},
+            ).fetchall()
+    return found
+
+
+def _check_choice(con: Connection, choice: Choice) -> None:
+    """Refuse to choose a time point for the user, or one that is not there."""
+    timepoints = [
+        row[0]
+        for row in con.execute(
+            "select distinct timepoint from typed where timepoint is not null order by 1"
+        ).fetchall()
+    ]
+    listed = ", ".join(map(str, timepoints))
+    if choice.timepoint is None and len(timepoints) > 1:
+        raise InputError(f"the images have the time points {listed}; choose one with --timepoint")
+    if choice.timepoint is not None and timepoints and choice.timepoint not in timepoints:
+        raise InputError(f"there is no time point {choice.timepoint}; the images have {listed}")
+
+
+def _what_there_is(con: Connection) -> str:
+    """The channels and slices that a choice may name."""
+    slices = con.execute("select distinct z from typed where z is not null order by 1").fetchall()
+    names = con.execute("select distinct channel from typed order by 1").fetchall()
+    return f"channels: {', '.join(str(n) for (n,) in names)}" + (
+        f"; slices: {', '.join(str(z) for (z,) in slices)}" if slices else ""
+    )
+
+
+def _leave_out(con: Connection, lines: Sequence[int]) -> None:
+    """Delete these rows of `manifest`, and with each its whole field."""
+    if lines:
+        con.execute(
+            "create or replace temp table wrong as select * from manifest"
+            " where line in (select unnest($lines::bigint[]))",
+            {"lines": list(lines)},
+        )
+        con.execute(
+            "delete from manifest using wrong where manifest.plate is not distinct from wrong.plate"
+            " and manifest.well is not distinct from wrong.well"
+            " and manifest.field is not distinct from wrong.field"
+        )

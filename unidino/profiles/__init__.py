@@ -1,0 +1,1 @@
+"""From vectors to normalized profiles of wells, treatments, compounds."""

@@ -1,0 +1,249 @@
+"""Wide tables of anybody's features: a row for each well, a column for each feature.
+
+Columns named Metadata_..., or as the manifest names them, say what a row is; other columns of
+numbers are features. Shapes: N rows, D features.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.feather
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from unidino.core import assets
+from unidino.core.errors import InputError
+from unidino.core.log import say
+from unidino.core.sql import Connection, quoted
+from unidino.plates import tables
+
+SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".parquet", ".arrow", ".feather", ".h5ad")
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?inf(inity)?|nan", re.IGNORECASE)
+_METADATA = re.compile(r"^(image_)?metadata_", re.IGNORECASE)
+
+
+def parse_map(text: str) -> dict[str, str]:
+    """What `plate=Metadata_Plate,batch=left(plate, 5)` says: expressions by column of the manifest.
+
+    Commas inside parentheses and quotes do not part.
+    Raises InputError for a column that the manifest does not know.
+    """
+    given = {}
+    known = [n for n in assets.manifest_schema()["properties"] if n not in ("path", "page")]
+    for part in re.findall(r"(?:[^,('\"]|\([^)]*\)|'[^']*'|\"[^\"]*\")+", text):
+        name, equals, value = part.partition("=")
+        if not equals or name.strip() not in known:
+            raise InputError(
+                f"--map '{part.strip()}': write COLUMN=ITS NAME, for one of {', '.join(known)}"
+            )
+        given[name.strip()] = value.strip()
+    return given
+
+
+def read(
+    con: Connection, name: str, path: Path, mapped: Mapping[str, str], pattern: str | None
+) -> tuple[list[str], NDArray[np.float64], set[str]]:
+    """Names (D,) of the features of a file, their values (N, D), and which of `mapped` it has.
+
+    Missing values are NaN.
+
+    Creates the table `name` of the other columns, as text, renamed to the manifest's, in order.
+    mapped: see `parse_map`. pattern: regular expression that the names of features match; default:
+    every column of numbers that is not metadata.
+    Raises InputError if the file is none, or has no features.
+    """
+    table = _table(con, path)
+    features = [c for c in table.column_names if _is_feature(table, c, mapped, pattern)]
+    if not features:
+        raise InputError(
+            f"'{path}' has no features: no column of numbers"
+            + (f" matches '{pattern}'" if pattern else " that is not metadata")
+        )
+    for column in table.column_names:
+        if column not in features and (odd := _oddity(table, column, mapped, pattern)):
+            say(f"column '{column}' is no feature: row {odd[0]} has '{odd[1]}', which is no number")
+    values = np.empty((table.num_rows, len(features)))
+    for i, column in enumerate(features):
+        values[:, i] = _numbers(table[column])
+    others = {
+        c: table[c].cast(pa.string())
+        for c in table.column_names
+        if c not in features and not pa.types.is_nested(table[c].type)
+    }
+    others |= {
+        "_line": pa.array(np.arange(table.num_rows) + 2),
+        "_file": pa.array([str(path)] * table.num_rows),
+    }
+    con.register("_wide", pa.table(others))
+    con.execute(f"create table {quoted(name)} as from _wide")
+    con.unregister("_wide")
+    return features, values, rename(con, name, mapped)
+
+
+def rename(con: Connection, table: str, mapped: Mapping[str, str]) -> set[str]:
+    """Rename columns to the manifest's: those that are mapped, then those that are known.
+
+    Others lose their prefix Metadata_. Returns which of `mapped` are columns of the table.
+    """
+    have = tables.columns(con, table)
+    found = {name for name, column in mapped.items() if column in have}
+    for name, column in mapped.items():
+        if name in found and column != name:
+            if name in have:
+                con.execute(f"alter table {quoted(table)} drop column {quoted(name)}")
+            con.execute(
+                f"alter table {quoted(table)} rename column {quoted(column)} to {quoted(name)}"
+            )
+    tables.rename_to_manifest(con, table)
+    for column in tables.columns(con, table):
+        bare = _METADATA.sub("", column)
+        if bare != column and bare not in tables.columns(con, table):
+            con.execute(
+                f"alter table {quoted(table)} rename column {quoted(column)} to {quoted(bare)}"
+            )
+    return found
+
+
+def compute(con: Connection, table: str, expressions: Mapping[str, str]) -> None:
+    """Set columns, that may be there or not, by SQL expressions over the others.
+
+    Raises InputError if one fails.
+    """
+    for name, expression in expressions.items():
+        is_there = name in tables.columns(con, table)
+        kept = f"* exclude ({quoted(name)})" if is_there else "*"
+        try:
+            con.execute(
+                f"create or replace table _mapped as select {kept}, ({expression})::varchar as"
+                f" {quoted(name)} from {quoted(table)}"
+            )
+        except duckdb.Error as error:
+            have = ", ".join(tables.columns(con, table)[:12])
+            raise InputError(
+                f"--map {name}={expression}: no column and no expression over {have}, ..."
+            ) from error
+        con.execute(f"drop table {quoted(table)}")
+        con.execute(f"alter table _mapped rename to {quoted(table)}")
+
+
+def _table(con: Connection, path: Path) -> pa.Table:
+    """The file as a table; columns of vectors are spread, text stays text."""
+    name = path.name.lower()
+    if not path.is_file():
+        raise InputError(f"no such table: '{path}'")
+    if not name.endswith(SUFFIXES):
+        raise InputError(f"'{path}' is no table; expected one of {', '.join(SUFFIXES)}")
+    try:
+        if name.endswith(".h5ad"):
+            return _anndata(path)
+        if name.endswith(".parquet"):
+            table = pq.read_table(path)
+        elif name.endswith((".arrow", ".feather")):
+            table = pyarrow.feather.read_table(path)
+        else:
+            table = con.sql(
+                "select * from read_csv($path, all_varchar = true, header = true,"
+                " nullstr = ['', 'NA', 'na', 'N/A', 'nan', 'NaN', 'NULL', 'null'])",
+                params={"path": str(path)},
+            ).to_arrow_table()
+    except (OSError, ValueError, KeyError, pa.ArrowException, duckdb.Error) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"cannot read the table '{path}': {reason}") from error
+    return _spread(table)
+
+
+def _anndata(path: Path) -> pa.Table:
+    """Observations and their variables, side by side."""
+    try:
+        import anndata
+    except ImportError as error:
+        raise InputError("reading .h5ad needs anndata: pip install 'unidino[anndata]'") from error
+    data = anndata.read_h5ad(path)
+    values = data.X.toarray() if hasattr(data.X, "toarray") else np.asarray(data.X)
+    table = pa.Table.from_pandas(data.obs, preserve_index=False)
+    texts = {
+        c: table[c].cast(pa.string()) if pa.types.is_dictionary(table[c].type) else table[c]
+        for c in table.column_names
+    }
+    # Observations are what rows are, be they numbers or not.
+    texts = {c if _METADATA.match(c) else f"Metadata_{c}": v for c, v in texts.items()}
+    columns = {str(n): pa.array(values[:, i]) for i, n in enumerate(data.var_names)}
+    return pa.table(texts | columns)
+
+
+def _spread(table: pa.Table) -> pa.Table:
+    """A column of vectors becomes a column for each of their entries."""
+    columns: dict[str, Any] = {}
+    for column in table.column_names:
+        kind = table[column].type
+        if pa.types.is_dictionary(kind):
+            columns[column] = table[column].cast(kind.value_type)
+        elif not (
+            pa.types.is_list(kind)
+            or pa.types.is_fixed_size_list(kind)
+            or pa.types.is_large_list(kind)
+        ) or not _is_number(kind.value_type):
+            columns[column] = table[column]
+        else:
+            lengths = pc.list_value_length(table[column]).unique().to_pylist()
+            if len(lengths) != 1 or lengths[0] is None:
+                raise InputError(f"the vectors of column '{column}' differ in their length")
+            for i in range(lengths[0]):
+                columns[f"{column}_{i}"] = pc.list_element(table[column], i)
+    return pa.table(columns)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _is_feature(
+    table: pa.Table, column: str, mapped: Mapping[str, str], pattern: str | None
+) -> bool:
+    if column in mapped.values() or (pattern and not re.search(pattern, column)):
+        return False
+    if _METADATA.match(column) or (not pattern and column.lower() in _known()):
+        return False
+    kind = table[column].type
+    if not (_is_number(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        return False
+    return _numbers(table[column]) is not None
+
+
+def _oddity(
+    table: pa.Table, column: str, mapped: Mapping[str, str], pattern: str | None
+) -> tuple[int, str] | None:
+    """Row (from 1) and text of the first value that keeps a column of numbers from being one."""
+    if (
+        column in mapped.values()
+        or _METADATA.match(column)
+        or (not re.search(pattern, column) if pattern else column.lower() in _known())
+        or not pa.types.is_string(table[column].type)
+    ):
+        return None
+    texts = [(i, t) for i, t in enumerate(table[column].to_pylist(), 1) if t is not None]
+    odd = [(i, t) for i, t in texts if not _NUMBER.fullmatch(t.strip())]
+    return odd[0] if odd and 2 * len(odd) < len(texts) else None
+
+
+def _known() -> set[str]:
+    """Names of columns of the manifest, and their aliases."""
+    properties = assets.manifest_schema()["properties"]
+    return {alias for n, rule in properties.items() for alias in (n, *rule.get("aliases", ()))}
+
+
+def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64] | None:
+    """The values as float64, missing ones NaN; or None if one is no number, or all are missing."""
+    if column.null_count == len(column) and len(column):
+        return None
+    try:
+        numbers = column.cast(pa.float64())
+    except pa.ArrowInvalid:
+        return None
+    return np.asarray(pc.fill_null(numbers, np.nan).to_numpy())

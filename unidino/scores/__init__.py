@@ -1,0 +1,1 @@
+"""From profiles to scores: nearest neighbours under exclusion rules."""

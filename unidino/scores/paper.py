@@ -1,0 +1,180 @@
+"""The tables of the paper: which profiles, rules and labels each of their columns is.
+
+Source: Morelli et al. 2025, section 2.3.2 and Tables 2 to 4; what only the authors' program says is
+in `sql/wells` and `sql/queries/active_compound.sql`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from unidino.core import assets
+from unidino.core.errors import ProfileError, choose
+from unidino.lake.lake import Lake
+from unidino.models.registry import load_config, model_names
+from unidino.profiles import profile
+from unidino.scores.accuracy import LakeScore, compared, score
+
+_MEASURED = ("cellprofiler", "imported")
+# Measured features are selected after normalization, learnt ones are left whole.
+_SELECTION = "select=na+variance+correlation+blocklist"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: a metric of a label at a level, and which labels are left out."""
+
+    metric: str
+    label: str
+    level: str
+    label_filter: str
+
+    def __str__(self) -> str:
+        return f"{self.metric.upper()} {self.label}/{self.level}"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A table of the paper.
+
+    wells: name of a file of `sql/wells`. active_by: model and laboratory whose profiles tell which
+    compounds are active; none if all are scored.
+    """
+
+    dataset: str
+    columns: tuple[Column, ...]
+    wells: str | None = None
+    active_by: tuple[str, str] | None = None
+
+
+PRESETS = {
+    "bbbc021": Preset(
+        "bbbc021",
+        (
+            Column("nsc", "moa", "treatment", "reachable"),
+            Column("nsc", "moa", "well", "reachable"),
+            Column("nscb", "moa", "well", "reachable"),
+            Column("nspw", "compound", "well", "rows"),
+        ),
+        wells="bbbc021",
+    ),
+    "jump-target2": Preset(
+        "jump",
+        (
+            Column("nsc", "target", "batch", "rows"),
+            Column("nscb", "target", "batch", "rows"),
+            Column("nsb", "compound", "well", "rows"),
+            Column("nss", "compound", "well", "rows"),
+        ),
+        active_by=("cellprofiler", "source_1"),
+    ),
+    "insect": Preset(
+        "insect",
+        (
+            Column("nsc", "moa", "treatment", "reachable"),
+            Column("nsc", "moa", "well", "reachable"),
+            Column("nscp", "moa", "well", "reachable"),
+            Column("nspw", "compound", "well", "rows"),
+        ),
+        wells="insect",
+    ),
+}
+
+
+def score_preset(
+    lake: Lake,
+    preset: str,
+    *,
+    models: Sequence[str] = (),
+    dataset: str | None = None,
+    normalize: str | None = None,
+    rules: str = "published",
+    device: str = "cpu",
+) -> list[LakeScore]:
+    """The scores of a table of the paper, for every model that has embedded its dataset.
+
+    dataset: its name in the lake; default: as `unidino ingest` names it. normalize: default: MAD
+    robustize per plate, for measured features with a selection after it. rules: `published`, by
+    which the paper's tables were computed, or `text`.
+    Raises UnidinoError for an unknown preset, ProfileError if the lake does not hold the dataset.
+    """
+    table = PRESETS[choose("preset", preset, list(PRESETS))]
+    name = dataset or table.dataset
+    present = lake.look_up(assets.sql("queries", "embedded_dataset"))
+    present = present.filter(pl.col("dataset") == name)
+    if present.is_empty():
+        raise ProfileError(
+            f"preset {preset}: nothing is embedded of a dataset '{name}'; run `unidino embed`, or"
+            " name yours by --dataset"
+        )
+    chosen = list(models) or sorted(present["model"].to_list())
+    compounds = _active(lake, table, name) if table.active_by else None
+    results = []
+    for model in chosen:
+        form = normalize or "mad_robustize"
+        if normalize is None and load_config(lake, model).kind in _MEASURED:
+            form = f"{form},{_SELECTION}"
+        if table.wells:
+            form = f"{form},wells={table.wells}"
+        for column in table.columns:
+            results += score(
+                lake,
+                [column.metric],
+                models=[model],
+                label=column.label,
+                level=column.level,
+                normalize=form,
+                rules=rules,
+                datasets=[name],
+                compounds=compounds,
+                label_filter=column.label_filter,
+                device=device,
+            )
+    return compared(results)
+
+
+def preset_table(preset: str, scores: Sequence[LakeScore]) -> pl.DataFrame:
+    """Scores in the paper's layout: a row for each model, a column for each metric with its n."""
+    rows: dict[str, dict[str, float | str | None]] = {}
+    headings = {}
+    for column in PRESETS[preset].columns:
+        own = [
+            s
+            for s in scores
+            if (s.metric, s.label, s.level) == (column.metric, column.label, column.level)
+        ]
+        counts = sorted({s.n for s in own})
+        headings[column] = (
+            f"{column} n={'-'.join(map(str, {counts[0], counts[-1]}))}" if own else (str(column))
+        )
+        for s in own:
+            rows.setdefault(s.model, {"model": s.model})[headings[column]] = s.accuracy
+    return pl.DataFrame(list(rows.values()), schema_overrides={"model": pl.String})
+
+
+def _active(lake: Lake, table: Preset, dataset: str) -> list[str]:
+    """Compounds that measured features of one laboratory show to be active."""
+    assert table.active_by is not None
+    model, source = table.active_by
+    if model not in model_names(lake):
+        raise ProfileError(
+            f"which compounds are active is told by the model '{model}', which the lake lacks: run"
+            f" `unidino import-profiles FILE --model {model}` or `unidino models create {model}`"
+        )
+    made = profile.profile(lake, [model], level="well", datasets=[dataset])
+    found = lake.query(
+        assets.sql("queries", "active_compound"),
+        {
+            "model": model,
+            "normalization": made[0].normalization,
+            "dataset": dataset,
+            "source": source,
+        },
+    )["compound"].to_list()
+    if not found:
+        raise ProfileError(
+            f"no compound is active by the {model} profiles of {source} in '{dataset}': import them"
+            f" by `unidino import-profiles FILE --model {model}`"
+        )
+    return found

@@ -1,0 +1,121 @@
+"""Mean average precision: how far up in each profile's ranking those of its label come.
+
+Shapes: N profiles, D features.
+Source: Kalinin et al. 2025, "A versatile information retrieval framework for evaluating profile
+strength and similarity", doi 10.1038/s41467-025-60306-2.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.stats import false_discovery_control
+
+from unidino.core.errors import ProfileError
+from unidino.scores.neighbours import eligible_block
+from unidino.scores.rules import Candidates
+
+_QUERY_BLOCK = 256
+_SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Average precision of each profile's ranking of the others: (N,).
+
+    precision: NaN where no eligible profile has the label. num_same_label, num_eligible: of those
+    that the rule allows.
+    """
+
+    precision: NDArray[np.float64]
+    num_same_label: NDArray[np.int64]
+    num_eligible: NDArray[np.int64]
+
+
+def rank(vectors: NDArray[Any], own: Candidates) -> Ranking:
+    """Average precision by cosine, in float64, among the profiles that share no key.
+
+    vectors: (N, D), of the candidates. Of equally similar profiles those of the label come first.
+    """
+    unit = vectors.astype(np.float64)
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    num = len(unit)
+    precision = np.full(num, np.nan)
+    num_same, num_eligible = np.zeros(num, np.int64), np.zeros(num, np.int64)
+    for start in range(0, num, _QUERY_BLOCK):
+        queries = slice(start, min(start + _QUERY_BLOCK, num))
+        similarity = unit[queries] @ unit.T
+        eligible = eligible_block(own.keys, queries, num)
+        for i, query in enumerate(range(queries.start, queries.stop)):
+            same = eligible[i] & (own.labels == own.labels[query])
+            others = np.sort(similarity[i, eligible[i] & ~same])
+            hits = -np.sort(-similarity[i, same])
+            num_same[query], num_eligible[query] = len(hits), len(hits) + len(others)
+            if len(hits):
+                # Rounding must not part what is equal.
+                above = len(others) - np.searchsorted(others, hits + 1e-12, side="right")
+                order = np.arange(1, len(hits) + 1)
+                precision[query] = (order / (order + above)).mean()
+    return Ranking(precision, num_same, num_eligible)
+
+
+def null_precisions(num_same: int, num_eligible: int, size: int, seed: int) -> NDArray[np.float64]:
+    """Average precisions (size,) of rankings in random order."""
+    rng = np.random.default_rng([seed, num_same, num_eligible])
+    if num_same * 4 > num_eligible:
+        order = rng.permuted(np.tile(np.arange(num_eligible), (size, 1)), axis=1)
+        places = order[:, :num_same]
+    else:
+        places = rng.integers(num_eligible, size=(size, num_same))
+        while True:
+            places.sort(axis=1)
+            again = np.flatnonzero((np.diff(places, axis=1) == 0).any(axis=1))
+            if not len(again):
+                break
+            places[again] = rng.integers(num_eligible, size=(len(again), num_same))
+    places = np.sort(places, axis=1) + 1
+    precisions: NDArray[np.float64] = (np.arange(1, num_same + 1) / places).mean(axis=1)
+    return precisions
+
+
+def mean_average_precision(
+    ranking: Ranking, own: Candidates, *, null_size: int = 10_000, seed: int = 0
+) -> pl.DataFrame:
+    """A row for each label: its mean average precision, and how likely chance does as well.
+
+    Columns class, num_profiles, mean_average_precision, p_value (share of random rankings, of
+    null_size, that do better), q_value (Benjamini and Hochberg), is_significant (q under 0.05).
+    Labels of which no profile has an eligible partner are not there.
+    Raises ProfileError if that is all of them.
+    """
+    there = np.isfinite(ranking.precision)
+    shapes = np.stack([ranking.num_same_label, ranking.num_eligible], axis=1)
+    nulls: dict[tuple[int, int], NDArray[np.float64]] = {}
+    rows = []
+    for label in np.unique(own.labels[there]):
+        members = np.flatnonzero(there & (own.labels == label))
+        total = np.zeros(null_size)
+        for num_same, num_eligible in shapes[members].tolist():
+            shape = (num_same, num_eligible)
+            if shape not in nulls:
+                nulls[shape] = null_precisions(num_same, num_eligible, null_size, seed)
+            total += nulls[shape]
+        mean = float(ranking.precision[members].mean())
+        better = int((total / len(members) > mean).sum())
+        rows.append(
+            {
+                "class": str(own.names[members[0]]),
+                "num_profiles": len(members),
+                "mean_average_precision": mean,
+                "p_value": (better + 1) / (null_size + 1),
+            }
+        )
+    if not rows:
+        raise ProfileError("no profile has an eligible partner of its label")
+    table = pl.DataFrame(rows)
+    q_values = false_discovery_control(table["p_value"].to_numpy())
+    return table.with_columns(
+        pl.Series("q_value", q_values), pl.Series("is_significant", q_values < _SIGNIFICANT)
+    )

@@ -1,0 +1,101 @@
+"""Whether replicates resemble each other more than other profiles do.
+
+Shapes: N profiles, D features.
+Source: Way et al. 2022, "Morphology and gene expression profiling provide complementary
+information for mapping cell state", doi 10.1016/j.cels.2022.10.001 (percent replicating).
+"""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from unidino.core.errors import ProfileError
+from unidino.scores.neighbours import eligible_block
+from unidino.scores.rules import Candidates
+
+_NUM_NULLS = 1000
+_PERCENTILE = 95
+
+
+def replicate_correlation(
+    vectors: NDArray[Any], own: Candidates, *, seed: int = 0
+) -> tuple[pl.DataFrame, float]:
+    """A row for each label with the median Pearson correlation of its pairs, and the share of
+    labels that correlate more than chance.
+
+    vectors: (N, D), of the candidates. A pair counts if the rule allows it. Chance: the 95th
+    percentile of such medians over 1,000 groups, as large, of profiles of different labels.
+    Columns class, num_profiles, correlation, threshold, is_replicating.
+    Raises ProfileError if no label has a pair, or there are too few labels for a group of others.
+    """
+    centred = vectors.astype(np.float64)
+    centred -= centred.mean(axis=1, keepdims=True)
+    norms = np.linalg.norm(centred, axis=1, keepdims=True)
+    centred /= np.where(norms == 0, 1, norms)
+    eligible_among = _Eligible(own)
+    rows = []
+    for label in np.unique(own.labels):
+        members = np.flatnonzero(own.labels == label)
+        median = _median(centred, members, eligible_among(members))
+        if median is not None:
+            rows.append(
+                {
+                    "class": str(own.names[members[0]]),
+                    "num_profiles": len(members),
+                    "correlation": median,
+                }
+            )
+    if not rows:
+        raise ProfileError("no label has two profiles that the rule allows as a pair")
+    rng = np.random.default_rng(seed)
+    sizes = sorted({int(row["num_profiles"]) for row in rows})  # type: ignore[call-overload]
+    thresholds = {size: _threshold(centred, own, size, rng) for size in sizes}
+    table = pl.DataFrame(rows).with_columns(
+        pl.col("num_profiles")
+        .replace_strict(thresholds, return_dtype=pl.Float64)
+        .alias("threshold")
+    )
+    table = table.with_columns(
+        (pl.col("correlation") > pl.col("threshold")).alias("is_replicating")
+    )
+    return table, float(table["is_replicating"].mean())  # type: ignore[arg-type]
+
+
+class _Eligible:
+    """Which of some profiles the rule allows as pairs: (members, members)."""
+
+    def __init__(self, own: Candidates) -> None:
+        self._keys = own.keys
+
+    def __call__(self, members: NDArray[np.int64]) -> NDArray[np.bool_]:
+        keys = [codes[:, members] for codes in self._keys]
+        return eligible_block(keys, slice(0, len(members)), len(members))
+
+
+def _median(
+    centred: NDArray[np.float64], members: NDArray[np.int64], allowed: NDArray[np.bool_]
+) -> float | None:
+    pairs = np.triu(allowed, 1)
+    if not pairs.any():
+        return None
+    return float(np.median((centred[members] @ centred[members].T)[pairs]))
+
+
+def _threshold(
+    centred: NDArray[np.float64], own: Candidates, size: int, rng: np.random.Generator
+) -> float:
+    """What the median correlation of `size` profiles of different labels seldom exceeds."""
+    labels, inverse = np.unique(own.labels, return_inverse=True)
+    size = min(size, len(labels))
+    of_label = np.argsort(inverse, kind="stable")
+    counts = np.bincount(inverse)
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    medians = np.empty(_NUM_NULLS)
+    above = np.triu_indices(size, 1)
+    for i in range(_NUM_NULLS):
+        chosen = rng.choice(len(labels), size, replace=False)
+        members = of_label[starts[chosen] + rng.integers(counts[chosen])]
+        medians[i] = np.median((centred[members] @ centred[members].T)[above])
+    return float(np.percentile(medians, _PERCENTILE))

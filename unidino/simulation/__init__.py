@@ -1,0 +1,1 @@
+"""Small screens whose truth is known."""

@@ -1,0 +1,282 @@
+"""DINO on single channels: student, teacher, loss and optimizer, and the step that moves them.
+
+Shapes: B images, G global and L local views of each, D embedding, K head outputs.
+Source: Caron et al. 2021; Morelli et al. 2025, doi 10.1016/j.csbj.2025.02.020.
+"""
+
+from contextlib import nullcontext
+from typing import Any, NamedTuple
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from unidino.core.errors import ModelError
+from unidino.models.config import ModelConfig
+from unidino.models.networks import Encoder, new_encoder
+from unidino.training.loss import DinoHead, DinoLoss
+from unidino.training.recipe import TrainConfig
+
+
+class Step(NamedTuple):
+    """Figures of one step, over the images of all processes but for the embeddings.
+
+    embeddings: the teacher's of this process, (G * B, D). teacher_entropy: mean over the targets,
+    nats. center_norm: of the targets' centre.
+    """
+
+    loss: float
+    teacher_entropy: float
+    center_norm: float
+    embeddings: Tensor
+
+
+class Network(nn.Module):
+    """An encoder and a head; maps views of two sizes to outputs, global views first."""
+
+    def __init__(self, encoder: Encoder, head: DinoHead) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+
+    def forward(self, global_views: Tensor, local_views: Tensor) -> Tensor:
+        """Outputs ((G + L) * B, K) of views (G * B, C, S, S) and (L * B, C, s, s)."""
+        embeddings = [self.encoder(views) for views in (global_views, local_views) if len(views)]
+        outputs: Tensor = self.head(torch.cat(embeddings))
+        return outputs
+
+
+class Dino:
+    """Student, teacher, loss and optimizer: one object with one `step`.
+
+    start: an encoder whose weights student and teacher both start from.
+    Raises ModelError if that has another shape.
+    """
+
+    def __init__(
+        self, config: TrainConfig, device: torch.device, start: Encoder | None = None
+    ) -> None:
+        self.config = config
+        self.device = device
+        model_config = model_config_of(config)
+        self.student = self._network(model_config, drop_path=config.drop_path)
+        self.teacher = self._network(model_config)
+        if start is not None:
+            try:
+                self.student.encoder.load_state_dict(start.state_dict())
+            except RuntimeError as error:
+                raise ModelError(
+                    "the model to start from has a network of another shape:"
+                    f" {str(error).splitlines()[1].strip()}"
+                ) from error
+        self.teacher.load_state_dict(self.student.state_dict())
+        self.teacher.requires_grad_(False)
+        self.loss = DinoLoss(
+            config.num_outputs,
+            student_temperature=config.student_temperature,
+            center_momentum=config.center_momentum,
+        ).to(device)
+        self.optimizer = torch.optim.AdamW(parameter_groups(self.student), fused=True)
+        if config.compile:
+            self.student.encoder.compile()
+            self.teacher.encoder.compile()
+        self._world = dist.get_world_size() if dist.is_initialized() else 1
+        self._forward: nn.Module = self.student
+        if self._world > 1:
+            if config.head_batch_norm:
+                if device.type != "cuda":
+                    raise ModelError("head_batch_norm needs a GPU, or one process")
+                self.student = nn.SyncBatchNorm.convert_sync_batchnorm(  # type: ignore[no-untyped-call]
+                    self.student
+                )
+            ids = [device.index] if device.type == "cuda" else None
+            self._forward = DistributedDataParallel(self.student, device_ids=ids)
+
+    def _network(self, model_config: ModelConfig, drop_path: float = 0.0) -> Network:
+        config = self.config
+        encoder = new_encoder(model_config, drop_path=drop_path)
+        with torch.random.fork_rng():
+            torch.manual_seed(config.seed + 1)
+            head = DinoHead(
+                encoder.num_dims,
+                config.num_outputs,
+                hidden=config.head_hidden,
+                bottleneck=config.head_bottleneck,
+                batch_norm=config.head_batch_norm,
+            )
+        return Network(encoder, head).to(self.device)
+
+    def step(
+        self,
+        global_views: Tensor,
+        local_views: Tensor,
+        *,
+        learning_rate: float,
+        weight_decay: float,
+        teacher_momentum: float,
+        teacher_temperature: float,
+        freeze_last_layer: bool,
+    ) -> Step:
+        """Figures of one optimizer step.
+
+        global_views: (G * B, C, S, S), view-major; local_views: (L * B, C, s, s), view-major.
+        """
+        parts = self._parts(global_views, local_views)
+        num_images = len(global_views) // self.config.num_global_crops
+        self.optimizer.zero_grad(set_to_none=True)
+        totals = torch.zeros(2, device=self.device)
+        embeddings, outputs = [], []
+        for number, (global_part, local_part) in enumerate(parts, start=1):
+            share = global_part.shape[1] / num_images
+            with self._only_local_gradients(number < len(parts)):
+                loss, entropy, teacher_embeddings, teacher_outputs = self._losses(
+                    global_part, local_part, teacher_temperature
+                )
+                (loss * share).backward()  # type: ignore[no-untyped-call]
+            totals += torch.stack([loss.detach(), entropy]) * share
+            embeddings.append(teacher_embeddings)
+            outputs.append(teacher_outputs)
+        mean_output = torch.cat(outputs, dim=1).flatten(0, 1).mean(dim=0, keepdim=True)
+        if self._world > 1:
+            for shared in (totals, mean_output):
+                dist.all_reduce(shared)
+                shared /= self._world
+        self.loss.move_center(mean_output)
+        self._update(learning_rate, weight_decay, freeze_last_layer)
+        self._move_teacher(teacher_momentum)
+        return Step(
+            totals[0].item(),
+            totals[1].item(),
+            self.loss.center.norm().item(),
+            torch.cat(embeddings, dim=1).flatten(0, 1),
+        )
+
+    def _parts(self, global_views: Tensor, local_views: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Views of as many images as are computed at once: (G, b, C, S, S) and (L, b, C, s, s)."""
+        config = self.config
+        globals_ = _by_view(global_views, config.num_global_crops)
+        locals_ = _by_view(local_views, config.num_local_crops)
+        return list(
+            zip(
+                globals_.chunk(config.accumulate, dim=1),
+                locals_.chunk(config.accumulate, dim=1),
+                strict=True,
+            )
+        )
+
+    def _losses(
+        self, global_views: Tensor, local_views: Tensor, teacher_temperature: float
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Loss, entropy of the targets, and the teacher's embeddings and outputs, (G, b, ...)."""
+        num_global, num_images = global_views.shape[:2]
+        bf16 = self.config.precision == "bf16"
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bf16):
+            flat = global_views.flatten(0, 1)
+            with torch.no_grad():
+                embeddings = self.teacher.encoder(flat)
+                teacher = self.teacher.head(embeddings)
+            student = self._forward(flat, local_views.flatten(0, 1))
+        teacher = teacher.float().unflatten(0, (num_global, num_images))
+        targets = self.loss.targets(teacher, teacher_temperature)
+        loss = self.loss(student.float().unflatten(0, (-1, num_images)), targets)
+        entropy = -torch.special.xlogy(targets, targets).sum(dim=-1).mean()
+        return loss, entropy, embeddings.float().unflatten(0, (num_global, -1)), teacher
+
+    def _only_local_gradients(self, wanted: bool) -> Any:
+        if wanted and isinstance(self._forward, DistributedDataParallel):
+            return self._forward.no_sync()
+        return nullcontext()
+
+    def _update(self, learning_rate: float, weight_decay: float, freeze_last_layer: bool) -> None:
+        self.optimizer.param_groups[0]["weight_decay"] = weight_decay
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        if self.config.gradient_clip:
+            for module in (self.student.encoder, self.student.head):
+                nn.utils.clip_grad_norm_(module.parameters(), self.config.gradient_clip)
+        if freeze_last_layer:
+            self.student.head.last_layer.grad = None
+        self.optimizer.step()
+
+    @torch.no_grad()
+    def _move_teacher(self, momentum: float) -> None:
+        torch._foreach_lerp_(
+            list(self.teacher.parameters()), list(self.student.parameters()), 1 - momentum
+        )
+
+    def state(self) -> dict[str, Tensor]:
+        """Every tensor that a later step depends on, by name."""
+        tensors = {f"student.{k}": v for k, v in self.student.state_dict().items()}
+        tensors |= {f"teacher.{k}": v for k, v in self.teacher.state_dict().items()}
+        tensors["center"] = self.loss.center
+        for index, values in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{key}": value for key, value in values.items()}
+        return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+    def load_state(self, tensors: dict[str, Tensor]) -> None:
+        """Put back what `state` gave.
+
+        Raises ModelError if a tensor is missing or has another shape.
+        """
+
+        def under(prefix: str) -> dict[str, Tensor]:
+            start = f"{prefix}."
+            return {k[len(start) :]: v for k, v in tensors.items() if k.startswith(start)}
+
+        try:
+            self.student.load_state_dict(under("student"))
+            self.teacher.load_state_dict(under("teacher"))
+            self.loss.center.copy_(tensors["center"])
+            states: dict[int, dict[str, Tensor]] = {}
+            for name, tensor in under("optimizer").items():
+                index, key = name.split(".")
+                states.setdefault(int(index), {})[key] = tensor
+            groups = self.optimizer.state_dict()["param_groups"]
+            self.optimizer.load_state_dict({"state": states, "param_groups": groups})
+        except (RuntimeError, KeyError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ModelError(f"the checkpoint does not fit its configuration: {reason}") from error
+
+
+def _by_view(views: Tensor, num_views: int) -> Tensor:
+    """Views (V, B, ...) of view-major views (V * B, ...)."""
+    return views.reshape(num_views, -1, *views.shape[1:])
+
+
+def parameter_groups(network: nn.Module) -> list[dict[str, Any]]:
+    """Parameters that decay, and biases and norms, which do not."""
+    named = list(network.named_parameters())
+    plain = [p for name, p in named if p.ndim == 1 or name.endswith(".bias")]
+    decayed = [p for name, p in named if not (p.ndim == 1 or name.endswith(".bias"))]
+    return [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
+
+
+def model_config_of(config: TrainConfig) -> ModelConfig:
+    """Configuration of the model that a training run makes."""
+    with torch.device("meta"):
+        num_dims = Encoder(
+            config.architecture, config.crop_size_px, config.architecture_options
+        ).num_dims
+    return ModelConfig(
+        kind="vit",
+        architecture=config.architecture,
+        architecture_options=config.architecture_options,
+        num_dims=num_dims,
+        crop_size_px=config.crop_size_px,
+        stride_px=config.crop_size_px,
+        intensity=config.intensity,
+        instance_norm=config.instance_norm,
+        input_channels=config.input_channels,
+        seed=config.seed,
+    )
+
+
+def effective_rank(embeddings: Tensor) -> float:
+    """Exponential of the entropy of the singular values of centred embeddings (N, D).
+
+    1 when all lie on a line, up to min(N - 1, D). Source: Roy and Vetterli 2007.
+    """
+    values = torch.linalg.svdvals(embeddings.double() - embeddings.double().mean(dim=0))
+    shares = values / values.sum().clamp_min(1e-300)
+    return float(torch.exp(-(shares * shares.clamp_min(1e-300).log()).sum()))

@@ -1,0 +1,121 @@
+"""How well a network under training tells labels apart: 1-NN over wells under one rule.
+
+Shapes: W wells, D features of a channel.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+
+from unidino.core.errors import InputError
+from unidino.embeddings.crops import stacked
+from unidino.embeddings.encode import encode
+from unidino.embeddings.forward import forward_of
+from unidino.lake.lake import Lake
+from unidino.models.config import ModelConfig
+from unidino.models.networks import Encoder
+from unidino.scores.neighbours import encode_keys, nearest
+from unidino.training.samples import query_samples
+
+_SPREAD = 1.4826  # of a normal distribution, over its median absolute deviation
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Images with labels, read once; called with an encoder it returns the share that it tells.
+
+    rows: of `labelled_sample`. Wells are compared within a dataset, after the median and the
+    median absolute deviation of their plate; a neighbour may not share what is in `exclude`.
+    """
+
+    lake: Lake
+    rows: list[dict[str, Any]]
+    config: ModelConfig
+    device: torch.device
+
+    @classmethod
+    def of(cls, lake: Lake, query: str, config: ModelConfig, device: torch.device) -> "Probe":
+        """The probe on a view or SELECT with the columns of `labelled_sample`.
+
+        Without a column `exclude` that is the compound.
+        Raises InputError if a column is missing, or no label has a neighbour.
+        """
+        table = query_samples(lake, query, "--probe")
+        if "exclude" not in table.column_names and "compound" in table.column_names:
+            table = table.append_column("exclude", table["compound"])
+        missing = [c for c in ("label", "exclude") if c not in table.column_names]
+        if missing:
+            raise InputError(
+                f"--probe '{query}' lacks the column {missing[0]}; start from"
+                " `select * from labelled_sample`"
+            )
+        if config.input_channels:
+            table = stacked(table, config.input_channels)
+        frame = pl.DataFrame(pl.from_arrow(table))
+        reachable = (
+            frame.group_by("dataset", "label")
+            .agg(pl.col("exclude").n_unique().alias("num_excludes"))
+            .filter(pl.col("num_excludes") > 1)
+        )
+        kept = frame.join(reachable, on=["dataset", "label"], how="semi")
+        if kept.is_empty():
+            raise InputError(
+                f"--probe '{query}' has no label that a neighbour may have too:"
+                " each has one value to exclude (the compound, if not said)"
+            )
+        order = ["dataset", "plate", "well", "field", "channel_index"]
+        return cls(lake, kept.sort(order).to_dicts(), config, device)
+
+    def __call__(self, encoder: Encoder) -> dict[str, float]:
+        """Accuracy by dataset."""
+        training = encoder.training
+        forward = forward_of(encoder, self.config, self.device)
+        vectors = encode(self.lake, self.rows, encoder.num_dims, self.config, forward).means
+        encoder.train(training)
+        frame = pl.DataFrame(self.rows).with_columns(
+            pl.Series("vector", vectors, dtype=pl.Array(pl.Float32, vectors.shape[1]))
+        )
+        return {str(name[0]): _accuracy(rows) for name, rows in sorted(frame.group_by("dataset"))}
+
+
+def _accuracy(images: pl.DataFrame) -> float:
+    """Share of a dataset's wells whose nearest well that is allowed has their label."""
+    wells = images.partition_by("plate", "well", maintain_order=True)
+    channels = images["channel"].unique().sort().to_list()
+    profiles = []
+    for well in wells:
+        means = {
+            str(name[0]): group["vector"].to_numpy().mean(axis=0)
+            for name, group in well.group_by("channel")
+        }
+        if set(means) == set(channels):
+            profiles.append((well.row(0, named=True), np.concatenate([means[c] for c in channels])))
+    features = np.stack([vector for _, vector in profiles])
+    about = pl.DataFrame(
+        [{k: row[k] for k in ("plate", "exclude", "label")} for row, _ in profiles]
+    )
+    for plate in about["plate"].unique():
+        on_plate = (about["plate"] == plate).to_numpy()
+        features[on_plate] = _robust(features[on_plate])
+    ids = np.arange(len(about))
+    keys = pl.DataFrame(
+        {"profile_id": ids, "reason": "exclude", "key": about["exclude"].cast(pl.String)}
+    )
+    labels = about["label"].rank("dense").to_numpy().astype(np.int64)
+    found = nearest(features.astype(np.float32), encode_keys(keys, ids), labels)
+    nearest_one = found.index[:, 0]
+    return float((labels[nearest_one] == labels)[nearest_one >= 0].mean())
+
+
+def _robust(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Features (W, D) of a plate, less their median, over their spread; 0 without any."""
+    centred = features - np.median(features, axis=0)
+    spread = _SPREAD * np.median(np.abs(centred), axis=0)
+    scaled: NDArray[np.float32] = np.divide(
+        centred, spread, out=np.zeros_like(centred), where=spread > 0
+    )
+    return scaled

@@ -1,0 +1,112 @@
+"""Raw crops of planes, read in threads ahead of their use.
+
+Shapes: B images, C channels of each that are seen at once (1 but for multi-channel networks),
+G global and L local crops of each.
+"""
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from unidino.embeddings.crops import otsu, random_crops
+from unidino.lake import pixels
+from unidino.lake.lake import Lake
+from unidino.lake.pixels import Plane
+from unidino.training.samples import per_channel
+
+_MINIBATCHES_AHEAD = 2
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Raw crops of one minibatch, counts.
+
+    images: rows of the samples' table. global_crops: (B, G, C, S, S). local_crops:
+    (B, L, C, s, s).
+    """
+
+    images: NDArray[np.int64]
+    global_crops: NDArray[np.uint16]
+    local_crops: NDArray[np.uint16]
+
+
+class CropReader:
+    """Reads minibatches of crops in threads, ahead of their use.
+
+    sizes: (number, side in px) of the global and of the local crops.
+    cells: crops must show cells, by Otsu's threshold of their plane.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        samples: pa.Table,
+        global_crops: tuple[int, int],
+        local_crops: tuple[int, int],
+        *,
+        cells: bool = False,
+        threads: int | None = None,
+    ) -> None:
+        self._lake = lake
+        self._uris = samples["uri"]
+        self._channels = per_channel(samples["channel_index"])
+        self._global = global_crops
+        self._local = local_crops
+        self._cells = cells
+        self._threads = threads or os.cpu_count() or 1
+
+    def minibatches(
+        self,
+        order: NDArray[np.int64],
+        batch_size: int,
+        seed: int,
+        epoch: int,
+        *,
+        first: int = 0,
+        rank: int = 0,
+        world: int = 1,
+    ) -> Iterator[Crops]:
+        """Minibatches in order from number `first`, the last incomplete one left out.
+
+        Each of `world` processes gets its part of every minibatch. The crops of a sample depend on
+        seed, epoch and its place in the order alone.
+        """
+        part = batch_size // world
+        starts = iter(range(first * batch_size, len(order) - batch_size + 1, batch_size))
+        with ThreadPoolExecutor(self._threads) as pool:
+
+            def submit(start: int) -> tuple[range, list[Future[tuple[Plane, Plane]]]]:
+                places = range(start + rank * part, start + (rank + 1) * part)
+                reads = [pool.submit(self._read, int(order[k]), (seed, epoch, k)) for k in places]
+                return places, reads
+
+            ahead = deque(submit(start) for start in islice(starts, _MINIBATCHES_AHEAD))
+            while ahead:
+                places, futures = ahead.popleft()
+                ahead.extend(submit(start) for start in islice(starts, 1))
+                read = [future.result() for future in futures]
+                yield Crops(
+                    order[places.start : places.stop],
+                    np.stack([g for g, _ in read]),
+                    np.stack([local for _, local in read]),
+                )
+
+    def _read(
+        self, image: int, key: tuple[int, int, int]
+    ) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+        rng = np.random.default_rng(key)
+        field = self._lake.resolve(self._uris[image].as_py())
+        planes = np.stack([pixels.read_plane(field, int(c)) for c in self._channels[image]])
+        threshold = otsu(planes[0]) if self._cells else -1.0
+        global_crops, local_crops = (
+            random_crops(planes, number, size_px, rng, threshold=threshold)
+            for number, size_px in (self._global, self._local)
+        )
+        return global_crops.astype(np.uint16), local_crops.astype(np.uint16)
