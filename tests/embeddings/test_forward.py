@@ -59,7 +59,7 @@ def test_a_compiled_network_agrees() -> None:
     torch.testing.assert_close(forward(counts, low, high), want, rtol=1e-4, atol=1e-4)
 
 
-def test_auto_takes_the_fastest_that_is_near_float32(capsys: pytest.CaptureFixture[str]) -> None:
+def test_auto_takes_the_fastest_that_is_near_float32(caplog: pytest.LogCaptureFixture) -> None:
     network = new_encoder(SMALL).eval()
 
     def slow(crops: torch.Tensor) -> torch.Tensor:
@@ -70,7 +70,7 @@ def test_auto_takes_the_fastest_that_is_near_float32(capsys: pytest.CaptureFixtu
 
     ways = {"slow fp32": slow, "torch fp32": network, "wrong fp32": wrong}
     assert _fastest(ways, network, SMALL, CPU, 8) == "torch fp32"
-    said = capsys.readouterr().err
+    said = caplog.text
     assert "wrong fp32: too far from float32" in said
     assert "using torch fp32" in said
 

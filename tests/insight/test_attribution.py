@@ -187,17 +187,17 @@ def test_the_command_prints_both_tables(
 
 
 def test_what_has_no_channels_to_tell_apart_is_named(
-    planted: Lake, capfd: pytest.CaptureFixture[str]
+    planted: Lake, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(ProfileError, match="its features are all of the one channel 'DNA'"):
         attribute(planted, "gaussian", normalize="mad_robustize,channels=DNA")
     with pytest.raises(ProfileError, match="selected and belong to no channel; choose a norm"):
         attribute(planted, "gaussian", normalize="mad_robustize,select=variance")
     attribute(planted, "gaussian", normalize="spherize", num_seeds=1)
-    assert "'spherize' makes a feature of several channels" in capfd.readouterr().err
+    assert "'spherize' makes a feature of several channels" in caplog.text
     with pytest.raises(ProfileError, match="no dataset has two channels or more"):
         score_channels(planted, "gaussian", normalize="mad_robustize,channels=DNA")
-    assert "tiny has the one channel 'DNA'" in capfd.readouterr().err
+    assert "tiny has the one channel 'DNA'" in caplog.text
 
 
 def test_plates_of_other_channels_are_attributed_apart(planted: Lake) -> None:

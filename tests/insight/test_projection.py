@@ -131,12 +131,10 @@ def test_a_condition_chooses_and_has_a_file_of_its_own(profiled: Lake) -> None:
         projection(profiled, "gaussian", dataset="other")
 
 
-def test_the_method_that_was_used_is_said(
-    profiled: Lake, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_the_method_that_was_used_is_said(profiled: Lake, caplog: pytest.LogCaptureFixture) -> None:
     (few,) = projection(profiled, "gaussian", where="profile_id < 3")
     assert few.method == "pca"
-    assert "umap needs 5 profiles that differ, there are 3: pca instead" in capfd.readouterr().err
+    assert "umap needs 5 profiles that differ, there are 3: pca instead" in caplog.text
 
 
 def test_profiles_of_other_channels_are_projected_apart(profiled: Lake) -> None:

@@ -321,12 +321,12 @@ def test_a_wrong_value_in_a_joined_table_is_named_there(tiny_export: Path, tmp_p
 
 
 def test_what_a_joined_table_lacks_is_said(
-    tiny_export: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tiny_export: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     table = tmp_path / "doses.csv"
     table.write_text("well,concentration_um\nB02,1\nH12,2\n")
     ingest(Lake.create(tmp_path / "lake"), tiny_export, "harmony", metadata=[table])
-    said = capfd.readouterr().err
+    said = caplog.text
     assert "doses.csv: joined by well; 1 of 6 matched, 1 rows not used; nothing for B03; " in said
 
 
@@ -429,7 +429,7 @@ def test_a_users_own_layout_is_one_select(tmp_path: Path) -> None:
     ]
 
 
-def test_a_pattern_reads_any_file_names(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_pattern_reads_any_file_names(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = tmp_path / "scope"
     folder.mkdir()
     for channel in (1, 2):
@@ -440,7 +440,7 @@ def test_a_pattern_reads_any_file_names(tmp_path: Path, capfd: pytest.CaptureFix
     ingest(lake, folder, "filename", pattern=pattern, choice=Choice(channel_names=["DNA"]))
     rows = lake.query("select plate, well, field, channel from image order by channel_index").rows()
     assert rows == [("run7", "C04", 2, "DNA"), ("run7", "C04", 2, "ch2")]
-    said = " ".join(capfd.readouterr().err.split())
+    said = " ".join(caplog.text.split())
     assert "1 of 3 images are left out: their names do not match" in said
     assert "overview.tif" in said
 

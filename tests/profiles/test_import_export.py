@@ -313,7 +313,7 @@ def test_what_cannot_be_exported_is_named(embedded: Lake, tmp_path: Path) -> Non
 
 
 def test_plates_that_are_there_keep_their_annotation_until_it_is_overwritten(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     lake = Lake.create(tmp_path / "lake")
     bare = _table().drop("Metadata_compound", "Metadata_moa")
@@ -321,7 +321,7 @@ def test_plates_that_are_there_keep_their_annotation_until_it_is_overwritten(
     whole = _write(_table(), tmp_path / "whole.csv")
     import_profiles(lake, whole, "m", dataset="d")
     assert lake.query("select count(compound) from well").item() == 0
-    said = capfd.readouterr().err
+    said = caplog.text
     assert "2 plates are in the lake already (dataset d)" in said
     assert "--overwrite replaces it" in said
     done = import_profiles(lake, whole, "m", dataset="d", overwrite=True)
@@ -341,7 +341,7 @@ def test_plates_with_images_are_never_overwritten(lake: Lake, tmp_path: Path) ->
 
 
 def test_a_column_that_is_nearly_numbers_is_named(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     table = _table().with_columns(
         f3=pl.Series(["1.5", "-2e3", "low", *["4"] * 9]),
@@ -350,6 +350,6 @@ def test_a_column_that_is_nearly_numbers_is_named(
     )
     done = import_profiles(Lake.create(tmp_path / "lake"), _write(table, tmp_path / "t.csv"), "m")
     assert (done.num_features, done.num_missing) == (3, 2)
-    said = capfd.readouterr().err
+    said = caplog.text
     assert "column 'f3' is no feature: row 3 has 'low', which is no number" in said
     assert "'note'" not in said

@@ -12,7 +12,7 @@ import typer
 from unidino import __version__
 from unidino.cli import insight, lake, models, profiles
 from unidino.core.errors import UnidinoError
-from unidino.core.log import say
+from unidino.core.log import log, show_messages
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -44,14 +44,15 @@ _MOST_DETAILS = 1000
 
 def main() -> None:
     """Run the command line; a UnidinoError becomes one line and exit status 1."""
+    show_messages()
     try:
         app()
     except UnidinoError as error:
         for detail in error.details[:_MOST_DETAILS]:
-            say(detail)
+            log.error(detail)
         if len(error.details) > _MOST_DETAILS:
-            say(f"... and {len(error.details) - _MOST_DETAILS} more")
-        say(f"error: {error}")
+            log.error(f"... and {len(error.details) - _MOST_DETAILS} more")
+        log.error(f"error: {error}")
         sys.exit(1)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from unidino.core.errors import InputError
-from unidino.core.log import say
+from unidino.core.log import log
 from unidino.lake.lake import Lake
 from unidino.scores.history import latest_scores
 from unidino.simulation.screens import SCREENS
@@ -29,11 +29,11 @@ def demo(folder: Path, run: Callable[[list[str]], None], *, seed: int = 0) -> pl
         raise InputError(f"'{folder}' is not empty; name a new folder, or remove it")
     started = time.monotonic()
     for name, screen in SCREENS.items():
-        say(f"simulating {name}: {', '.join(screen.channels)}")
+        log.info(f"simulating {name}: {', '.join(screen.channels)}")
         simulate_screen(folder / name, screen, seed=seed)
 
     def type_and_run(words: list[str]) -> None:
-        say("\n$ unidino " + shlex.join(words))
+        log.info("\n$ unidino " + shlex.join(words))
         run(words)
 
     at_lake = ["--lake", str(folder / "lake")]
@@ -74,8 +74,8 @@ def demo(folder: Path, run: Callable[[list[str]], None], *, seed: int = 0) -> pl
     }
     for name, screen in truth.items():
         planted = ", ".join(f"{moa}: {channel}" for moa, channel in screen["mechanisms"].items())
-        say(f"planted in {name}: {planted}")
-    say(
+        log.info(f"planted in {name}: {planted}")
+    log.info(
         f"{time.monotonic() - started:.0f} s; open {folder / 'report.html'}, or look around by\n"
         f"$ unidino explore --lake {folder / 'lake'}"
     )

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names
-from unidino.core.log import say
+from unidino.core.log import log
 from unidino.lake.lake import Lake
 
 
@@ -129,7 +129,7 @@ def readouts(
     for s in scores:
         for reason, count in s.dropped.items():
             place = f"{s.dataset} {s.stratum}".strip()
-            say(f"{place}: left out {count} ({reason.replace('_', ' ')})")
+            log.warning(f"{place}: left out {count} ({reason.replace('_', ' ')})")
 
 
 def plot(

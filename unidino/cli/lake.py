@@ -8,7 +8,7 @@ import typer
 
 from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names, show
 from unidino.core.errors import InputError, UnidinoError, choose
-from unidino.core.log import say
+from unidino.core.log import log
 from unidino.core.text import flat
 from unidino.lake.lake import Lake
 
@@ -102,7 +102,7 @@ def ingest(
         overwrite=overwrite,
     )
     if done.skipped:
-        say(f"{len(done.skipped)} plates were in the lake already")
+        log.info(f"{len(done.skipped)} plates were in the lake already")
     emit(
         as_json,
         {
@@ -159,4 +159,4 @@ def check(lake: LakeOption = DEFAULT_LAKE, as_json: JsonOption = False) -> None:
     if problems:
         emit(as_json, [{"check": p.check, "problem": p.problem} for p in problems])
         raise UnidinoError(f"{len(problems)} problems in the lake")
-    say("the lake is healthy")
+    log.info("the lake is healthy")

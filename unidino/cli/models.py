@@ -8,7 +8,7 @@ import typer
 
 from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names
 from unidino.core.errors import InputError
-from unidino.core.log import say
+from unidino.core.log import log
 from unidino.lake.lake import Lake
 
 app = typer.Typer(help="List the models of a lake, or create one.", add_completion=False)
@@ -55,7 +55,7 @@ def train(
         raise InputError(
             "--resume goes on with what the training was begun with; give --model only"
         )
-    log = module.train(
+    figures = module.train(
         Lake.open(lake),
         model,
         samples=samples,
@@ -66,7 +66,7 @@ def train(
         device=device,
     )
     if os.environ.get("RANK", "0") == "0":
-        emit(as_json, log)
+        emit(as_json, figures)
 
 
 @app.callback(invoke_without_command=True)
@@ -225,10 +225,10 @@ def embed(
         overwrite=overwrite,
     )
     if not done.plates and done.skipped:
-        say(f"nothing to do: model {model} has embedded {', '.join(done.skipped)} already")
+        log.info(f"nothing to do: model {model} has embedded {', '.join(done.skipped)} already")
     if done.left_out:
         counted = ", ".join(f"{n} {reason}" for reason, n in sorted(done.left_out.items()))
-        say(f"images left out: {counted}")
+        log.info(f"images left out: {counted}")
     emit(
         as_json,
         {

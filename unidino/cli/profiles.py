@@ -9,7 +9,7 @@ import typer
 
 from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names
 from unidino.core.errors import InputError, choose, reason_text
-from unidino.core.log import say
+from unidino.core.log import log
 from unidino.lake.lake import Lake
 
 NORMALIZE_HELP = (
@@ -47,13 +47,13 @@ def profile(
         Lake.open(lake), model or [], normalize=text, level=level, statistics=statistics
     )
     if not any(p.is_new for p in done):
-        say("nothing to do: the profiles are there")
+        log.info("nothing to do: the profiles are there")
     for line in [
         f"{p.model}, {p.dataset}: {reason_text(reason, count)}"
         for p in done
         for reason, count in p.dropped.items()
     ]:
-        say(line)
+        log.warning(line)
     emit(
         as_json,
         [asdict(p) for p in done],
@@ -119,9 +119,9 @@ def import_profiles(
         overwrite=overwrite,
     )
     for reason, count in done.dropped.items():
-        say(f"left out {count} rows ({reason.replace('_', ' ')})")
+        log.warning(f"left out {count} rows ({reason.replace('_', ' ')})")
     if done.num_missing:
-        say(
+        log.warning(
             f"{done.num_missing} values are missing or infinite; --normalize ...,select=na drops"
             " features that lack more than 5 %"
         )
@@ -321,4 +321,4 @@ def _say_dropped(scores: Sequence[Any]) -> None:
         for s in scores
         for reason, count in s.dropped.items()
     ):
-        say(line)
+        log.warning(line)

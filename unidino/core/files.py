@@ -1,4 +1,4 @@
-"""Names that one process at a time may hold, on one machine or on a file system that they share."""
+"""Files: written whole, hashed, and locks across processes."""
 
 import hashlib
 import json
@@ -9,15 +9,16 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from unidino.core.log import say
+from unidino.core.log import log
 
 
 @contextmanager
 def locked(folder: Path, name: str, *, wait: bool = True) -> Iterator[bool]:
-    """Whether this process holds the name, against all others, until the block ends.
+    """Lock `name` across processes until the block ends; yields whether this process has it.
 
-    wait: for a process that holds it, and so always true. The lock ends with its process, however
-    that ends.
+    wait: until another process releases it; then the answer is always true. The lock ends with its
+    process, also if that is killed. It holds on one machine, and on a file system that machines
+    share if that has locks.
     """
     folder.mkdir(exist_ok=True)
     lock = FileLock(folder / f"{name}.lock")
@@ -27,7 +28,7 @@ def locked(folder: Path, name: str, *, wait: bool = True) -> Iterator[bool]:
     except Timeout:
         held = wait
         if wait:
-            say(f"waiting for another process that holds {name}")
+            log.info(f"waiting for another process that works on {name}")
             lock.acquire()
     try:
         yield held
@@ -40,6 +41,11 @@ def digest(*items: object) -> str:
     """BLAKE2b (128 bit, hex) of the items' JSON."""
     text = json.dumps(items, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def text_hash(text: str) -> str:
+    """SHA-256 (hex) of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def file_sha256(path: Path) -> str:

@@ -1,5 +1,10 @@
-"""A progress bar on standard error: done, rate and time left."""
+"""Messages and progress on standard error.
 
+Messages go to the logger `unidino`. The command line shows all of them; a program that imports the
+library sees warnings, and decides about the rest as usual with `logging`.
+"""
+
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -16,6 +21,7 @@ from rich.progress import (
 from rich.text import Text
 
 console = Console(stderr=True, highlight=False)
+log = logging.getLogger("unidino")
 
 
 class _RateColumn(ProgressColumn):
@@ -43,6 +49,15 @@ def progress_bar(
         yield lambda count: bar.advance(task, count)
 
 
-def say(message: str) -> None:
-    """One line on standard error."""
-    console.print(message, markup=False, soft_wrap=True)
+class _ConsoleHandler(logging.Handler):
+    """Writes above the progress bar, without a terminal's markup or wrapping."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        console.print(self.format(record), markup=False, soft_wrap=True)
+
+
+def show_messages() -> None:
+    """Send all messages to standard error, one line each."""
+    if not any(isinstance(handler, _ConsoleHandler) for handler in log.handlers):
+        log.addHandler(_ConsoleHandler())
+        log.setLevel(logging.INFO)

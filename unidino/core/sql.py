@@ -3,11 +3,9 @@
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import duckdb
-import polars as pl
 import pyarrow as pa
 
 from unidino.core import assets
@@ -48,16 +46,6 @@ def scratch() -> Connection:
     return prepare(duckdb.connect(":memory:", config=CONFIG))
 
 
-def confine(con: Connection, folders: Sequence[Path] = ()) -> None:
-    """Let a connection open no file outside these folders, and keep its settings as they are."""
-    allowed = [f"{folder.resolve()}/" for folder in folders]
-    allowed += [f"{folder}/" for folder in folders]
-    con.execute("set allowed_directories = $allowed", {"allowed": allowed})
-    con.execute("set enable_external_access = false")
-    con.execute("set python_enable_replacements = false")
-    con.execute("set lock_configuration = true")
-
-
 def keep_small(con: Connection) -> None:
     """Let a connection hold little in memory and the rest in a temporary folder."""
     con.execute("set memory_limit = '400MB'")
@@ -83,9 +71,7 @@ def read_only_statement(con: Connection, query: str) -> str:
         re.I,
     )
     if kind not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN) or explains_a_write:
-        raise InputError(
-            f"{kind.name.lower()} statements are refused by a read-only query; add --write to allow"
-        )
+        raise InputError(f"{kind.name.lower()} statements are refused: a query only reads")
     return query
 
 
@@ -104,16 +90,7 @@ def insert(
         con.unregister("_rows")
 
 
-def rows_of(con: Connection, query: str, parameters: Mapping[str, Any] | None) -> pl.DataFrame:
-    read_only_statement(con, query)
-    try:
-        rows: pl.DataFrame = con.sql(query, params=dict(parameters or {})).pl()
-        return rows
-    except duckdb.Error as error:
-        raise InputError(sql_error(error)) from error
-
-
-def sql_error(error: duckdb.Error) -> str:
+def sql_error(error: Exception) -> str:
     """What DuckDB says is wrong, as one line, with the names that it proposes."""
     lines = [line.strip() for line in str(error).strip().splitlines()]
     proposals = [line for line in lines[1:] if line.startswith(("Candidate", "Did you mean"))]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from unidino.core import assets
 from unidino.core.errors import InputError, ModelError, choose
 from unidino.core.files import digest, written_beside
-from unidino.core.log import progress_bar, say
+from unidino.core.log import log, progress_bar
 from unidino.embeddings.crops import stacked
 from unidino.embeddings.encode import Cut, Encoded, Row, encode, num_crops_of
 from unidino.embeddings.forward import Engine, Forward, Precision, device_of, forward_of
@@ -198,7 +198,7 @@ class _Work:
         self.left_out.update(dropped)
         if encoded is None or not rows:
             counted = ", ".join(f"{n} {reason}" for reason, n in dropped.items())
-            say(f"plate {task.plate} has no image to embed ({counted})")
+            log.warning(f"plate {task.plate} has no image to embed ({counted})")
             return
         about = self._forward.about if self._forward else {}
         part = {
@@ -212,7 +212,7 @@ class _Work:
         }
         seconds = time.monotonic() - started
         num_crops = int(encoded.num_crops.sum())
-        say(f"{task.plate}: {len(rows)} vectors of {num_crops} crops in {seconds:.1f} s")
+        log.info(f"{task.plate}: {len(rows)} vectors of {num_crops} crops in {seconds:.1f} s")
         parts = {task.uri: part}
         self._write(task.uri, _table(self.model, rows, encoded))
         crops_uri = f"crops/{self.model}/{task.plate}.parquet"

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unidino.core.errors import InputError, ModelError, choose
-from unidino.core.log import say
+from unidino.core.log import log
 from unidino.models.config import ModelConfig
 from unidino.models.networks import Network, scaled
 
@@ -204,5 +204,5 @@ def _fastest(
     best = max(rates, key=lambda name: rates[name])
     rated = ", ".join(f"{name} {rate:.0f}" for name, rate in sorted(rates.items()))
     inexact = f" ({', '.join(refused)}: too far from float32)" if refused else ""
-    say(f"crops/s: {rated}{inexact}; using {best}")
+    log.info(f"crops/s: {rated}{inexact}; using {best}")
     return best

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from threading import Lock, RLock
 from typing import Any, TypeVar
 
-import duckdb
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from unidino.core import assets
 from unidino.core.errors import InputError
-from unidino.core.sql import Connection, confine, quoted, read_only_statement, scratch
+from unidino.core.sql import quoted
+from unidino.core.user_sql import ask, confined
 from unidino.lake.lake import Lake
 
 FIGURES = ("mean", "focus", "saturation")
@@ -113,26 +113,12 @@ class Wells:
         return values.to_numpy().astype(bool)
 
     def _evaluate(self, query: str) -> pl.DataFrame:
-        with self._connection() as con:
-            read_only_statement(con, query)
-            try:
-                rows: pl.DataFrame = con.sql(query).pl()
-            except duckdb.Error as error:
-                raise InputError(_plain(error)) from error
+        wells = self.table.with_row_index("_position")
+        with confined({"well": wells}) as con:
+            rows = pl.DataFrame(ask(con, query))
         if rows.columns != ["_position", "value"] or len(rows) != len(self.table):
             raise InputError("give one value for each well")
         return rows.sort("_position")
-
-    def _connection(self) -> Connection:
-        con = scratch()
-        con.register("_wells", self.table.with_row_index("_position").to_arrow())
-        con.execute("create view well as from _wells")
-        confine(con)
-        return con
-
-
-def _plain(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0]
 
 
 def read_wells(lake: Lake, dataset: str) -> Wells:

@@ -7,7 +7,7 @@ import polars as pl
 
 from unidino.core import assets
 from unidino.core.errors import InputError, ProfileError, choose
-from unidino.core.log import say
+from unidino.core.log import log
 from unidino.figures import draw
 from unidino.lake.lake import Lake
 from unidino.profiles.groups import Group, groups
@@ -40,7 +40,7 @@ def one_model(lake: Lake, models: Sequence[str]) -> str:
         )["model"][0]
     )
     if len(present) > 1:
-        say(f"of model {chosen}; choose another by --model ({', '.join(present)})")
+        log.info(f"of model {chosen}; choose another by --model ({', '.join(present)})")
     return str(chosen)
 
 
@@ -127,7 +127,7 @@ def plate_values(
     held = rows.drop_nulls("value")["plate"].unique().to_list()
     shown = known.filter(pl.col("plate_id").is_in(held)).rows(named=True)
     if len(shown) > most and not plates:
-        say(f"the first {most} of {len(shown)} plates; name others by --plate")
+        log.warning(f"the first {most} of {len(shown)} plates; name others by --plate")
         shown = shown[:most]
     return [
         draw.PlateValues(
@@ -185,7 +185,7 @@ def pair_panels(
     if not panels and why_not:
         raise ProfileError(why_not[0])
     for line in why_not:
-        say(line)
+        log.warning(line)
     return panels
 
 

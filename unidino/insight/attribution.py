@@ -16,7 +16,7 @@ from scipy.stats import t
 from sklearn.ensemble import RandomForestClassifier
 
 from unidino.core.errors import InputError, ProfileError, choose
-from unidino.core.log import progress_bar, say
+from unidino.core.log import log, progress_bar
 from unidino.core.sql import insert
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
@@ -100,7 +100,9 @@ def attribute(
         },
     )
     if ProfileForm.parse(normalize).mixes_features:
-        say(f"'{normalize}' makes a feature of several channels: shares say less about one of them")
+        log.warning(
+            f"'{normalize}' makes a feature of several channels: shares say less about one of them"
+        )
     tasks: list[_Task] = []
     why_not: list[str] = []
     for group in groups(lake, [model], normalize, level, where, (), datasets):
@@ -112,7 +114,7 @@ def attribute(
     if not tasks:
         raise ProfileError(why_not[0] if why_not else "no profile fits --where")
     for line in dict.fromkeys(why_not):
-        say(line)
+        log.warning(line)
     shares = pl.DataFrame(
         [
             row | {"label": label, "num_seeds": num_seeds, "top": top}

@@ -20,7 +20,7 @@ from sklearn.decomposition import PCA, TruncatedSVD
 from unidino.core import assets
 from unidino.core.errors import ProfileError, choose
 from unidino.core.files import digest, written_beside
-from unidino.core.log import say
+from unidino.core.log import log
 from unidino.lake.lake import Lake
 from unidino.lake.parts import land_parts
 from unidino.lake.runs import Run
@@ -121,7 +121,9 @@ def _project(vectors: NDArray[Any], method: str, seed: int) -> tuple[NDArray[np.
     some = np.round(directions[:_MANY], 6)
     num_distinct = len(np.unique(some, axis=0))
     if num_distinct < _FEWEST:
-        say(f"{method} needs {_FEWEST} profiles that differ, there are {num_distinct}: pca instead")
+        log.warning(
+            f"{method} needs {_FEWEST} profiles that differ, there are {num_distinct}: pca instead"
+        )
         return _principal(vectors, seed), "pca"
     start = _principal(directions, seed)
     with warnings.catch_warnings():
@@ -197,7 +199,7 @@ def _kept_or_made(
     table = files.load(lake, made.model, made.normalization, made.level, made.dataset, where)
     table, dropped = _finite(table)
     for reason, count in dropped.items():
-        say(f"{made.dataset}: {count} profiles left out ({reason.replace('_', ' ')})")
+        log.warning(f"{made.dataset}: {count} profiles left out ({reason.replace('_', ' ')})")
     parts = []
     for channels, own in by_channels(table, ()) if table.num_rows else ():
         points, used = _project(vectors_of(own, channels, ()), method, seed)

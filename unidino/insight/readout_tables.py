@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from unidino.core.errors import InputError, ProfileError, choose
-from unidino.core.log import say
+from unidino.core.log import log
 from unidino.core.sql import scratch
 from unidino.profiles import wide
 
@@ -138,10 +138,12 @@ def match(
         (unused, "readouts without a profile"),
     ):
         if len(found):
-            say(f"{len(found)} {what}: {_shown(found, by)}")
+            log.warning(f"{len(found)} {what}: {_shown(found, by)}")
     twice = int((rows["rows"].list.len() - 1).sum())
     if twice:
-        say(f"rows of '{measured.file}' with equal {', '.join(by)} are averaged ({twice} more)")
+        log.warning(
+            f"rows of '{measured.file}' with equal {', '.join(by)} are averaged ({twice} more)"
+        )
     means = _means(vectors, both["rows"])
     dropped |= {"no_readout": len(lone), "no_profile": len(unused)}
     finite = np.isfinite(means).all(axis=0)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from unidino.core.errors import InputError, ProfileError, choose
 from unidino.core.files import written_beside
-from unidino.core.log import progress_bar, say
+from unidino.core.log import log, progress_bar
 from unidino.core.sql import insert
 from unidino.insight import readout_tables
 from unidino.insight.regression import REGRESSORS, area, area_interval, fold_r2, survival
@@ -160,7 +160,7 @@ def readouts(
     if not tasks:
         raise ProfileError(why_not[0] if why_not else "no profile fits --where")
     for line in dict.fromkeys(why_not):
-        say(line)
+        log.warning(line)
     scores = _fit(tasks, jobs)
     _land(lake, run, scores)
     return scores
@@ -216,7 +216,7 @@ def _strata(
     if not tasks:
         raise ProfileError(why_not[0])
     for line in why_not:
-        say(line)
+        log.warning(line)
     return tasks
 
 

@@ -19,17 +19,16 @@ import polars as pl
 from unidino.core import assets
 from unidino.core.errors import InputError, LakeError
 from unidino.core.files import locked
-from unidino.core.log import say
+from unidino.core.log import log
 from unidino.core.sql import (
     CONFIG,
     Connection,
-    confine,
     prepare,
     quoted,
-    rows_of,
     scratch,
     sql_error,
 )
+from unidino.core.user_sql import ask, confine
 from unidino.lake import schema
 
 _TABLES = (
@@ -103,7 +102,7 @@ class Lake:
         finally:
             con.close()
         if old:
-            say(f"bringing tables of the catalog up to date: {', '.join(old)}")
+            log.info(f"bringing tables of the catalog up to date: {', '.join(old)}")
             with lake.write() as con:
                 schema.bring_up_to_date(con)
         return lake
@@ -184,22 +183,24 @@ class Lake:
         finally:
             con.close()
 
-    def query(self, query: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
-        """Rows of one read-only SQL statement over tables, views and macros.
+    def query(
+        self, query: str, parameters: Mapping[str, Any] | None = None, *, what: str = ""
+    ) -> pl.DataFrame:
+        """Rows of one SQL statement that only reads tables, views and macros of the lake.
 
-        Raises InputError if it writes or is not valid SQL.
+        parameters: values by name, for `$name` in the query. what: the option that the query came
+        by, for messages.
+        Raises InputError if it writes, opens another file, or is not valid SQL.
         """
-        with self.read() as con:
-            return rows_of(con, query, parameters)
+        with self.confined() as con:
+            return pl.DataFrame(ask(con, query, parameters, what=what))
 
     def look_up(self, query: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
-        """Rows of one read-only SQL statement over the catalog's tables; no other file is opened.
-
-        Raises InputError if it writes or is not valid SQL.
-        """
+        """Rows of one of the program's own queries over the catalog's tables; no file is opened."""
         con = self._connect(read_only=True)
         try:
-            return rows_of(con, query, parameters)
+            rows: pl.DataFrame = con.sql(query, params=dict(parameters or {})).pl()
+            return rows
         finally:
             con.close()
 
@@ -244,7 +245,9 @@ class Lake:
             paths = [self.resolve(uri) for (uri,) in uris.fetchall()]
             files = [str(path) for path in paths if path.is_file()]
             if len(files) < len(paths):
-                say(f"{len(paths) - len(files)} {kind} files are missing; run `unidino check`")
+                log.warning(
+                    f"{len(paths) - len(files)} {kind} files are missing; run `unidino check`"
+                )
             if files:
                 con.execute(f"set variable {kind}_files = $files", {"files": files})
                 try:

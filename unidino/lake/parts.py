@@ -1,12 +1,104 @@
-"""Immutable files of vectors, and their rows in the catalog."""
+"""Immutable files of vectors: is one current? write beside, hash, land.
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+A part is whole or absent. Its row in the catalog says what it was made of, so that a command that
+runs again makes only what is missing or was made of something else.
+"""
 
-from unidino.core.files import file_sha256
-from unidino.core.sql import insert
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from unidino.core.files import file_sha256, written_beside
+from unidino.core.sql import Connection, insert
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
+
+Kind = Literal["embedding", "crop_embedding", "profile", "statistic", "projection"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a file of vectors is, and what it is made of.
+
+    uri: its path in the lake. inputs_hash: of everything that it is computed from; None: of what
+    is in the file. dropped: what did not make it into the file: reason and count. details: how it
+    was computed.
+    """
+
+    uri: str
+    kind: Kind
+    model: str
+    inputs_hash: str | None = None
+    dataset: str | None = None
+    plate: str | None = None
+    normalization: str | None = None
+    level: str | None = None
+
+
+def current(lake: Lake, uri: str, inputs_hash: str) -> dict[str, Any] | None:
+    """Row of the part at a uri, if it was made of these inputs and its file is there."""
+    rows = lake.look_up(
+        "select * from part where uri = $uri and inputs_hash = $inputs",
+        {"uri": uri, "inputs": inputs_hash},
+    )
+    if rows.is_empty() or not lake.resolve(uri).is_file():
+        return None
+    return rows.row(0, named=True)
+
+
+class Parts:
+    """The files that a run writes and then registers, all in one transaction."""
+
+    def __init__(self, lake: Lake, run: Run) -> None:
+        self._lake, self._run = lake, run
+        self._rows: list[dict[str, Any]] = []
+
+    @contextmanager
+    def writing(
+        self,
+        part: Part,
+        num_rows: int,
+        *,
+        dropped: Mapping[str, int] | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> Iterator[Path]:
+        """A temporary path to write a part to; it takes its place when the block ends."""
+        path = self._lake.resolve(part.uri)
+        with written_beside(path) as temporary:
+            yield temporary
+        sha256 = file_sha256(path)
+        self._rows.append(
+            asdict(part)
+            | {
+                "inputs_hash": part.inputs_hash or sha256,
+                "num_rows": num_rows,
+                "sha256": sha256,
+                "dropped": None if dropped is None else json.dumps(dropped),
+                "details": None if details is None else json.dumps(details),
+                "run_id": self._run.run_id,
+            }
+        )
+
+    def land(
+        self,
+        *,
+        gone: Sequence[str] = (),
+        also: Callable[[Connection], None] | None = None,
+    ) -> None:
+        """Register the files in place of those that were there, and record the run.
+
+        gone: uris that are forgotten, and also: what else happens, in the same transaction.
+        """
+        with self._lake.write() as con:
+            self._run.record(con)
+            if also:
+                also(con)
+            insert(con, "part", self._rows, replace=True)
+            con.execute("delete from part where list_contains($gone, uri)", {"gone": list(gone)})
+        self._rows = []
 
 
 def land_parts(

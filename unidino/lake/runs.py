@@ -4,22 +4,33 @@ import json
 import platform
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
+
+from pydantic import BaseModel
 
 from unidino.core.sql import Connection
 
 
 @dataclass
 class Run:
-    """A command under way; recorded with the first thing it lands."""
+    """A command under way; recorded with the first thing that it lands."""
 
     command: str
     arguments: Mapping[str, Any]
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @classmethod
+    def of(cls, command: str, given: Mapping[str, Any]) -> "Run":
+        """A run with every argument of the call but the lake.
+
+        given: `locals()`, taken in the first line of the function.
+        """
+        arguments = {n: v for n, v in given.items() if n != "lake" and not callable(v)}
+        return cls(command, arguments)
 
     def record(self, con: Connection) -> None:
         """Insert this run unless it is there, and set its end to now."""
@@ -32,7 +43,7 @@ class Run:
             {
                 "run_id": self.run_id,
                 "command": self.command,
-                "arguments": json.dumps(dict(self.arguments), default=str),
+                "arguments": json.dumps(dict(self.arguments), default=_plain),
                 "versions": json.dumps(versions),
                 "started": self.started.replace(tzinfo=None),
             },
@@ -41,3 +52,14 @@ class Run:
             "update run set ended = $now where run_id = $run_id",
             {"now": datetime.now(UTC).replace(tzinfo=None), "run_id": self.run_id},
         )
+
+
+def _plain(value: Any) -> Any:
+    """An argument as JSON can hold it."""
+    if hasattr(value, "as_json"):
+        return value.as_json()
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return str(value)

@@ -17,7 +17,7 @@ import pyarrow as pa
 from unidino.core import assets
 from unidino.core.errors import InputError, choose
 from unidino.core.files import digest, file_sha256, written_beside
-from unidino.core.log import progress_bar, say
+from unidino.core.log import log, progress_bar
 from unidino.core.sql import keep_small
 from unidino.lake import pixels
 from unidino.lake.lake import Lake
@@ -118,7 +118,7 @@ def ingest(
         allow_incomplete=allow_incomplete,
     )
     for note in manifest.notes:
-        say(note)
+        log.warning(note)
     arguments = {
         "path": path,
         "layout": layout,

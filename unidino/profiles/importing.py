@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from unidino.core import assets
 from unidino.core.errors import InputError, ModelError, choose
 from unidino.core.files import digest, file_sha256, written_beside
-from unidino.core.log import say
+from unidino.core.log import log
 from unidino.core.sql import Connection, first_row, insert, quoted, scratch
 from unidino.lake.lake import Lake
 from unidino.lake.parts import land_parts, part_rows
@@ -79,7 +79,7 @@ def import_profiles(
             tables.load(con, "joined", [table])
             found |= wide.rename(con, "joined", mapped)
             _one_row_a_key(con, "joined")
-            say(tables.join(con, "_rows", "joined", table.name))
+            log.warning(tables.join(con, "_rows", "joined", table.name))
         wide.compute(con, "_rows", {k: v for k, v in mapped.items() if k not in found})
         # Joins may turn the rows over; the vectors are in the file's order.
         con.execute("create or replace table _rows as from _rows order by _line")
@@ -176,7 +176,7 @@ def _say_known(con: Connection, dataset: str | None) -> None:
                 f" apart by --map \"plate='{dataset}_' || plate\""
             )
         hint = "; --overwrite replaces it" if is_bare else ""
-        say(
+        log.warning(
             f"{num} plates are in the lake already (dataset {own}): their wells keep the annotation"
             f" that they have{hint}"
         )

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from unidino.core import assets
 from unidino.core.errors import InputError
-from unidino.core.log import say
+from unidino.core.log import log
 from unidino.core.sql import Connection, quoted
 from unidino.plates import tables
 
@@ -67,7 +67,9 @@ def read(
         )
     for column in table.column_names:
         if column not in features and (odd := _oddity(table, column, mapped, pattern)):
-            say(f"column '{column}' is no feature: row {odd[0]} has '{odd[1]}', which is no number")
+            log.warning(
+                f"column '{column}' is no feature: row {odd[0]} has '{odd[1]}', which is no number"
+            )
     values = np.empty((table.num_rows, len(features)))
     for i, column in enumerate(features):
         values[:, i] = _numbers(table[column])

@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from unidino.core.errors import ProfileError, choose
-from unidino.core.log import say
+from unidino.core.log import log
 from unidino.core.sql import insert
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
@@ -171,7 +171,7 @@ def score(
     if not results:
         raise ProfileError(why_not[0] if why_not else "no profile fits --where")
     for line in dict.fromkeys(why_not):
-        say(line)
+        log.warning(line)
     results = compared(results)
     _land(lake, run, results)
     return results

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from unidino.core.errors import ProfileError
-from unidino.core.log import progress_bar, say
+from unidino.core.log import log, progress_bar
 from unidino.lake.lake import Lake
 from unidino.profiles.groups import groups
 from unidino.scores.accuracy import LakeScore, compared, score
@@ -59,7 +59,7 @@ def score_channels(
     for name, (channels, _) in plans.items():
         if name not in usable:
             why = f"the one channel '{channels[0]}'" if channels else "channels that plates lack"
-            say(f"{name} has {why}: its channels are not scored")
+            log.warning(f"{name} has {why}: its channels are not scored")
     if not usable:
         raise ProfileError("no dataset has two channels or more that all its profiles share")
     num = sum(len(subsets(channels)) for channels, _ in usable.values())

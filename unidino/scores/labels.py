@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from unidino.core.errors import ProfileError, choose
-from unidino.core.log import say
+from unidino.core.log import log
 from unidino.core.sql import insert
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
@@ -140,7 +140,7 @@ def score_labels(
     if not results:
         raise ProfileError(why_not[0] if why_not else "no profile fits --where")
     for line in dict.fromkeys(why_not):
-        say(line)
+        log.warning(line)
     _land(lake, run, results)
     return results
 

@@ -28,7 +28,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from unidino.core.errors import InputError, LakeError, ModelError
 from unidino.core.files import written_beside
-from unidino.core.log import progress_bar, say
+from unidino.core.log import log, progress_bar
 from unidino.embeddings.forward import device_of
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
@@ -87,10 +87,10 @@ def train(
         training = _Training(lake, name, config, state, torch_device, rank, world)
         if tensors:
             training.dino.load_state(tensors)
-        log = training.run(on_epoch)
+        epochs = training.run(on_epoch)
         if rank == 0:
             training.land()
-        return log
+        return epochs
 
 
 @contextmanager
@@ -310,7 +310,7 @@ class _Training:
 
     def _tell(self, figures: Figures, writer: SummaryWriter | None) -> None:
         probes = ", ".join(f"{k} {v:.3f}" for k, v in figures.items() if k.startswith("probe_"))
-        say(
+        log.info(
             "epoch {epoch:.0f}: loss {loss:.3f}, effective rank {effective_rank:.1f},"
             " {images_per_s:.0f} images/s, {waiting:.0%} waiting for data".format(**figures)
             + (f", {probes}" if probes else "")

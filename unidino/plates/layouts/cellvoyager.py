@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from unidino.core.errors import InputError
-from unidino.core.log import say
+from unidino.core.log import log
 from unidino.plates.layouts.filenames import well_name
 from unidino.plates.layouts.xml import attributes, read_xml
 from unidino.plates.tables import text_table
@@ -64,7 +64,7 @@ def _read_measurement(data: Path) -> list[dict[str, str | None]]:
             raise InputError(f"'{data}' has a record without {error.args[0]}") from error
         rows.append(row | channels.get(about["Ch"], {}))
     if errors:
-        say(f"'{data}': {errors} records are no images (the instrument noted errors there)")
+        log.warning(f"'{data}': {errors} records are no images (the instrument noted errors there)")
     return rows
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from unidino.core.errors import InputError
-from unidino.core.log import say
+from unidino.core.log import log
 from unidino.plates.tables import text_table
 
 _IMAGE_SUFFIXES = {".tif", ".tiff", ".png"}
@@ -55,7 +55,7 @@ def scan(path: Path, layout: str, pattern: str | None) -> pa.Table:
             + ("" if files else f" (looked for {', '.join(sorted(_IMAGE_SUFFIXES))})")
         )
     if left_out:
-        say(
+        log.warning(
             f"{len(left_out)} of {len(files)} images are left out: their names do not match, such"
             f" as '{left_out[0]}'"
         )

@@ -8,7 +8,7 @@ import pyarrow as pa
 import tifffile
 
 from unidino.core.errors import InputError
-from unidino.core.log import say
+from unidino.core.log import log
 from unidino.plates.layouts.filenames import walk_images
 from unidino.plates.tables import text_table
 
@@ -52,7 +52,7 @@ def _read_plate(folder: Path) -> list[dict[str, str | None]]:
     slices = {match["z"] for _, match in matched}
     if "0" in slices and len(slices) > 1:
         kept = [(file, match) for file, match in matched if match["z"] != "0"]
-        say(
+        log.warning(
             f"plate {folder.name}: {len(matched) - len(kept)} projections of the instrument"
             " (ZStep_0) are left out; their slices are projected instead"
         )

@@ -1,0 +1,95 @@
+"""The one door for SQL that a user wrote: rules, conditions, values, samples, queries.
+
+Such a query is one statement that only reads. It runs on a connection that is confined: no file
+outside the lake, no variable of the program, settings locked.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Timer
+from typing import Any
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+
+from unidino.core.errors import InputError
+from unidino.core.sql import Connection, read_only_statement, scratch, sql_error
+
+PATIENCE_S = 600.0
+
+
+def confine(con: Connection, folders: Sequence[Path] = ()) -> None:
+    """Let a connection open no file outside these folders, and lock its settings."""
+    allowed = [f"{folder.resolve()}/" for folder in folders]
+    allowed += [f"{folder}/" for folder in folders]
+    con.execute("set allowed_directories = $allowed", {"allowed": allowed})
+    con.execute("set enable_external_access = false")
+    con.execute("set python_enable_replacements = false")
+    con.execute("set lock_configuration = true")
+
+
+@contextmanager
+def confined(tables: Mapping[str, pa.Table | pl.DataFrame]) -> Iterator[Connection]:
+    """A confined in-memory connection with these tables and the macros."""
+    con = scratch()
+    try:
+        for name, table in tables.items():
+            con.register(name, table)
+        confine(con)
+        yield con
+    finally:
+        con.close()
+
+
+@contextmanager
+def asked(
+    con: Connection,
+    query: str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    what: str = "",
+    patience_s: float = PATIENCE_S,
+) -> Iterator[duckdb.DuckDBPyRelation]:
+    """The answer to a user's query, to be read inside the block.
+
+    con: confined. what: the option that the query came by, for messages. patience_s: seconds after
+    which the query is stopped.
+    Raises InputError if the query writes, is not one valid statement, or takes too long.
+    """
+    (is_locked,) = con.execute("select current_setting('lock_configuration')").fetchall()[0]
+    assert is_locked, "a user's query needs a confined connection"
+    prefix = f"{what}: " if what else ""
+    late = Event()
+
+    def stop() -> None:
+        late.set()
+        con.interrupt()
+
+    timer = Timer(patience_s, stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield con.sql(read_only_statement(con, query), params=dict(parameters or {}))
+    except InputError as error:
+        raise InputError(f"{prefix}{error}") from error
+    except (duckdb.Error, pa.ArrowException) as error:
+        reason = sql_error(error)
+        if late.is_set():
+            reason = f"stopped after {patience_s:.0f} s; ask for less"
+        raise InputError(f"{prefix}{reason}") from error
+    finally:
+        timer.cancel()
+
+
+def ask(
+    con: Connection,
+    query: str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    what: str = "",
+) -> pa.Table:
+    """All rows of a user's query; arguments and errors as of `asked`."""
+    with asked(con, query, parameters, what=what) as answer:
+        return answer.to_arrow_table()

@@ -1,0 +1,40 @@
+"""Answers in the catalog, each with the question that it answers.
+
+The tables score, label_score, attribution and readout_score keep the question as canonical JSON and
+its hash; the view `latest` tells the newest answer to each question, so that an answer to one
+question never replaces the answer to another.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from unidino.core.files import text_hash
+from unidino.core.sql import insert
+from unidino.lake.lake import Lake
+from unidino.lake.runs import Run
+
+
+def question_text(question: Mapping[str, Any]) -> str:
+    """Canonical JSON of a question: equal questions have equal texts."""
+    return json.dumps(question, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def land_answers(
+    lake: Lake,
+    run: Run,
+    table: str,
+    answers: Sequence[tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]],
+) -> None:
+    """Insert rows of answers, each group with its question, and record the run.
+
+    answers: pairs of a question, of plain values, and the rows that answer it.
+    """
+    rows = []
+    for question, own in answers:
+        text = question_text(question)
+        asked = {"question": text, "question_hash": text_hash(text), "run_id": run.run_id}
+        rows += [dict(row) | asked for row in own]
+    with lake.write() as con:
+        run.record(con)
+        insert(con, table, rows)

@@ -1,0 +1,71 @@
+"""Which profiles are meant: the one object that every function over profiles takes."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, get_args
+
+from unidino.core.errors import choose
+from unidino.core.files import text_hash
+from unidino.profiles.form import ProfileForm
+
+Level = Literal["field", "well", "treatment", "compound", "plate", "batch", "source"]
+LEVELS: tuple[Level, ...] = get_args(Level)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which profiles.
+
+    models, datasets: names, in the order in which they are compared; none for all of the lake.
+    level: what a profile is of. normalize: see `ProfileForm`. channels: names to keep, in order;
+    none for all. where: SQL condition over the columns of the view `profile`. compounds: names to
+    keep; None for all.
+    Raises UnidinoError for an unknown level or normalization.
+
+    >>> print(Selection(models=["mine"], where="batch = 'b1'"))
+    {"models":["mine"],"level":"well","normalize":"mad_robustize","where":"batch = 'b1'"}
+    """
+
+    models: Sequence[str] = ()
+    datasets: Sequence[str] = ()
+    level: str = "well"
+    normalize: str = "mad_robustize"
+    channels: Sequence[str] = ()
+    where: str | None = None
+    compounds: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("models", "datasets", "channels"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.compounds is not None:
+            object.__setattr__(self, "compounds", tuple(self.compounds))
+        choose("level", self.level, LEVELS)
+        object.__setattr__(self, "normalize", str(ProfileForm.parse(self.normalize)))
+
+    @property
+    def form(self) -> ProfileForm:
+        """How the profiles are made."""
+        return ProfileForm.parse(self.normalize)
+
+    def of(self, *, model: str | None = None, dataset: str | None = None) -> "Selection":
+        """This selection, of one model or one dataset."""
+        return replace(
+            self,
+            models=(model,) if model else self.models,
+            datasets=(dataset,) if dataset else self.datasets,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """What is selected, as plain values; level and normalization always, the rest if given."""
+        values = {name: value for name, value in asdict(self).items() if value not in ((), None)}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+    def __str__(self) -> str:
+        """The canonical text: equal selections have equal texts."""
+        return json.dumps(self.as_json(), separators=(",", ":"))
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 (hex) of the canonical text."""
+        return text_hash(str(self))
