@@ -175,8 +175,8 @@ def test_shards_part_the_plates(toy: Lake) -> None:
 
 _WORKER = """
 import sys
-from unidino.catalog import Lake
-from unidino.embed import embed
+from unidino.lake.lake import Lake
+from unidino.embeddings.embed import embed
 from pathlib import Path
 done = embed(Lake.open(Path(sys.argv[1])), "toy")
 print(*done.plates, sep=",")
@@ -199,7 +199,7 @@ def test_several_workers_embed_each_plate_once(toy: Lake) -> None:
 
 def test_a_plate_that_a_dead_worker_held_is_taken_over(toy: Lake) -> None:
     code = (
-        "import sys, time\nfrom pathlib import Path\nfrom unidino.catalog import Lake\n"
+        "import sys, time\nfrom pathlib import Path\nfrom unidino.lake.lake import Lake\n"
         "with Lake.open(Path(sys.argv[1])).lock('embed-toy-tiny_b1_p1'):\n"
         "    print('held', flush=True)\n    time.sleep(60)\n"
     )

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from unidino.core.errors import InputError, LakeError, ModelError, UnidinoError
-from unidino.embeddings.crops import random_crops
+from unidino.embeddings.crops import otsu, padded, random_crops
 from unidino.embeddings.embed import embed
 from unidino.lake import pixels
 from unidino.lake.lake import Lake
@@ -134,9 +134,9 @@ def test_crops_are_pieces_of_the_plane_at_native_resolution() -> None:
 
 def test_a_plane_smaller_than_a_crop_is_mirrored() -> None:
     plane = np.arange(12, dtype=np.uint16).reshape(3, 4)
-    assert samples.padded(plane, 8).shape == (8, 8)
-    np.testing.assert_array_equal(samples.padded(plane, 8)[:3, :4], plane)
-    np.testing.assert_array_equal(samples.padded(plane, 6)[:3, 4:], plane[:, :1:-1])
+    assert padded(plane, 8).shape == (8, 8)
+    np.testing.assert_array_equal(padded(plane, 8)[:3, :4], plane)
+    np.testing.assert_array_equal(padded(plane, 6)[:3, 4:], plane[:, :1:-1])
 
 
 def test_views_are_flipped_shifted_and_gamma_changed_as_documented() -> None:
@@ -377,7 +377,7 @@ def test_crops_may_have_to_show_cells() -> None:
     plane = np.zeros((200, 200), np.uint16)
     plane[150:190, 10:50] = 1000
     rng = np.random.default_rng(0)
-    threshold = samples.otsu(plane)
+    threshold = otsu(plane)
     assert 0 <= threshold < 1000
     crops = random_crops(plane[None], 50, 40, rng, threshold=threshold)
     shown = sum(np.count_nonzero(crop) >= 16 for crop in crops)

@@ -17,6 +17,7 @@ from unidino.core.log import log, show_messages
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="From fluorescence plates on disk to features that can be trusted and queried.",
 )

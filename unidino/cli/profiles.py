@@ -8,8 +8,9 @@ import polars as pl
 import typer
 
 from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names
-from unidino.core.errors import InputError, choose, reason_text
+from unidino.core.errors import InputError, choose
 from unidino.core.log import log
+from unidino.core.reasons import reason_text
 from unidino.lake.lake import Lake
 
 NORMALIZE_HELP = (

@@ -37,27 +37,3 @@ def choose(what: str, value: str, allowed: "list[str] | tuple[str, ...]") -> str
         listed = ", ".join(allowed) if allowed else "(there is none yet)"
         raise UnidinoError(f"unknown {what} '{value}'; choose one of {listed}")
     return value
-
-
-_REASONS = {
-    "constant_feature": "{} times a feature has no spread on a plate, and became 0 there",
-    "control": "{} negative controls are not scored (--include-controls)",
-    "empty": "{} empty wells are not scored",
-    "no_label": "{} have no such label (it may come by --metadata)",
-    "no_compound": "{} wells have no compound",
-    "nan_feature": "{} have missing features (--normalize ...,select=na)",
-    "zero_vector": "{} are zero after normalization (alone on their plate? --normalize none)",
-    "missing_channel": "{} wells lack a channel",
-    "not_chosen": "{} wells are not among those that count",
-    "feature_na": "{} features are missing too often",
-    "feature_variance": "{} features hardly vary",
-    "feature_correlation": "{} features repeat others",
-    "feature_blocklist": "{} features are on the blocklist",
-}
-
-
-def reason_text(reason: str, count: int) -> str:
-    """What was left out and why, in words."""
-    if reason.startswith("label_in_one_"):
-        return f"{count} have a label that only one {reason.removeprefix('label_in_one_')} has"
-    return _REASONS.get(reason, "{} " + reason.replace("_", " ")).format(count)

@@ -71,7 +71,10 @@ def read_only_statement(con: Connection, query: str) -> str:
         re.I,
     )
     if kind not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN) or explains_a_write:
-        raise InputError(f"{kind.name.lower()} statements are refused: a query only reads")
+        raise InputError(
+            f"{kind.name.lower()} statements are refused: a query only reads"
+            " (`unidino sql --write` may change the catalog)"
+        )
     return query
 
 

@@ -136,7 +136,8 @@ def _chosen_plates(lake: Lake, plates: Sequence[str], where: str | None) -> list
     for plate in plates:
         choose("plate", plate, known)
     query = f"select plate_id, content_hash from plate where {where or 'true'} order by plate_id"
-    rows = [row for row in lake.look_up(query).iter_rows() if not plates or row[0] in plates]
+    found = lake.query(query, what=f'--where "{where}"')
+    rows = [row for row in found.iter_rows() if not plates or row[0] in plates]
     if not rows:
         raise InputError(f'no plate fits --where "{where}"' if where else "the lake has no plate")
     return rows

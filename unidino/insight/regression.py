@@ -17,6 +17,8 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold
 from sklearn.preprocessing import StandardScaler
 
+from unidino.core.statistics import mean_interval
+
 REGRESSORS = ("random_forest", "elastic_net")
 _NUM_TREES = 100
 _LEAST_LEAF = 0.01
@@ -24,7 +26,6 @@ _LEAST_LEAF = 0.01
 _PENALTIES = (0.01, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 _MIXTURES = (0.1, 0.3, 0.5, 0.7, 0.9)
 _THRESHOLDS = np.arange(201) / 200
-_NUM_BOOTSTRAPS = 1000
 
 
 def fold_r2(
@@ -96,7 +97,4 @@ def area_interval(r2: NDArray[np.float64]) -> tuple[float, float]:
     """95 % interval of `area`: bootstrap over the readouts."""
     # The area of many readouts is the mean of their own.
     own = np.array([area(r2[i : i + 1]) for i in range(len(r2))])
-    rng = np.random.default_rng(0)
-    draws = rng.multinomial(len(own), np.full(len(own), 1 / len(own)), _NUM_BOOTSTRAPS)
-    low, high = np.quantile(draws @ own / len(own), [0.025, 0.975])
-    return float(low), float(high)
+    return mean_interval(own)

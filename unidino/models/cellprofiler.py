@@ -21,6 +21,7 @@ from skimage.morphology import h_maxima
 from skimage.segmentation import expand_labels, watershed
 
 from unidino.core.errors import ModelError
+from unidino.core.statistics import median_and_mad
 
 Image = NDArray[Any]
 Labels = NDArray[np.int32]
@@ -85,8 +86,7 @@ def _foreground(plane: NDArray[np.float64]) -> NDArray[np.bool_]:
     if not mask.any():
         return mask
     background = plane[~mask]
-    middle = np.median(background)
-    spread = 1.4826 * np.median(np.abs(background - middle))
+    middle, spread = median_and_mad(background)
     # Halves of Gaussian noise or of a ramp are 2.3 and 2.7 spreads apart.
     return mask if np.median(plane[mask]) - middle > 4 * spread else np.zeros_like(mask)
 

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unidino.core.errors import ProfileError
+from unidino.core.statistics import median_and_mad
 
 Array = NDArray[np.float64]
-_TO_STANDARD_DEVIATION = 1.4826
 _BLOCK = 4096
 
 
@@ -55,13 +55,7 @@ def median_mad(teaching: Array, everywhere: Array, epsilon: float | None) -> Aff
     teaching: (T, D); NaN is left out. epsilon: added to the spread, as pycytominer does.
     Source: Morelli et al. 2025, section 2.2.2.
     """
-    columns = np.ascontiguousarray(teaching.T)
-    median = np.nanmedian if np.isnan(teaching).any() else np.median
-    center = median(columns, axis=1)
-    columns -= center[:, None]
-    np.abs(columns, out=columns)
-    spread = _TO_STANDARD_DEVIATION * median(columns, axis=1)
-    return Affine(center, spread, None, epsilon)
+    return Affine(*median_and_mad(np.ascontiguousarray(teaching.T)), None, epsilon)
 
 
 def mean_sd(teaching: Array, everywhere: Array, epsilon: float | None) -> Affine:

@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 from unidino.core.errors import ProfileError, choose
 from unidino.core.log import log
 from unidino.core.sql import insert
+from unidino.core.statistics import mean_interval
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
 from unidino.profiles.groups import groups
 from unidino.scores.neighbours import nearest
 from unidino.scores.rules import LABELS, candidates, default_label, rule_sql
-
-_NUM_BOOTSTRAPS = 1000
 
 
 @dataclass(frozen=True)
@@ -219,7 +218,7 @@ def score_profiles(
     )
     return Score(
         accuracy=float(correct[counted].mean()),
-        interval_95=_interval(correct[counted], own.compounds[counted]),
+        interval_95=mean_interval(correct[counted], own.compounds[counted]),
         n=int(counted.sum()),
         num_classes=len(np.unique(own.labels[counted])),
         num_without_neighbour=int((own.is_scored & ~has_neighbor).sum()),
@@ -235,22 +234,6 @@ def vote(index: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.int6
     given = np.where(index >= 0, labels[index], -1)
     votes = (given[:, :, None] == given[:, None, :]).sum(axis=2) * (given >= 0)
     return np.asarray(given[np.arange(len(given)), votes.argmax(axis=1)])
-
-
-def _draws(num: int) -> NDArray[np.int64]:
-    """How often each of num compounds is drawn in every bootstrap."""
-    rng = np.random.default_rng(0)
-    return rng.multinomial(num, np.full(num, 1 / num), _NUM_BOOTSTRAPS)
-
-
-def _interval(values: NDArray[Any], compounds: NDArray[Any]) -> tuple[float, float]:
-    """95 % interval of the mean: bootstrap over compounds, since their wells are no replicates."""
-    _, group = np.unique(compounds, return_inverse=True)
-    totals = np.bincount(group)
-    sums = np.bincount(group, weights=values)
-    draws = _draws(len(totals))
-    low, high = np.quantile((draws @ sums) / (draws @ totals), [0.025, 0.975])
-    return float(low), float(high)
 
 
 def compared(scores: Sequence[LakeScore]) -> list[LakeScore]:
@@ -273,7 +256,7 @@ def compared(scores: Sequence[LakeScore]) -> list[LakeScore]:
             reference.model,
             reference.normalization,
             float(difference.mean()),
-            _interval(difference, both["compound"].to_numpy()),
+            mean_interval(difference, both["compound"].to_numpy()),
             len(both),
         )
         results.append(replace(own, versus=versus))

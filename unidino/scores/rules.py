@@ -17,7 +17,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from unidino.core import assets
-from unidino.core.errors import InputError, ProfileError, choose, reason_text
+from unidino.core.errors import InputError, ProfileError, choose
+from unidino.core.reasons import reason_text
 from unidino.core.sql import Connection, quoted, scratch, sql_error
 from unidino.scores.neighbours import Codes, encode_keys
 

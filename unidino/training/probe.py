@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from unidino.core.errors import InputError
+from unidino.core.statistics import median_and_mad
 from unidino.embeddings.crops import stacked
 from unidino.embeddings.encode import encode
 from unidino.embeddings.forward import forward_of
@@ -20,8 +21,6 @@ from unidino.models.config import ModelConfig
 from unidino.models.networks import Encoder
 from unidino.scores.neighbours import encode_keys, nearest
 from unidino.training.samples import query_samples
-
-_SPREAD = 1.4826  # of a normal distribution, over its median absolute deviation
 
 
 @dataclass(frozen=True)
@@ -113,8 +112,8 @@ def _accuracy(images: pl.DataFrame) -> float:
 
 def _robust(features: NDArray[np.float32]) -> NDArray[np.float32]:
     """Features (W, D) of a plate, less their median, over their spread; 0 without any."""
-    centred = features - np.median(features, axis=0)
-    spread = _SPREAD * np.median(np.abs(centred), axis=0)
+    centre, spread = median_and_mad(np.ascontiguousarray(features.T))
+    centred = features - centre
     scaled: NDArray[np.float32] = np.divide(
         centred, spread, out=np.zeros_like(centred), where=spread > 0
     )
