@@ -14,6 +14,8 @@ create table if not exists attribution (
     expected double not null check (expected between 0 and 1),
     num_seeds integer not null check (num_seeds > 0),
     top integer not null check (top > 0),
+    question json not null,
+    question_hash varchar not null,
     run_id varchar not null
 );
 comment on table attribution is 'One row per class and channel of an attribute command.';
@@ -25,3 +27,5 @@ comment on column attribution.share_high is 'Upper end of that interval.';
 comment on column attribution.expected is 'Share by chance: that of all features.';
 comment on column attribution.num_seeds is 'Forests per class.';
 comment on column attribution.top is 'Most important features that are counted.';
+comment on column attribution.question is 'What was asked, as canonical JSON; standard values are left out.';
+comment on column attribution.question_hash is 'SHA-256 of question.';

@@ -17,6 +17,8 @@ create table if not exists label_score (
     correlation double,
     threshold double,
     is_above_chance boolean not null,
+    question json not null,
+    question_hash varchar not null,
     run_id varchar not null
 );
 comment on table label_score is 'One row per label and score that ranks labels.';
@@ -26,3 +28,5 @@ comment on column label_score.q_value is 'p_value after Benjamini and Hochberg.'
 comment on column label_score.correlation is 'Median Pearson correlation of the pairs of this label.';
 comment on column label_score.threshold is '95th percentile of that for groups of different labels.';
 comment on column label_score.is_above_chance is 'q_value under 0.05, or correlation beyond the threshold.';
+comment on column label_score.question is 'What was asked, as canonical JSON; standard values are left out.';
+comment on column label_score.question_hash is 'SHA-256 of question.';

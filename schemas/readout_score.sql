@@ -12,6 +12,8 @@ create table if not exists readout_score (
     r2 double not null check (r2 between 0 and 1),
     r2_unclipped double not null check (r2_unclipped <= 1),
     seed integer not null,
+    question json not null,
+    question_hash varchar not null,
     run_id varchar not null
 );
 comment on table readout_score is 'One row per readout, stratum and model of a readouts command.';
@@ -20,3 +22,5 @@ comment on column readout_score.stratum is 'Value of the column that splits, as 
 comment on column readout_score.num_profiles is 'Consensus profiles that have the readout.';
 comment on column readout_score.r2 is 'Mean over the folds of their R2, negative ones as 0: the paper.';
 comment on column readout_score.r2_unclipped is 'Mean over the folds of their R2: the published program.';
+comment on column readout_score.question is 'What was asked, as canonical JSON; standard values are left out.';
+comment on column readout_score.question_hash is 'SHA-256 of question.';

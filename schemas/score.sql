@@ -18,9 +18,13 @@ create table if not exists score (
     chance double,
     dropped json not null,
     versus varchar,
+    versus_normalization varchar,
+    versus_n integer,
     difference double,
     difference_low double,
     difference_high double,
+    question json not null,
+    question_hash varchar not null,
     run_id varchar not null
 );
 comment on table score is 'One row per score that was computed.';
@@ -29,5 +33,9 @@ comment on column score.interval_low is 'Lower end of the 95 % interval, bootstr
 comment on column score.ceiling is 'Share of scored profiles with an eligible neighbour of the same label.';
 comment on column score.chance is 'Expected accuracy of a random eligible neighbour.';
 comment on column score.versus is 'Model that it is compared with, on the profiles that both scored.';
+comment on column score.versus_normalization is 'Of the profiles of that model.';
+comment on column score.versus_n is 'Profiles that both scored.';
 comment on column score.difference is
 'Accuracy minus that of the other; low and high: 95 % interval, paired bootstrap over compounds.';
+comment on column score.question is 'What was asked, as canonical JSON; standard values are left out.';
+comment on column score.question_hash is 'SHA-256 of question.';

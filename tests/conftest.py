@@ -99,7 +99,7 @@ def profiled(ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     lake = Lake.open(folder)
     baselines.create_model(lake, "gaussian")
     embed(lake, "gaussian")
-    profile(lake, ["gaussian"])
+    profile(lake)
     return folder
 
 

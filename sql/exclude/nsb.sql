@@ -1,7 +1,4 @@
 -- Not the same batch.
--- Grain: one row per profile and reason.   Reads: candidate.   Source: Morelli et al. 2025, section 2.3.2.
-select
-    profile_id,
-    'batch' as reason,
-    batch as key
-from candidate
+-- Grain: one row per profile and reason.   Reads: candidate.
+-- Source: Morelli et al. 2025, section 2.3.2.
+from candidate unpivot include nulls (key for reason in (batch))

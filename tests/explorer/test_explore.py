@@ -33,7 +33,8 @@ from unidino.lake.lake import Lake
 from unidino.models import baselines
 from unidino.profiles.importing import import_profiles
 from unidino.profiles.profile import profile
-from unidino.scores.neighbours import encode_keys, nearest, nearest_to
+from unidino.scores.keys import encode_keys
+from unidino.scores.neighbours import nearest, nearest_to
 from unidino.scores.rules import candidates, metrics, rule_sql
 
 NAMES = ("gaussian", "mad_robustize", "tiny")

@@ -14,12 +14,14 @@ from unidino.embeddings.embed import embed
 from unidino.lake.lake import Lake
 from unidino.models import baselines
 from unidino.profiles import wide
-from unidino.profiles.export import SUFFIXES, export
+from unidino.profiles.export import SUFFIXES, export_profiles
 from unidino.profiles.files import load
 from unidino.profiles.groups import groups
 from unidino.profiles.importing import import_profiles
 from unidino.profiles.profile import profile
+from unidino.profiles.selection import Selection
 from unidino.scores.accuracy import score
+from unidino.scores.question import Question
 
 FEATURES = ["Cells_AreaShape_Area", "Nuclei_Texture_Mean"]
 
@@ -83,7 +85,7 @@ def test_every_format_lands_the_same(tmp_path: Path, ending: str) -> None:
     assert wells["control_type"].to_list() == (["negcon"] + ["trt"] * 5) * 2
     assert wells["note"].to_list() == [f"n{w}" for w in range(1, 7)] * 2
     assert wells["batch"].unique().sort().to_list() == ["b1", "b2"]
-    made = profile(lake, ["theirs"])[0]
+    made = profile(lake, Selection(["theirs"]))[0]
     got = load(lake, "theirs", made.normalization, "well", made.dataset)
     values = table.select(FEATURES).to_numpy()[:6]
     spread = 1.4826 * np.median(np.abs(values - np.median(values, axis=0)), axis=0)
@@ -156,7 +158,7 @@ def test_more_plates_add_to_a_model_and_the_same_again_changes_nothing(tmp_path:
     rows = lake.query("from embedding order by all")
     import_profiles(lake, first, "m", dataset="d")
     assert lake.query("from embedding order by all").equals(rows)
-    assert score(lake, ["nsb"], include_controls=True)[0].n == 12
+    assert score(lake, Question("nsb", include_controls=True))[0].n == 12
 
 
 def test_profiles_without_wells_are_scored_as_they_are(tmp_path: Path) -> None:
@@ -174,9 +176,9 @@ def test_profiles_without_wells_are_scored_as_they_are(tmp_path: Path) -> None:
         level="compound",
     )
     assert (done.level, done.num_rows, done.num_features, done.num_plates) == ("compound", 6, 4, 0)
-    (got,) = score(lake, ["nsc"], level="compound", normalize="none")
+    (got,) = score(lake, "nsc", Selection(level="compound", normalize="none"))
     assert got.n == 6
-    (group,) = groups(lake, ["vec"], "none", "compound", None)
+    (group,) = groups(lake, Selection(["vec"], level="compound", normalize="none"))
     np.testing.assert_array_equal(group.vectors, vectors)
     with pytest.raises(ProfileError, match="--level compound --normalize none"):
         score(lake, ["nsc"])
@@ -241,13 +243,17 @@ def embedded(lake: Lake) -> Lake:
 @pytest.mark.parametrize("ending", SUFFIXES)
 def test_every_format_comes_back_as_it_went(embedded: Lake, tmp_path: Path, ending: str) -> None:
     file = tmp_path / f"out{ending}"
-    done = export(embedded, file, "gaussian", normalize="none", channels=["DNA", "Tubulin"])
+    done = export_profiles(
+        embedded, file, Selection(["gaussian"], normalize="none", channels=["DNA", "Tubulin"])
+    )
     assert (done.num_profiles, done.num_features) == (12, 768)
     other = Lake.create(tmp_path / "other")
     import_profiles(other, file, "back")
-    (went,) = groups(embedded, ["gaussian"], "none", "well", None, ["DNA", "Tubulin"])
-    (came,) = groups(other, ["back"], "none", "well", None)
-    assert came.made.dataset == "tiny"
+    (went,) = groups(
+        embedded, Selection(["gaussian"], normalize="none", channels=["DNA", "Tubulin"])
+    )
+    (came,) = groups(other, Selection(["back"], normalize="none"))
+    assert came.profiled.dataset == "tiny"
     np.testing.assert_allclose(came.vectors, went.vectors, rtol=1e-6)
     for column in ("plate", "well", "batch", "compound", "concentration_um", "control_type", "moa"):
         assert came.metadata[column].to_pylist() == went.metadata[column].to_pylist(), column
@@ -261,7 +267,7 @@ def test_pycytominer_and_copairs_read_what_was_exported(embedded: Lake, tmp_path
     from pycytominer import normalize
     from pycytominer.cyto_utils import infer_cp_features, load_profiles
 
-    export(embedded, tmp_path / "raw.parquet", "gaussian", normalize="none")
+    export_profiles(embedded, tmp_path / "raw.parquet", Selection(["gaussian"], normalize="none"))
     table = load_profiles(str(tmp_path / "raw.parquet"))
     meta = infer_cp_features(table, metadata=True)
     features = [c for c in table.columns if c not in meta]
@@ -275,7 +281,7 @@ def test_pycytominer_and_copairs_read_what_was_exported(embedded: Lake, tmp_path
         method="mad_robustize",
         mad_robustize_epsilon=0,
     )
-    (ours,) = groups(embedded, ["gaussian"], "mad_robustize", "well", "plate = 'tiny_b1_p1'")
+    (ours,) = groups(embedded, Selection(["gaussian"], where="plate = 'tiny_b1_p1'"))
     np.testing.assert_allclose(theirs[features].to_numpy(), ours.vectors, rtol=2e-4, atol=1e-4)
     precisions = average_precision(
         table[meta],
@@ -292,7 +298,9 @@ def test_pycytominer_and_copairs_read_what_was_exported(embedded: Lake, tmp_path
 def test_anndata_has_observations_and_named_channels(embedded: Lake, tmp_path: Path) -> None:
     import anndata
 
-    export(embedded, tmp_path / "o.h5ad", "gaussian", where="control_type = 'trt'")
+    export_profiles(
+        embedded, tmp_path / "o.h5ad", Selection(["gaussian"], where="control_type = 'trt'")
+    )
     data = anndata.read_h5ad(tmp_path / "o.h5ad")
     assert data.shape == (8, 3 * 384)
     assert data.var["channel"].unique().tolist() == ["DNA", "Actin", "Tubulin"]
@@ -302,9 +310,11 @@ def test_anndata_has_observations_and_named_channels(embedded: Lake, tmp_path: P
 
 def test_what_cannot_be_exported_is_named(embedded: Lake, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"its name must end in \.parquet, \.csv"):
-        export(embedded, tmp_path / "o.xlsx", "gaussian")
+        export_profiles(embedded, tmp_path / "o.xlsx", Selection(["gaussian"]))
     with pytest.raises(ProfileError, match="no profile fits"):
-        export(embedded, tmp_path / "o.csv", "gaussian", where="plate = 'none'")
+        export_profiles(
+            embedded, tmp_path / "o.csv", Selection(["gaussian"], where="plate = 'none'")
+        )
     embedded.execute("update plate set dataset = 'other' where plate_id = 'tiny_b2_p1'")
     embedded.execute(
         "update channel set channel = 'Mito' where plate = 'tiny_b2_p1' and channel = 'Actin'"

@@ -24,9 +24,11 @@ from unidino.models import baselines
 from unidino.models.config import ModelConfig
 from unidino.profiles import files, profile
 from unidino.profiles.compute import Made
+from unidino.profiles.compute import compute as compute_dataset
 from unidino.profiles.form import ProfileForm
 from unidino.profiles.normalize import Learnt
 from unidino.profiles.select import selected
+from unidino.profiles.selection import Selection
 
 Compute = Callable[..., Made]
 
@@ -76,7 +78,7 @@ def screen(tmp_path: Path) -> Callable[..., Compute]:
 
         def compute(normalize: str, level: str = "well", known: Sequence[Learnt] = ()) -> Made:
             form = ProfileForm.parse(normalize)
-            with profile.compute(con, files, "m", "d", CONFIG, form, level, known) as made:
+            with compute_dataset(con, files, "m", "d", CONFIG, form, level, known) as made:
                 return replace(made, vectors=np.array(made.vectors))
 
         return compute
@@ -308,7 +310,7 @@ def test_statistics_are_applied_forward(screen, tmp_path: Path) -> None:
     path = tmp_path / "statistics.parquet"
     named = dict.fromkeys(("model", "normalization", "level", "dataset"), "x")
     files.write_statistics(path, learnt.learnt, ["DNA"], named)
-    known = files.read_statistics(path, ProfileForm.parse(text))
+    known = files.read_statistics(path)
     got = screen(_wells(10, "p"), new)(text, "well", known)
     first, second = (k.map for k in learnt.learnt)
     np.testing.assert_array_equal(got.vectors, second.apply(first.apply(new)))
@@ -319,7 +321,7 @@ def test_statistics_are_applied_forward(screen, tmp_path: Path) -> None:
     with pytest.raises(ProfileError, match="statistics know no unit 'r'; they have p, q"):
         screen(_wells(10, "r"), new)("mad_robustize", "well", two)
     with pytest.raises(InputError, match="holds no statistics"):
-        files.read_statistics(Path(__file__), ProfileForm.parse("mad_robustize"))
+        files.read_statistics(Path(__file__))
 
 
 @given(
@@ -367,7 +369,7 @@ def test_fields_count_by_their_crops_or_alike(lake: Lake) -> None:
     )
     pq.write_table(table, lake.resolve(uri))
     for fields, weights in (("crops", [3, 6]), ("equal", [1, 1])):
-        (made,) = profile.profile(lake, normalize=f"none,fields={fields}")
+        (made,) = profile.profile(lake, Selection(normalize=f"none,fields={fields}"))
         well = files.load(lake, "gaussian", made.normalization, "well", "tiny").to_pylist()[0]
         mine = np.array([w == well["well"] for w in table["well"].to_pylist()])
         order = np.lexsort((field[mine], table["channel_index"].to_numpy()[mine]))
@@ -382,7 +384,7 @@ def test_any_channels_without_embedding_again(lake: Lake) -> None:
     embed(lake, "gaussian")
     vectors = {}
     for text in ("mad_robustize", "mad_robustize,channels=DNA+Tubulin"):
-        (made,) = profile.profile(lake, normalize=text)
+        (made,) = profile.profile(lake, Selection(normalize=text))
         table = files.load(lake, "gaussian", made.normalization, "well", "tiny")
         vectors[text] = np.array(table["embedding"].to_pylist())
     assert table["channels"][0].as_py() == ["DNA", "Tubulin"]
@@ -393,7 +395,7 @@ def test_any_channels_without_embedding_again(lake: Lake) -> None:
         ("mad_robustize,channels=DNA+Tubulin",),
     ]
     with pytest.raises(UnidinoError, match="unknown channel 'RNA'; choose one of DNA, Actin"):
-        profile.profile(lake, normalize="mad_robustize,channels=RNA")
+        profile.profile(lake, Selection(normalize="mad_robustize,channels=RNA"))
 
 
 def test_profiles_are_made_once_and_anew_when_their_inputs_change(lake: Lake) -> None:
@@ -432,7 +434,7 @@ def test_wells_that_lack_a_channel_are_left_out_and_counted(lake: Lake) -> None:
 def test_what_cannot_be_profiled_is_named(lake: Lake, options, message: str) -> None:
     baselines.create_model(lake, "gaussian")
     with pytest.raises(UnidinoError, match=message):
-        profile.profile(lake, **options)
+        profile.profile(lake, Selection(**options))
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,12 @@ import pytest
 
 from unidino.lake.lake import Lake
 from unidino.profiles import wide
-from unidino.profiles.export import export
+from unidino.profiles.export import export_profiles
 from unidino.profiles.importing import import_profiles
+from unidino.profiles.selection import Selection
 from unidino.scores.accuracy import score
 from unidino.scores.paper import preset_table, score_preset
+from unidino.scores.question import Question
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,7 @@ def ljosa(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
 def test_treatments_find_their_mechanism_as_often_as_published(ljosa: Lake) -> None:
     """.82 by Ljosa et al. 2013 (95 % interval .73-.89); 84 of 103 reproduced by others."""
     plain, chosen = (
-        score(ljosa, ["nsc"], label="moa", level="treatment", normalize=form)[0]
+        score(ljosa, "nsc", Selection(level="treatment", normalize=form))[0]
         for form in ("standardize", "standardize,select=variance+correlation")
     )
     assert (plain.n, plain.num_classes) == (103, 12)
@@ -68,11 +70,10 @@ def test_the_morpheus_table_is_reproduced(ljosa: Lake, data: Path, tmp_path: Pat
     """Its settings: median and scaled MAD of all wells, not plate by plate; epsilon 1e-18."""
     file = data / "bbbc021_morpheus" / "BBBC021_feature_selected_mad_robustize.csv.gz"
     theirs = pl.read_csv(file).sort("Metadata_Plate", "Metadata_Well")
-    export(
+    export_profiles(
         ljosa,
         tmp_path / "ours.parquet",
-        "ljosa",
-        normalize="mad_robustize,per=dataset,epsilon=1e-18",
+        Selection(["ljosa"], normalize="mad_robustize,per=dataset,epsilon=1e-18"),
     )
     ours = pl.read_parquet(tmp_path / "ours.parquet").sort("Metadata_plate", "Metadata_well")
     features = [c for c in theirs.columns if not c.startswith("Metadata_")]
@@ -96,7 +97,11 @@ def test_jump_compounds_find_their_mechanism_as_often_as_published(
     table.write_parquet(tmp_path / "jump.parquet")
     lake = Lake.create(tmp_path / "lake")
     import_profiles(lake, tmp_path / "jump.parquet", "dino", level="compound")
-    (got,) = score(lake, ["nsc"], level="compound", normalize="none", label_filter="decoys")
+    (got,) = score(
+        lake,
+        Question("nsc", label_filter="decoys"),
+        Selection(level="compound", normalize="none"),
+    )
     assert (got.n, round(got.accuracy, 3)) == (159, 0.138)
     assert got.dropped == {"label_in_one_compound": 147}
 

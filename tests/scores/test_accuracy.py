@@ -1,6 +1,7 @@
 """Scores are the published ones on the published input, and say what bounds them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ from unidino.core.errors import InputError, ProfileError, UnidinoError
 from unidino.embeddings.embed import embed
 from unidino.lake.lake import Lake
 from unidino.models import baselines
+from unidino.profiles.selection import Selection
 from unidino.scores.accuracy import score, score_profiles
+from unidino.scores.question import Question
 from unidino.scores.rules import default_label, metrics, rule_sql
 
 
@@ -29,10 +32,10 @@ def test_both_readings_equal_the_published_accuracies(screen, parity: Path, metr
     expected = json.loads((parity / "screen_accuracies.json").read_text())
     label = default_label(metric)
     name = f"{metric.upper()} {label}/well"
-    by_text = score_profiles(*screen, label, rule_sql(metric, "text"))
+    by_text = score_profiles(*screen, Question(metric, "text", label=label))
     assert by_text.accuracy == expected["paper_text"][name]["accuracy"]
     assert by_text.num_without_neighbour == expected["paper_text"][name]["without_neighbour"]
-    by_code = score_profiles(*screen, label, rule_sql(metric, "published"))
+    by_code = score_profiles(*screen, Question(metric, "published", label=label))
     assert by_code.accuracy == expected["published_code"][name]
     assert (by_text.n, by_code.n) == (600, 600)
 
@@ -52,7 +55,7 @@ def test_bounds_by_hand() -> None:
         [("a", "x", "1"), ("b", "x", "2"), ("c", "y", "1"), ("d", "y", "2"), ("e", "y", "2")]
     )
     vectors = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1], [1, 0.05]], dtype=np.float32)
-    got = score_profiles(table, vectors, "moa", rule_sql("nscb"))
+    got = score_profiles(table, vectors, Question("nscb", label="moa"))
     # Eligible: 0 and 2 see {1, 3, 4}; 1, 3 and 4 see {0, 2}. Nearest: 4, 0, 3, 2, 0.
     assert got.accuracy == pytest.approx(3 / 5)
     assert got.chance == pytest.approx((1 / 3 + 1 / 2 + 2 / 3 + 1 / 2 + 1 / 2) / 5)
@@ -69,10 +72,10 @@ def test_labels_that_no_neighbour_could_have_are_dropped_and_counted() -> None:
         ]
     )
     vectors = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
-    assert score_profiles(table, vectors, "moa", rule_sql("nsc")).dropped == {
+    assert score_profiles(table, vectors, Question("nsc", label="moa")).dropped == {
         "label_in_one_compound": 2
     }
-    got = score_profiles(table, vectors, "moa", rule_sql("nscb"))
+    got = score_profiles(table, vectors, Question("nscb", label="moa"))
     assert got.dropped == {"label_in_one_compound": 2, "label_in_one_batch": 2}
     assert got.n == 4
 
@@ -87,12 +90,12 @@ def test_controls_missing_labels_and_zero_vectors_are_dropped_and_counted() -> N
     table = table.set_column(table.column_names.index("moa"), "moa", pa.array(moas))
     vectors = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
     vectors[4] = 0
-    got = score_profiles(table, vectors, "moa", rule_sql("nsc"))
+    got = score_profiles(table, vectors, Question("nsc", label="moa"))
     assert got.dropped == {"control": 1, "no_label": 1, "zero_vector": 1}
     assert got.n == 4
 
 
-def test_profiles_without_neighbours_are_left_out_or_wrong() -> None:
+def test_profiles_without_neighbours_are_left_out_or_wrong(tmp_path: Path) -> None:
     table = _profiles([(c, m, "1") for c, m in zip("abcde", "xxyyy", strict=True)])
     vectors = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1], [1, 1]], dtype=np.float32)
     rule = """
@@ -101,9 +104,11 @@ def test_profiles_without_neighbours_are_left_out_or_wrong() -> None:
         union all
         select 4 as profile_id, 'k' as reason, 'k' || range as key from range(4)
     """
-    kept = score_profiles(table, vectors, "moa", rule)
+    (tmp_path / "rule.sql").write_text(rule)
+    question = Question(str(tmp_path / "rule.sql"), label="moa")
+    kept = score_profiles(table, vectors, question)
     assert (kept.n, kept.num_without_neighbour, kept.accuracy) == (4, 1, 1)
-    wrong = score_profiles(table, vectors, "moa", rule, unmatched="wrong")
+    wrong = score_profiles(table, vectors, replace(question, unmatched="wrong"))
     assert (wrong.n, wrong.num_without_neighbour, wrong.accuracy) == (5, 1, 4 / 5)
 
 
@@ -118,7 +123,7 @@ def test_profiles_without_neighbours_are_left_out_or_wrong() -> None:
 def test_what_cannot_be_scored_says_why(rows, message: str) -> None:
     vectors = np.eye(2, dtype=np.float32)
     with pytest.raises(ProfileError, match=message):
-        score_profiles(_profiles(rows), vectors, "moa", rule_sql("nscb"))
+        score_profiles(_profiles(rows), vectors, Question("nscb", label="moa"))
 
 
 def test_rules_by_name_column_and_file(tmp_path: Path) -> None:
@@ -128,7 +133,7 @@ def test_rules_by_name_column_and_file(tmp_path: Path) -> None:
     assert str(caught.value) == (
         "unknown metric 'nsbc'; choose one of nsb, nsc, nscb, nscp, nspw, nss"
     )
-    with pytest.raises(UnidinoError, match="unknown rules 'loose'"):
+    with pytest.raises(UnidinoError, match="unknown reading 'loose'"):
         rule_sql("nsc", "loose")
     with pytest.raises(UnidinoError, match="unknown column 'colour'"):
         rule_sql("not same compound, colour")
@@ -139,14 +144,17 @@ def test_rules_by_name_column_and_file(tmp_path: Path) -> None:
 
 
 def test_a_rule_on_the_spot_is_the_named_one(screen) -> None:
-    assert score_profiles(*screen, "moa", rule_sql("not same compound, batch")) == score_profiles(
-        *screen, "moa", rule_sql("nscb")
-    )
+    assert score_profiles(
+        *screen, Question("not same compound, batch", label="moa")
+    ) == score_profiles(*screen, "nscb")
 
 
-def test_a_rule_that_fails_is_an_input_error(screen) -> None:
+def test_a_rule_that_fails_is_an_input_error(screen, tmp_path: Path) -> None:
+    (tmp_path / "rule.sql").write_text("select nothing from candidate")
     with pytest.raises(InputError, match="the rule fails"):
-        score_profiles(*screen, "moa", "select nothing from candidate")
+        score_profiles(*screen, Question(str(tmp_path / "rule.sql"), label="moa"))
+    with pytest.raises(InputError, match="the rule fails"):
+        Question(str(tmp_path / "rule.sql"))
 
 
 def test_scores_land_in_the_lake(lake: Lake) -> None:
@@ -170,27 +178,27 @@ def test_scores_land_in_the_lake(lake: Lake) -> None:
 def test_channels_choose_slices_without_embedding_again(lake: Lake) -> None:
     baselines.create_model(lake, "gaussian")
     embed(lake, "gaussian")
-    single = score(lake, ["nsb"], channels=["Actin"])[0]
+    single = score(lake, "nsb", Selection(channels=["Actin"]))[0]
     assert single.channels == ("Actin",)
     with pytest.raises(UnidinoError, match="unknown channel 'Mito'; choose one of DNA, Actin"):
-        score(lake, ["nsb"], channels=["Mito"])
+        score(lake, "nsb", Selection(channels=["Mito"]))
 
 
 def test_where_narrows_and_fails_clearly(lake: Lake) -> None:
     baselines.create_model(lake, "gaussian")
     embed(lake, "gaussian")
-    narrowed = score(lake, ["nsb"], where="moa = 'actin disruptor'")
+    narrowed = score(lake, "nsb", Selection(where="moa = 'actin disruptor'"))
     assert narrowed[0].n == 4
     with pytest.raises(InputError, match="--where"):
-        score(lake, ["nsb"], where="colour = 1")
+        score(lake, "nsb", Selection(where="colour = 1"))
 
 
 def test_labels_that_none_can_match_may_stay_as_decoys() -> None:
     table = _profiles([("a", "x", "1"), ("b", "x", "2"), ("c", "y", "1"), ("d", "z", "1")])
     vectors = np.array([[1, 0], [1, 0.3], [1, 0.1], [0, 1]], dtype=np.float32)
-    without = score_profiles(table, vectors, "moa", rule_sql("nsc"), label_filter="none")
+    without = score_profiles(table, vectors, Question("nsc", label="moa", label_filter="none"))
     assert (without.n, without.accuracy, without.ceiling) == (4, 0, 0.5)
-    decoys = score_profiles(table, vectors, "moa", rule_sql("nsc"), label_filter="decoys")
+    decoys = score_profiles(table, vectors, Question("nsc", label="moa", label_filter="decoys"))
     assert (decoys.n, decoys.accuracy, decoys.ceiling) == (2, 0, 1)
     assert decoys.dropped == {"label_in_one_compound": 2}
 
@@ -199,8 +207,8 @@ def test_several_neighbours_vote() -> None:
     table = _profiles([(c, m, "1") for c, m in zip("abcdef", "xxyyyx", strict=True)])
     angles = np.array([0, 0.1, 0.15, 0.21, 0.22, 0.5])
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    one = score_profiles(table, vectors, "moa", rule_sql("nsc"))
-    three = score_profiles(table, vectors, "moa", rule_sql("nsc"), neighbours=3)
+    one = score_profiles(table, vectors, Question("nsc", label="moa"))
+    three = score_profiles(table, vectors, Question("nsc", label="moa", neighbours=3))
     # Nearest: b c b e d e; of three: b's are c a d and c's b d e, by the labels y x y and x y y.
     assert one.outcome["correct"].to_list() == [True, False, False, True, True, False]
     assert three.outcome["correct"].to_list() == [False, False, True, True, True, False]
@@ -217,7 +225,7 @@ def test_models_are_compared_on_the_same_profiles(lake: Lake) -> None:
     assert second.versus.n == 8
     low, high = second.versus.interval_95
     assert low <= second.versus.difference <= high
-    assert score(lake, ["nsb"], models=["noise", "gaussian"])[1].versus.model == "noise"
+    assert score(lake, "nsb", Selection(["noise", "gaussian"]))[1].versus.model == "noise"
     row = lake.query(
         "select versus, difference, difference_low from score where model = 'noise'"
         " and versus is not null"
@@ -230,7 +238,7 @@ def test_a_bootstrap_over_compounds_is_wider_than_one_over_wells() -> None:
     rng = np.random.default_rng(0)
     rows = [(f"c{c}", f"m{c % 2}", str(w)) for c in range(8) for w in range(10)]
     vectors = rng.normal(size=(8, 4))[np.repeat(np.arange(8), 10)] + 0.01 * rng.normal(size=(80, 4))
-    got = score_profiles(_profiles(rows), vectors, "moa", rule_sql("nsc"))
+    got = score_profiles(_profiles(rows), vectors, Question("nsc", label="moa"))
     share = got.accuracy
     by_wells = 2 * 1.96 * np.sqrt(share * (1 - share) / 80)
     assert got.interval_95[1] - got.interval_95[0] > 1.8 * by_wells
@@ -240,7 +248,7 @@ def test_a_bootstrap_over_compounds_is_wider_than_one_over_wells() -> None:
     ("options", "message"),
     [
         (("--metric", "nsc", "--label", "target"), "no profile is left to score by target"),
-        (("--metric", "nsc", "--label", "colour"), "unknown label 'colour'; choose one of comp"),
+        (("--metric", "nsc", "--label", "colour"), "'colour' is not one of 'compound', 'moa'"),
         (("--not-same", "cell_line"), "no profile has a cell_line, which the rule needs"),
         (("--metric", "nsc", "--where", "moa = 'actin disruptor'"), "all 4 profiles left have"),
         (("--not-same", "dataset,compound"), "unknown column 'dataset'"),
@@ -250,9 +258,9 @@ def test_a_bootstrap_over_compounds_is_wider_than_one_over_wells() -> None:
         ),
         (("--metric", "nsc", "--normalize", "standardize,controls=DMSO"), "'DMSO'; choose one of"),
         (("--metric", "nsc", "--normalize", "standardize,controls=poscon"), "0 wells to learn"),
-        (("--metric", "nsc", "--label-filter", "x"), "unknown label filter 'x'"),
-        (("--metric", "nsc", "--measure", "auc"), "unknown measure 'auc'"),
-        (("--metric", "nsc", "--unmatched", "x"), "unknown unmatched 'x'"),
+        (("--metric", "nsc", "--label-filter", "x"), "'x' is not one of 'reachable'"),
+        (("--metric", "nsc", "--measure", "auc"), "'auc' is not one of 'accuracy'"),
+        (("--metric", "nsc", "--unmatched", "x"), "'x' is not one of 'drop', 'wrong'"),
         (("--metric", "nsc", "--dataset", "x"), "unknown dataset 'x'; choose one of tiny"),
         (("--metric", "nsc", "--model", "x"), "unknown model 'x'"),
         (("--metric", "nsc", "--device", "tpu9"), "unknown device 'tpu9'"),
@@ -262,8 +270,9 @@ def test_a_score_that_cannot_be_is_one_line(lake: Lake, run_cli, options, messag
     baselines.create_model(lake, "gaussian")
     embed(lake, "gaussian")
     status, out, err = run_cli("score", *options, "--lake", lake.path)
-    assert (status, out) == (1, "")
-    assert err.count("\n") == 1
+    is_usage = "is not one of" in message
+    assert (status, out) == (2 if is_usage else 1, "")
+    assert is_usage or err.count("\n") == 1
     assert message in err
     assert lake.query("from score").is_empty()
 

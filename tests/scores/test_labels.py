@@ -12,10 +12,11 @@ from unidino.core.errors import ProfileError, UnidinoError
 from unidino.embeddings.embed import embed
 from unidino.lake.lake import Lake
 from unidino.models import baselines
+from unidino.scores.candidates import Candidates, candidates
 from unidino.scores.labels import score_labels
 from unidino.scores.precision import mean_average_precision, null_precisions, rank
+from unidino.scores.question import Question
 from unidino.scores.replicates import replicate_correlation
-from unidino.scores.rules import Candidates, candidates, rule_sql
 
 
 def _screen(seed: int, signal: float = 1.5) -> tuple[pa.Table, np.ndarray]:
@@ -51,7 +52,7 @@ def test_mean_average_precision_equals_copairs(metric: str, label: str, differ: 
     from copairs.map import mean_average_precision as theirs
 
     table, vectors = _screen(0)
-    own = candidates(table, vectors, label, rule_sql(metric))
+    own = candidates(table, vectors, Question(metric, label=label))
     got = mean_average_precision(rank(vectors, own), own, seed=1)
     frame = table.to_pandas()
     precisions = average_precision(
@@ -88,6 +89,7 @@ def test_average_precision_equals_a_naive_loop(seed: int, num: int) -> None:
     keys, labels = rng.integers(0, 3, num), rng.integers(0, 3, num)
     own = Candidates(
         np.arange(num),
+        np.arange(num),
         labels.astype(str),
         labels,
         labels.astype(str),
@@ -114,7 +116,7 @@ def test_random_rankings_have_the_precision_of_chance(num_same: int, num_eligibl
 
 def test_replicate_correlation_is_the_median_of_every_pair() -> None:
     table, vectors = _screen(2, signal=3)
-    own = candidates(table, vectors, "compound", rule_sql("nsb"))
+    own = candidates(table, vectors, Question("nsb"))
     got, share = replicate_correlation(vectors, own)
     frame = table.to_pandas()
     for row in got.to_dicts():
@@ -158,7 +160,7 @@ def test_labels_without_pairs_are_named() -> None:
             "control_type": ["trt", "trt"],
         }
     )
-    own = candidates(table, np.eye(2), "compound", rule_sql("nsb"), label_filter="none")
+    own = candidates(table, np.eye(2), Question("nsb", label_filter="none"))
     with pytest.raises(ProfileError, match="no profile has an eligible partner"):
         mean_average_precision(rank(np.eye(2), own), own)
     with pytest.raises(ProfileError, match="no label has two profiles"):

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from unidino.core.errors import ProfileError
 from unidino.core.sql import scratch
 from unidino.scores import neighbours
-from unidino.scores.neighbours import encode_keys, nearest
+from unidino.scores.keys import encode_keys
+from unidino.scores.neighbours import nearest
 
 ORACLE = """
 with pair as (
@@ -70,8 +71,8 @@ def test_neighbors_equal_the_sql_oracle(
     vectors, keys, labels = case
     num = len(vectors)
     with (
-        patch.object(neighbours, "_QUERY_BLOCK", query_block),
-        patch.object(neighbours, "_REFERENCE_BLOCK", reference_block),
+        patch.object(neighbours, "QUERY_BLOCK", query_block),
+        patch.object(neighbours, "REFERENCE_BLOCK", reference_block),
     ):
         got = nearest(vectors, encode_keys(keys, np.arange(num)), labels, k=k, device=device)
     con = scratch()

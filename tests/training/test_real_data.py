@@ -15,7 +15,9 @@ from unidino.models.networks import new_encoder
 from unidino.models.registry import load_config
 from unidino.plates.ingest import ingest
 from unidino.plates.manifest import Choice
+from unidino.profiles.selection import Selection
 from unidino.scores.accuracy import score
+from unidino.scores.question import Question
 from unidino.training.probe import Probe
 from unidino.training.recipe import read_config
 from unidino.training.train import train
@@ -99,11 +101,8 @@ def test_wells_of_a_compound_find_each_other_across_plates(real: Lake) -> None:
     embed(real, "vit")
     (found,) = score(
         real,
-        ["not same plate"],
-        models=["vit"],
-        label="compound",
-        include_controls=True,
-        normalize="none",
+        Question("not same plate", label="compound", include_controls=True),
+        Selection(["vit"], normalize="none"),
     )
     assert (found.dataset, found.n, found.num_classes) == ("bbbc021", 14, 2)
     assert found.dropped == {"label_in_one_plate": 1}
@@ -117,7 +116,7 @@ def test_what_a_dataset_cannot_be_scored_by_is_said(real: Lake) -> None:
     with pytest.raises(
         ProfileError, match=r"bbbc021 is not scored by nsc: .*a label that only one compound has"
     ):
-        score(real, ["nsc"], models=["vit"])
+        score(real, "nsc", Selection(["vit"]))
 
 
 def test_a_missing_image_of_the_set_is_named(data: Path, tmp_path: Path) -> None:

@@ -1,84 +1,85 @@
 """Commands that make profiles of embeddings, and score them."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-import polars as pl
 import typer
 
 from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names
-from unidino.core.errors import InputError, choose
+from unidino.core.errors import InputError
 from unidino.core.log import log
 from unidino.core.reasons import reason_text
 from unidino.lake.lake import Lake
+from unidino.profiles.importing import ImportLevel
+from unidino.profiles.selection import Level, Selection
+from unidino.scores.paper import Preset
+from unidino.scores.question import LabelFilter, Question, Unmatched
+from unidino.scores.rules import Label, Reading
 
 NORMALIZE_HELP = (
-    "mad_robustize, standardize, spherize, tvn, tvn_efaar, none; steps joined by +, options after"
-    " commas: mad_robustize+spherize,controls=negcon,clip=10."
+    "mad_robustize, standardize, spherize, tvn, tvn_efaar or none. Join steps by +, give options"
+    " after commas: mad_robustize+spherize,controls=negcon,clip=10."
 )
-LEVEL_HELP = "field, well, treatment, compound, plate, batch or source."
+ModelsOption = Annotated[list[str] | None, typer.Option("--model", help="Default: every model.")]
+DatasetsOption = Annotated[
+    list[str] | None, typer.Option("--dataset", help="Default: every dataset.")
+]
+LevelOption = Annotated[Level, typer.Option("--level", help="What a profile is of.")]
+NormalizeOption = Annotated[str, typer.Option("--normalize", help=NORMALIZE_HELP)]
+ChannelsOption = Annotated[str | None, typer.Option("--channels", help="Only these: DNA,Actin.")]
+WhereOption = Annotated[
+    str | None, typer.Option("--where", help="SQL condition over the columns of profile.")
+]
 
 
 def profile(
     lake: LakeOption = DEFAULT_LAKE,
-    model: Annotated[list[str] | None, typer.Option(help="Default: every model.")] = None,
-    normalize: Annotated[str, typer.Option(help=NORMALIZE_HELP)] = "mad_robustize",
-    level: Annotated[str, typer.Option(help=LEVEL_HELP)] = "well",
+    model: ModelsOption = None,
+    dataset: DatasetsOption = None,
+    normalize: NormalizeOption = "mad_robustize",
+    level: LevelOption = "well",
     controls: Annotated[
         str | None, typer.Option(help="Wells to learn from: all, or a control_type.")
     ] = None,
     per: Annotated[
-        str | None, typer.Option(help="Normalized apart: plate, batch or dataset.")
+        str | None, typer.Option(help="What is normalized apart: plate, batch or dataset.")
     ] = None,
-    channels: Annotated[str | None, typer.Option(help="Only these: DNA,Actin.")] = None,
+    channels: ChannelsOption = None,
     statistics: Annotated[
-        Path | None, typer.Option(help="Parquet of the table statistic to apply, not to learn.")
+        Path | None,
+        typer.Option(help="Parquet file of the table statistic to apply instead of learning."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Aggregate embeddings to profiles and normalize them per plate."""
-    from dataclasses import asdict
+    from unidino.profiles.profile import profile as make_profiles
 
-    from unidino.profiles import profile
-
-    given = {"controls": controls, "per": per, "channels": "+".join(names(channels))}
+    given = {
+        "controls": controls,
+        "per": per,
+        "channels": "+".join(names(channels)),
+        "statistics": statistics,
+    }
     text = ",".join([normalize, *(f"{key}={value}" for key, value in given.items() if value)])
-    done = profile.profile(
-        Lake.open(lake), model or [], normalize=text, level=level, statistics=statistics
-    )
+    selection = Selection(model or (), dataset or (), level, text)
+    done = make_profiles(Lake.open(lake), selection)
     if not any(p.is_new for p in done):
-        log.info("nothing to do: the profiles are there")
-    for line in [
-        f"{p.model}, {p.dataset}: {reason_text(reason, count)}"
-        for p in done
-        for reason, count in p.dropped.items()
-    ]:
-        log.warning(line)
-    emit(
-        as_json,
-        [asdict(p) for p in done],
-        pl.DataFrame(
-            [
-                {
-                    "model": p.model,
-                    "normalization": p.normalization,
-                    "level": p.level,
-                    "dataset": p.dataset,
-                    "profiles": p.num_profiles,
-                    "new": p.is_new,
-                }
-                for p in done
-            ]
-        ),
-    )
+        log.info("nothing to do: the profiles are current")
+    for p in done:
+        for reason, count in p.dropped.items():
+            log.warning(f"{p.model}, {p.dataset}: {reason_text(reason, count)}")
+    emit(as_json, [asdict(p) for p in done], done.frame)
 
 
 def import_profiles(
     file: Annotated[Path, typer.Argument(help="CSV, TSV, Parquet, Arrow or AnnData (.h5ad).")],
     model: Annotated[str, typer.Option(help="Name that the features get.")],
     lake: LakeOption = DEFAULT_LAKE,
-    dataset: Annotated[str | None, typer.Option(help="Collection; default: the file.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Collection; default: the file's name.")
+    ] = None,
     map_: Annotated[
         str | None,
         typer.Option("--map", help="plate=Metadata_Plate,batch=left(plate, 5): names or SQL."),
@@ -90,7 +91,8 @@ def import_profiles(
         list[Path] | None, typer.Option(help="Table joined by plate and well, or shared columns.")
     ] = None,
     level: Annotated[
-        str, typer.Option(help="well or field; treatment or compound for a table without wells.")
+        ImportLevel,
+        typer.Option(help="treatment and compound are for tables without wells."),
     ] = "well",
     negcon: Annotated[
         str, typer.Option(help="Compound that is the negative control if no control_type says.")
@@ -101,13 +103,14 @@ def import_profiles(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Take anybody's features as the profiles of a model; plates need not be in the lake."""
-    from dataclasses import asdict
+    """Import features that others computed as the profiles of a model.
 
-    from unidino.profiles import importing as module
+    Plates need not be in the lake.
+    """
     from unidino.profiles import wide
+    from unidino.profiles.importing import import_profiles as run_import
 
-    done = module.import_profiles(
+    done = run_import(
         Lake.create(lake),
         file,
         model,
@@ -126,50 +129,35 @@ def import_profiles(
             f"{done.num_missing} values are missing or infinite; --normalize ...,select=na drops"
             " features that lack more than 5 %"
         )
-    emit(
-        as_json,
-        {
-            "model": model,
-            "dataset": done.dataset,
-            "level": level,
-            "rows": done.num_rows,
-            "features": done.num_features,
-            "plates": done.num_plates,
-            "new_plates": done.num_new_plates,
-            "missing": done.num_missing,
-        }
-        if not as_json
-        else asdict(done),
-    )
+    shown = {
+        "model": model,
+        "dataset": done.dataset,
+        "level": level,
+        "rows": done.num_rows,
+        "features": done.num_features,
+        "plates": done.num_plates,
+        "new_plates": done.num_new_plates,
+        "missing": done.num_missing,
+    }
+    emit(as_json, asdict(done) if as_json else shown)
 
 
 def export(
     file: Annotated[Path, typer.Argument(help=".parquet, .csv, .csv.gz, .arrow or .h5ad.")],
     model: Annotated[str, typer.Option(help="Name of the model.")],
     lake: LakeOption = DEFAULT_LAKE,
-    normalize: Annotated[str, typer.Option(help="See `unidino profile`.")] = "mad_robustize",
-    level: Annotated[str, typer.Option(help="See `unidino profile`.")] = "well",
-    dataset: Annotated[list[str] | None, typer.Option(help="Default: every one.")] = None,
-    channels: Annotated[str | None, typer.Option(help="Only these: DNA,Actin.")] = None,
-    where: Annotated[str | None, typer.Option(help="SQL condition over profile.")] = None,
+    normalize: NormalizeOption = "mad_robustize",
+    level: LevelOption = "well",
+    dataset: DatasetsOption = None,
+    channels: ChannelsOption = None,
+    where: WhereOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write profiles as one wide table: Metadata_ columns and features, or AnnData."""
-    from dataclasses import asdict
+    from unidino.profiles.export import export_profiles
 
-    from unidino.profiles import export as module
-
-    done = module.export(
-        Lake.open(lake),
-        file,
-        model,
-        normalize=normalize,
-        level=level,
-        datasets=dataset or [],
-        channels=names(channels),
-        where=where,
-    )
-    emit(as_json, asdict(done))
+    selection = Selection([model], dataset or (), level, normalize, names(channels), where)
+    emit(as_json, asdict(export_profiles(Lake.open(lake), file, selection)))
 
 
 def score(
@@ -181,35 +169,35 @@ def score(
     not_same: Annotated[
         str | None, typer.Option(help="A rule on the spot: compound,plate.")
     ] = None,
-    preset: Annotated[
-        str | None, typer.Option(help="The paper's table: bbbc021, jump-target2 or insect.")
-    ] = None,
+    preset: Annotated[Preset | None, typer.Option(help="A table of the paper.")] = None,
     measure: Annotated[
-        str,
-        typer.Option(help="accuracy, map (mean average precision) or replicates (correlation)."),
+        Literal["accuracy", "map", "replicates"],
+        typer.Option(
+            help="map is mean average precision, replicates the correlation of replicates."
+        ),
     ] = "accuracy",
-    model: Annotated[list[str] | None, typer.Option(help="Default: every model.")] = None,
-    dataset: Annotated[list[str] | None, typer.Option(help="Default: every one.")] = None,
-    label: Annotated[
-        str | None, typer.Option(help="moa, compound, target ...; default by metric.")
-    ] = None,
-    level: Annotated[str, typer.Option(help="See `unidino profile`.")] = "well",
+    model: ModelsOption = None,
+    dataset: DatasetsOption = None,
+    label: Annotated[Label | None, typer.Option(help="Default: by the metric.")] = None,
+    level: LevelOption = "well",
     normalize: Annotated[
         str | None, typer.Option(help="See `unidino profile`; default: mad_robustize.")
     ] = None,
-    rules: Annotated[
-        str | None, typer.Option(help="text (the paper's; default) or published (with --preset).")
+    reading: Annotated[
+        Reading | None,
+        typer.Option(help="text, the paper's (default), or published, its program's (--preset)."),
     ] = None,
-    channels: Annotated[str | None, typer.Option(help="Only these: DNA,Actin.")] = None,
-    where: Annotated[str | None, typer.Option(help="SQL condition over profile.")] = None,
+    rules: Annotated[Reading | None, typer.Option(hidden=True)] = None,
+    channels: ChannelsOption = None,
+    where: WhereOption = None,
     unmatched: Annotated[
-        str, typer.Option(help="Profiles without a neighbour: drop, or count as wrong.")
+        Unmatched, typer.Option(help="Profiles without a neighbour: drop them, or count as wrong.")
     ] = "drop",
     label_filter: Annotated[
-        str,
+        LabelFilter,
         typer.Option(
-            help="Labels left out: reachable (those none can match), decoys (the same, but they"
-            " stay as neighbours of others), rows (those of one row) or none."
+            help="Labels that are left out: reachable, those that no neighbour can match; decoys,"
+            " the same, but they stay as neighbours of others; rows, those of one profile."
         ),
     ] = "reachable",
     neighbours: Annotated[int, typer.Option(min=1, help="How many vote.")] = 1,
@@ -219,104 +207,59 @@ def score(
     as_json: JsonOption = False,
 ) -> None:
     """Score profiles by nearest neighbours that may not share what the rule names."""
-    metrics = [name for given in metric or [] for name in names(given)]
+    rules_of = [name for given in metric or [] for name in names(given)]
     if not_same:
-        metrics.append("not same " + ", ".join(names(not_same)))
+        rules_of.append("not same " + ", ".join(names(not_same)))
+    reading = reading or rules
     if preset:
-        _score_preset(lake, preset, metrics, model, dataset, normalize, rules, device, as_json)
+        if rules_of:
+            raise InputError("--preset brings its own metrics; leave out --metric and --not-same")
+        if len(dataset or []) > 1:
+            raise InputError("--preset is about one dataset; give one --dataset")
+        from unidino.scores.paper import score_preset
+
+        scores: Sequence[Any] = score_preset(
+            Lake.open(lake),
+            preset,
+            models=model or [],
+            dataset=dataset[0] if dataset else None,
+            normalize=normalize,
+            reading=reading or "published",
+            device=device,
+        )
+        _show(scores, as_json)
         return
-    if not metrics:
+    if not rules_of:
         raise InputError("say how to score: --metric NAME, --not-same COLUMNS or --preset NAME")
-    choose("measure", measure, ("accuracy", "map", "replicates"))
-    chosen: dict[str, Any] = {
-        "models": model or [],
-        "label": label,
-        "level": level,
-        "normalize": normalize or "mad_robustize",
-        "rules": rules or "text",
-        "channels": names(channels),
-        "where": where,
-        "include_controls": include_controls,
-        "label_filter": label_filter,
-        "datasets": dataset or [],
-    }
-    if measure != "accuracy":
-        _score_labels(lake, measure, metrics, chosen, seed, as_json)
-        return
-    from unidino.scores import accuracy as module
-    from unidino.scores.history import score_table
-
-    scores = module.score(
-        Lake.open(lake),
-        metrics,
-        unmatched=unmatched,
-        neighbours=neighbours,
-        device=device,
-        **chosen,
+    at = Lake.open(lake)
+    asked = [
+        Question(
+            rule,
+            reading or "text",
+            label or "",
+            label_filter,
+            unmatched,
+            include_controls,
+            neighbours,
+        )
+        for rule in rules_of
+    ]
+    selection = Selection(
+        model or (), dataset or (), level, normalize or "mad_robustize", names(channels), where
     )
-    emit(as_json, [s.as_json() for s in scores], score_table(scores))
-    _say_dropped(scores)
+    if measure == "accuracy":
+        from unidino.scores.accuracy import score as run_score
+
+        _show(run_score(at, asked, selection, device=device), as_json)
+    else:
+        from unidino.scores.labels import score_labels
+
+        _show(score_labels(at, measure, asked, selection, seed=seed), as_json)
 
 
-def _score_preset(
-    lake: Path,
-    preset: str,
-    metrics: list[str],
-    model: list[str] | None,
-    dataset: list[str] | None,
-    normalize: str | None,
-    rules: str | None,
-    device: str,
-    as_json: bool,
-) -> None:
-    from unidino.scores import paper
-
-    if metrics:
-        raise InputError("--preset brings its own metrics; leave out --metric and --not-same")
-    if len(dataset or []) > 1:
-        raise InputError("--preset is about one dataset; give one --dataset")
-    scores = paper.score_preset(
-        Lake.open(lake),
-        preset,
-        models=model or [],
-        dataset=dataset[0] if dataset else None,
-        normalize=normalize,
-        rules=rules or "published",
-        device=device,
-    )
-    emit(as_json, [s.as_json() for s in scores], paper.preset_table(preset, scores))
-    _say_dropped(scores)
-
-
-def _score_labels(
-    lake: Path, measure: str, metrics: list[str], chosen: dict[str, Any], seed: int, as_json: bool
-) -> None:
-    from unidino.scores import labels as module
-
-    scores = module.score_labels(Lake.open(lake), measure, metrics, seed=seed, **chosen)
-    emit(
-        as_json,
-        [s.as_json() for s in scores],
-        pl.DataFrame(
-            [
-                {
-                    "dataset": s.dataset,
-                    "model": s.model,
-                    "metric": s.metric,
-                    "label": f"{s.label}/{s.level}",
-                    measure: s.value,
-                    "above chance": f"{round(s.share_above_chance * s.num_classes)} of"
-                    f" {s.num_classes}",
-                    "n": s.n,
-                }
-                for s in scores
-            ]
-        ),
-    )
-    _say_dropped(scores)
-
-
-def _say_dropped(scores: Sequence[Any]) -> None:
+def _show(scores: Any, as_json: bool) -> None:
+    """Print scores, and say once what was left out of them."""
+    emit(as_json, [s.as_json() for s in scores], scores.frame)
     for line in dict.fromkeys(
         f"{s.dataset}, {s.metric}: {reason_text(reason, count)}"
         for s in scores

@@ -30,6 +30,7 @@ from unidino.core.sql import (
 )
 from unidino.core.user_sql import ask, confine
 from unidino.lake import schema
+from unidino.lake.views import create_views_over_parts, create_views_over_tables
 
 _TABLES = (
     "plate",
@@ -45,9 +46,6 @@ _TABLES = (
     "readout_score",
     "attribution",
 )
-_VIEWS_OVER_PARTS = ("embedding", "crop_embedding", "profile", "statistic", "projection")
-_SAMPLE_VIEWS = ("training_sample", "labelled_sample")
-_SAMPLE_TABLES = {"plate", "well", "field", "image"}
 _LOCK_PATIENCE_S = 60.0
 _LOCKS = ".locks"
 
@@ -57,6 +55,10 @@ class Lake:
     """A lake at a folder.
 
     path: folder that holds, or will hold, `catalog.duckdb`.
+
+    >>> import unidino as ud
+    >>> ud.Lake.open(lake.path)
+    Lake('...lake'): 1 dataset, 2 plates, 12 wells, 1 model
     """
 
     path: Path
@@ -107,6 +109,14 @@ class Lake:
                 schema.bring_up_to_date(con)
         return lake
 
+    def __repr__(self) -> str:
+        """Where the lake is and what it holds."""
+        if not self.catalog.is_file():
+            return f"Lake('{self.path}'): not there yet"
+        counts = self.look_up(assets.sql("queries", "lake_counts")).row(0, named=True)
+        held = ", ".join(f"{n} {noun}{'' if n == 1 else 's'}" for noun, n in counts.items())
+        return f"Lake('{self.path}'): {held}"
+
     @property
     def catalog(self) -> Path:
         """The DuckDB file."""
@@ -117,7 +127,7 @@ class Lake:
         return self.path / uri
 
     def lock(self, name: str, *, wait: bool = True) -> AbstractContextManager[bool]:
-        """Hold what this name stands for against all other processes: see `locks.locked`."""
+        """Lock `name` across processes: see `core.files.locked`."""
         return locked(self.path / _LOCKS, name, wait=wait)
 
     @contextmanager
@@ -196,9 +206,10 @@ class Lake:
             return pl.DataFrame(ask(con, query, parameters, what=what))
 
     def look_up(self, query: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
-        """Rows of one of the program's own queries over the catalog's tables; no file is opened."""
+        """Rows of one of the program's own queries over tables and views; no file is opened."""
         con = self._connect(read_only=True)
         try:
+            create_views_over_tables(con, _TABLES)
             rows: pl.DataFrame = con.sql(query, params=dict(parameters or {})).pl()
             return rows
         finally:
@@ -238,26 +249,5 @@ class Lake:
                 pause_s = min(pause_s * 1.5, 0.5)
 
     def _create_views(self, con: Connection, tables: Sequence[str] = _TABLES) -> None:
-        for kind in _VIEWS_OVER_PARTS:
-            uris = con.execute(
-                "select uri from part where kind = $kind order by uri", {"kind": kind}
-            )
-            paths = [self.resolve(uri) for (uri,) in uris.fetchall()]
-            files = [str(path) for path in paths if path.is_file()]
-            if len(files) < len(paths):
-                log.warning(
-                    f"{len(paths) - len(files)} {kind} files are missing; run `unidino check`"
-                )
-            if files:
-                con.execute(f"set variable {kind}_files = $files", {"files": files})
-                try:
-                    con.execute(f"create temp view {kind} as {assets.sql('views', kind)}")
-                except duckdb.Error as error:
-                    raise LakeError(
-                        f"a file of {kind}s is damaged ({sql_error(error)}); run `unidino check`"
-                    ) from error
-            else:
-                empty = assets.arrow_schema(kind).empty_table()
-                con.register(kind, empty)
-        for view in _SAMPLE_VIEWS if set(tables) >= _SAMPLE_TABLES else ():
-            con.execute(f"create temp view {view} as {assets.sql('views', view)}")
+        create_views_over_parts(con, self.path)
+        create_views_over_tables(con, tables)

@@ -5,6 +5,7 @@ from functools import cache
 import duckdb
 
 from unidino.core import assets
+from unidino.core.sql import quoted
 
 _COLUMNS = """
 select table_name, column_name || ' ' || data_type || ' ' || is_nullable from duckdb_columns()
@@ -39,7 +40,18 @@ def bring_up_to_date(con: duckdb.DuckDBPyConnection) -> None:
         con.execute(f'drop table "{name}"')
     create_tables(con)
     for name in old:
-        con.execute(f'insert into "{name}" by name from "old_{name}"')
+        con.execute(f"insert into {quoted(name)} by name {_upgraded(con, name)}")
+
+
+def _upgraded(con: duckdb.DuckDBPyConnection, name: str) -> str:
+    """The query of the old rows of a table, with what columns that are new can be told to hold.
+
+    `sql/upgrade` has a file for each table that got the columns question and question_hash.
+    """
+    old = {row[0] for row in con.execute(f"describe {quoted(f'old_{name}')}").fetchall()}
+    if name in assets.names("upgrade") and "question_hash" not in old:
+        return assets.sql("upgrade", name)
+    return f"from {quoted(f'old_{name}')}"
 
 
 @cache

@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from unidino.core import assets
-from unidino.core.errors import InputError, ProfileError, choose
-from unidino.core.sql import Connection, first_row, sql_error
+from unidino.core.errors import ProfileError, choose
+from unidino.core.sql import Connection, first_row
+from unidino.core.user_sql import ask, confined
 from unidino.models.config import ModelConfig
 from unidino.profiles.files import ROW_GROUP
 from unidino.profiles.form import ProfileForm
@@ -232,11 +232,15 @@ def _feature_names(
 def _choose_members(con: Connection, form: ProfileForm, level: str) -> dict[str, int]:
     """Create the table `member`: the profiles that a level is averaged of; says what is not."""
     dropped = {}
-    query = form.wells_sql() or "from raw_profile"
-    try:
-        con.execute(f"create or replace temp table member as {query.strip().rstrip(';')}")
-    except duckdb.Error as error:
-        raise InputError(f"wells={form.wells}: {sql_error(error)}") from error
+    con.execute("create or replace temp table member as from raw_profile")
+    if query := form.wells_sql():
+        profiles = con.sql("from raw_profile").to_arrow_table()
+        with confined({"raw_profile": profiles}) as apart:
+            chosen = ask(apart, query, what=f"wells={form.wells}")
+        con.register("chosen", chosen)
+        con.execute("delete from member")
+        con.execute("insert into member by name from chosen")
+        con.unregister("chosen")
     (gone,) = first_row(
         con, "select (select count(*) from raw_profile) - (select count(*) from member)"
     )

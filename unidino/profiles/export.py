@@ -19,15 +19,17 @@ from numpy.typing import NDArray
 
 from unidino.core.errors import InputError, ProfileError
 from unidino.core.files import written_beside
+from unidino.core.results import Result
 from unidino.lake.lake import Lake
 from unidino.profiles.groups import Group, groups
+from unidino.profiles.selection import Selection
 
 SUFFIXES = (".parquet", ".csv", ".csv.gz", ".arrow", ".feather", ".h5ad")
 _NOT_METADATA = ("key", "channels")
 
 
 @dataclass(frozen=True)
-class Exported:
+class Exported(Result):
     """What was written."""
 
     file: str
@@ -35,39 +37,34 @@ class Exported:
     num_features: int
 
 
-def export(
-    lake: Lake,
-    file: Path,
-    model: str,
-    *,
-    normalize: str = "mad_robustize",
-    level: str = "well",
-    datasets: Sequence[str] = (),
-    channels: Sequence[str] = (),
-    where: str | None = None,
-) -> Exported:
-    """Write the profiles of a model, those that are missing made, in the format of the file's name.
+def export_profiles(lake: Lake, file: Path | str, selection: Selection | None = None) -> Exported:
+    """Write the selected profiles of one model in the format that the file's name ends in.
 
-    normalize, level, channels, where: see `score.score`. datasets: names; default all.
-    Raises InputError for a format that is none of SUFFIXES, and ProfileError if datasets differ in
-    their features or nothing fits.
+    Missing profiles are made. Columns of metadata are named `Metadata_...`.
+    Raises InputError for a format that is none of SUFFIXES or for several models, ProfileError if
+    datasets differ in their features or nothing fits.
+
+    >>> import unidino as ud
+    >>> ud.export_profiles(lake, folder / "profiles.parquet", ud.Selection(models=["gaussian"]))
+    Exported(file='...profiles.parquet', num_profiles=12, num_features=1152)
     """
+    file = Path(file)
     if not file.name.lower().endswith(SUFFIXES):
         raise InputError(f"cannot write '{file}'; its name must end in {', '.join(SUFFIXES)}")
-    found = [
-        g
-        for g in groups(lake, [model], normalize, level, where, channels, datasets)
-        if len(g.vectors)
-    ]
+    found = [group for group in groups(lake, selection or Selection()) if len(group.vectors)]
     if not found:
         raise ProfileError("no profile fits --where")
+    models = sorted({group.profiled.model for group in found})
+    if len(models) > 1:
+        raise InputError(f"a file holds profiles of one model; choose one of {', '.join(models)}")
     names = [_feature_names(lake, group) for group in found]
-    for group, own in zip(found, names, strict=True):
-        if own != names[0]:
+    first = found[0]
+    for group, features in zip(found, names, strict=True):
+        if features != names[0]:
             raise ProfileError(
-                f"'{found[0].made.dataset}' ({'+'.join(found[0].channels)}) and"
-                f" '{group.made.dataset}' ({'+'.join(group.channels)}) differ in their features;"
-                " choose one by --dataset, or channels that both have"
+                f"'{first.profiled.dataset}' ({'+'.join(first.channels)}) and"
+                f" '{group.profiled.dataset}' ({'+'.join(group.channels)}) differ in their"
+                " features; choose one by --dataset, or channels that both have"
             )
     metadata = pl.concat([_metadata(group.metadata) for group in found])
     vectors = np.concatenate([group.vectors for group in found])
@@ -77,13 +74,14 @@ def export(
 
 
 def _feature_names(lake: Lake, group: Group) -> list[str]:
-    """Names (D,) of the features: of the channels that were chosen, all if they were not."""
-    rows = lake.look_up("select details from part where uri = $uri", {"uri": group.made.uri})
+    """Names (D,) of the features of the channels that a group keeps."""
+    rows = lake.look_up("select details from part where uri = $uri", {"uri": group.profiled.uri})
     names: list[str] = json.loads(rows["details"][0])["features"]
-    if len(names) == group.vectors.shape[1]:
+    if group.channels == group.kept_from:
         return names
-    kept = set(group.channels)
-    return [name for name in names if name.rpartition("_")[0] in kept]
+    per_channel = len(names) // len(group.kept_from)
+    starts = [group.kept_from.index(channel) * per_channel for channel in group.channels]
+    return [name for start in starts for name in names[start : start + per_channel]]
 
 
 def _metadata(table: pa.Table) -> pl.DataFrame:

@@ -6,44 +6,35 @@ Shapes: L profiles, K features.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unidino.core import assets
 from unidino.core.errors import InputError, ProfileError
-from unidino.core.files import written_beside
-from unidino.core.sql import scratch, sql_error
+from unidino.core.user_sql import ask, confined
+from unidino.core.vectors import vector_column
 from unidino.lake.lake import Lake
-from unidino.profiles.form import ProfileForm
 from unidino.profiles.normalize import Affine, Array, Learnt
 
 ROW_GROUP = 4096
 
 
-def write(
+def write_profiles(
     path: Path, table: pa.Table, vectors: Array, named: Mapping[str, str], *, exact: bool
 ) -> None:
     """Write profiles, in float64 if exact, else in float32.
 
-    table: a row for each, without its vector; vectors: (L, K). named: columns of one value.
+    table: a row for each profile, without its vector; vectors: (L, K). named: columns of one value.
     """
     kind = pa.float64() if exact else pa.float32()
     schema = assets.arrow_schema("profile")
     schema = schema.set(schema.get_field_index("embedding"), pa.field("embedding", pa.list_(kind)))
-    with (
-        written_beside(path) as temporary,
-        pq.ParquetWriter(
-            temporary, schema, compression="zstd", use_dictionary=_text_columns(schema)
-        ) as writer,
-    ):
+    text = _text_columns(schema)
+    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=text) as writer:
         for start in range(0, len(vectors), ROW_GROUP):
-            rows = table.slice(start, ROW_GROUP)
-            block = np.ascontiguousarray(vectors[start : start + ROW_GROUP])
-            offsets = np.arange(len(block) + 1, dtype=np.int32) * block.shape[1]
-            values = pa.array(block.ravel().astype(kind.to_pandas_dtype()))
-            rows = rows.append_column("embedding", pa.ListArray.from_arrays(offsets, values))
+            block = vectors[start : start + ROW_GROUP].astype(kind.to_pandas_dtype())
+            rows = table.slice(start, ROW_GROUP).append_column("embedding", vector_column(block))
             writer.write_table(_conform(schema, rows, named))
 
 
@@ -83,17 +74,14 @@ def write_statistics(
         ]
     )
     table = _conform(assets.arrow_schema("statistic"), rows, named)
-    with written_beside(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", use_dictionary=False)
+    pq.write_table(table, path, compression="zstd", use_dictionary=False)
 
 
-def read_statistics(path: Path, form: ProfileForm) -> list[Learnt]:
+def read_statistics(path: Path) -> list[Learnt]:
     """What was learnt, from a file of the table `statistic`.
 
     Raises InputError if the file is none.
     """
-    if not form.steps:
-        raise InputError("statistics are for a normalization; --normalize is none")
     try:
         table = pq.read_table(path, schema=assets.arrow_schema("statistic"))
     except (OSError, ValueError, pa.ArrowInvalid) as error:
@@ -115,34 +103,28 @@ def read_statistics(path: Path, form: ProfileForm) -> list[Learnt]:
 
 
 def load(
-    lake: Lake, model: str, normalize: str, level: str, dataset: str, where: str | None = None
+    lake: Lake, model: str, normalization: str, level: str, dataset: str, where: str | None = None
 ) -> pa.Table:
-    """Profiles in order of profile_id; they must have been computed.
+    """Profiles in the order of profile_id.
 
     where: SQL condition over the columns of `profile`.
-    Raises InputError if the condition fails.
+    Raises ProfileError if the profiles have not been made, InputError if the condition fails.
     """
     found = lake.look_up(
         "select uri from part where kind = 'profile' and model = $model and level = $level"
-        " and normalization = $normalize and dataset = $dataset",
-        {"model": model, "normalize": normalize, "level": level, "dataset": dataset},
+        " and normalization = $normalization and dataset = $dataset",
+        {"model": model, "normalization": normalization, "level": level, "dataset": dataset},
     )
     if found.is_empty():
-        raise ProfileError(f"no {level} profiles of {model} ({normalize}) for '{dataset}'")
+        raise ProfileError(f"no {level} profiles of {model} ({normalization}) for '{dataset}'")
     rows = pq.read_table(lake.resolve(found["uri"][0]))
-    if not where:
-        return rows
-    con = scratch()
-    try:
-        con.register(
-            "chosen",
-            rows.drop_columns(["embedding"]).append_column(
-                "_position", pa.array(np.arange(rows.num_rows))
-            ),
-        )
-        kept = con.execute(f"select _position from chosen where {where} order by 1").fetchall()
-    except duckdb.Error as error:
-        raise InputError(f'--where "{where}": {sql_error(error)}') from error
-    finally:
-        con.close()
-    return rows.take(pa.array([k[0] for k in kept], pa.int64()))
+    return rows.take(_positions(rows, where)) if where else rows
+
+
+def _positions(rows: pa.Table, where: str) -> pa.Array:
+    """Positions of the profiles that fit a condition, ascending."""
+    place = pa.array(np.arange(rows.num_rows))
+    described = rows.drop_columns(["embedding"]).append_column("_position", place)
+    query = f"select _position from profile where ({where}) order by 1"
+    with confined({"profile": described}) as con:
+        return ask(con, query, what=f'--where "{where}"')["_position"].combine_chunks()

@@ -1,14 +1,16 @@
-"""How profiles are made of embeddings, as one line of text that names it everywhere.
+"""How profiles are made from embeddings, as one line of text that names it everywhere.
 
-`mad_robustize` is the default; `mad_robustize+spherize,controls=negcon,clip=10` normalizes in two
-steps, learns from negative controls and limits what comes out to -10..10.
+`mad_robustize` is the default. `mad_robustize+spherize,controls=negcon,clip=10` normalizes in two
+steps, learns from negative controls, and limits the result to -10..10.
 """
 
+import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from unidino.core import assets
 from unidino.core.errors import InputError, choose
+from unidino.core.files import digest
 
 SELECTIONS = ("na", "variance", "correlation", "blocklist")
 _CONTROLS = ("all", "trt", "negcon", "poscon", "empty")
@@ -18,7 +20,18 @@ _CHOICES = {
     "fields": ("crops", "equal"),
     "aggregate": ("mean", "median"),
 }
-_KEYS = ("per", "controls", "epsilon", "clip", "fields", "aggregate", "select", "wells", "channels")
+_KEYS = (
+    "per",
+    "controls",
+    "epsilon",
+    "clip",
+    "fields",
+    "aggregate",
+    "select",
+    "wells",
+    "channels",
+    "statistics",
+)
 
 
 def normalizations() -> list[str]:
@@ -38,7 +51,8 @@ class ProfileForm:
     aggregate: mean or median of the wells of a level.
     select: which selections drop features, in order: na, variance, correlation, blocklist.
     wells: name of a file of `sql/wells`, or a path: which wells count after normalization.
-    channels: to put side by side; none for all.
+    channels: to put side by side; none for all. statistics: a file of the table `statistic`, learnt
+    from other wells, that is applied instead of learning; or the hash that stands for such a file.
     """
 
     steps: tuple[str, ...] = ("mad_robustize",)
@@ -51,6 +65,7 @@ class ProfileForm:
     select: tuple[str, ...] = ()
     wells: str | None = None
     channels: tuple[str, ...] = ()
+    statistics: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> "ProfileForm":
@@ -71,15 +86,22 @@ class ProfileForm:
             if not (equals and value) or key in given:
                 raise InputError(f"'{option}' in '{text}': write each option once, as key=value")
             given[key] = _value(key, value)
+        if "statistics" in given and steps == ("none",):
+            raise InputError("statistics are for a normalization; --normalize is none")
         return cls(steps=() if steps == ("none",) else steps, **given)  # type: ignore[arg-type]
 
     def __str__(self) -> str:
-        """The text that names this form; equal forms have equal texts."""
+        """The text that names this form; equal forms have equal texts.
+
+        A file of statistics is named by the hash of its bytes.
+        """
         parts = ["+".join(self.steps) or "none"]
         for field in fields(self)[1:]:
             value = getattr(self, field.name)
             if value != field.default:
                 text = "+".join(value) if isinstance(value, tuple) else str(value)
+                if field.name == "statistics":
+                    text = statistics_hash(text)
                 parts.append(f"{field.name}={text}")
         return ",".join(parts)
 
@@ -99,7 +121,20 @@ class ProfileForm:
         return assets.sql("wells", self.wells)
 
 
+def statistics_hash(text: str) -> str:
+    """What names a file of statistics: eight digits of the hash of its bytes.
+
+    text: path of the file, or the hash itself.
+    """
+    path = Path(text)
+    return digest(path.read_bytes().hex())[:8] if path.is_file() else text
+
+
 def _value(key: str, text: str) -> object:
+    if key == "statistics":
+        if not (Path(text).is_file() or re.fullmatch(r"[0-9a-f]{8}", text)):
+            raise InputError(f"no such file of statistics: '{text}'")
+        return text
     if key in _CHOICES:
         return choose(key, text, _CHOICES[key])
     if key in ("epsilon", "clip"):

@@ -1,7 +1,10 @@
-"""Profiles of the lake as matrices, one for each model, dataset and set of channels."""
+"""Profiles of the lake as matrices, one for each model, dataset and set of channels.
+
+Shapes: N profiles, D features.
+"""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -10,73 +13,76 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from unidino.core.errors import choose
+from unidino.core.vectors import matrix_of
 from unidino.lake.lake import Lake
-from unidino.profiles import files, profile
-from unidino.profiles.form import ProfileForm
+from unidino.profiles.files import load
+from unidino.profiles.profile import Profiled, profile
+from unidino.profiles.selection import Selection
 
 
 @dataclass(frozen=True)
 class Group:
     """Profiles of one dataset and model with the same channels.
 
-    metadata: a row for each; vectors: (N, D).
+    channels: of the vectors; kept_from: those that the profiles in the lake have. metadata: a row
+    for each profile; vectors: (N, D).
     """
 
-    made: profile.Profiled
+    profiled: Profiled
     channels: tuple[str, ...]
+    kept_from: tuple[str, ...]
     metadata: pa.Table
     vectors: NDArray[Any]
 
 
-def groups(
-    lake: Lake,
-    models: Sequence[str],
-    normalize: str,
-    level: str,
-    where: str | None,
-    channels: Sequence[str] = (),
-    datasets: Sequence[str] = (),
-    compounds: Sequence[str] | None = None,
-) -> Iterator[Group]:
-    """Profiles of every model and dataset, one after another, made where they are missing.
+def groups(lake: Lake, selection: Selection) -> Iterator[Group]:
+    """The selected profiles, by model, dataset and set of channels; missing profiles are made.
 
-    channels: names to keep; of normalizations that mix channels, those they start from.
+    Channels of a normalization that mixes features are chosen before it, others afterwards.
+    Raises UnidinoError for an unknown name, ProfileError if nothing is embedded.
     """
-    form = ProfileForm.parse(normalize)
-    if channels and form.mixes_features and not form.channels:
-        normalize, channels = f"{normalize},channels={'+'.join(channels)}", ()
-    for made in profile.profile(lake, models, normalize=normalize, level=level, datasets=datasets):
-        table = files.load(lake, made.model, made.normalization, level, made.dataset, where)
-        if compounds is not None:
-            table = table.filter(pc.is_in(table["compound"], pa.array(compounds, pa.string())))
-        for own, group in by_channels(table, channels):
-            vectors = vectors_of(group, own, channels)
-            yield Group(made, tuple(channels or own), group.drop_columns(["embedding"]), vectors)
+    form = selection.form
+    if selection.channels and form.mixes_features and not form.channels:
+        text = f"{selection.normalize},channels={'+'.join(selection.channels)}"
+        selection = replace(selection, normalize=text, channels=())
+    wanted = selection.channels
+    for p in profile(lake, selection):
+        table = load(lake, p.model, p.normalization, p.level, p.dataset, selection.where)
+        if selection.compounds is not None:
+            names = pa.array(selection.compounds, pa.string())
+            table = table.filter(pc.is_in(table["compound"], names))
+        for channels, rows in by_channels(table, wanted):
+            vectors = vectors_of(rows, channels, wanted)
+            metadata = rows.drop_columns(["embedding"])
+            yield Group(p, tuple(wanted or channels), tuple(channels), metadata, vectors)
 
 
-def by_channels(table: pa.Table, wanted: Sequence[str]) -> list[tuple[list[str], pa.Table]]:
-    """Profiles that have the same channels in the same order, and those channels."""
+def by_channels(table: pa.Table, wanted: Sequence[str] = ()) -> list[tuple[list[str], pa.Table]]:
+    """Profiles that have the same channels in the same order, with the names of these channels.
+
+    Raises UnidinoError if a set of channels lacks one that is wanted.
+    """
     lists = pl.Series(table["channels"])
-    distinct = lists.unique().to_list()
-    groups = []
-    for group in sorted(tuple(c) for c in distinct):
+    distinct = sorted(tuple(names) for names in lists.unique().to_list())
+    for names in distinct:
         for channel in wanted:
-            choose("channel", channel, list(group))
-        if len(distinct) == 1:
-            groups.append((list(group), table))
-        else:
-            mine = pa.array([tuple(c) == group for c in lists.to_list()])
-            groups.append((list(group), table.filter(mine)))
-    return groups
+            choose("channel", channel, list(names))
+    if len(distinct) == 1:
+        return [(list(distinct[0]), table)]
+    return [
+        (list(names), table.filter(pa.array([tuple(c) == names for c in lists.to_list()])))
+        for names in distinct
+    ]
 
 
-def vectors_of(table: pa.Table, channels: list[str], wanted: Sequence[str]) -> NDArray[Any]:
-    """Embeddings (N, D) of the profiles, cut to the wanted channels."""
-    flat = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    vectors: NDArray[Any] = flat.reshape(table.num_rows, -1)
+def vectors_of(
+    table: pa.Table, channels: Sequence[str], wanted: Sequence[str] = ()
+) -> NDArray[Any]:
+    """Embeddings (N, D) of profiles, cut to the wanted channels."""
+    vectors = matrix_of(table["embedding"])
     if not wanted:
         return vectors
     by_channel = vectors.reshape(table.num_rows, len(channels), -1)
-    keep = [channels.index(c) for c in wanted]
-    cut: NDArray[Any] = by_channel[:, keep].reshape(table.num_rows, -1)
+    kept = [list(channels).index(name) for name in wanted]
+    cut: NDArray[Any] = by_channel[:, kept].reshape(table.num_rows, -1)
     return cut

@@ -1,37 +1,39 @@
-"""Embeddings aggregated to wells, normalized, and averaged to a level.
+"""Profiles in the lake: which are asked for, which are current, which are made.
 
-SQL says which vectors make a profile, which wells teach a normalization and what a level is; numpy
-does the arithmetic, plate by plate, on a matrix that lies in a temporary file.
-
-Shapes: N raw profiles, D = C channels of d features, K features out, L profiles of the level.
+An embedding is a vector of one image; a profile is the normalized mean of a well, or of a coarser
+level. `compute` makes the profiles of one dataset; here they are kept as parts of the lake.
 """
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import polars as pl
 
 from unidino.core import assets
 from unidino.core.errors import ProfileError, choose
 from unidino.core.files import digest
+from unidino.core.results import Results
 from unidino.lake.lake import Lake
-from unidino.lake.parts import land_parts
+from unidino.lake.parts import Part, Parts, current
 from unidino.lake.runs import Run
 from unidino.models.registry import load_config
-from unidino.profiles.compute import compute, first_channels
-from unidino.profiles.files import read_statistics, write, write_statistics
-from unidino.profiles.form import ProfileForm
+from unidino.profiles.files import read_statistics, write_profiles, write_statistics
+from unidino.profiles.form import ProfileForm, statistics_hash
 from unidino.profiles.normalize import Learnt
+from unidino.profiles.selection import Selection
 
-LEVELS = ("field", "well", "treatment", "compound", "plate", "batch", "source")
+_TABLES = ("plate", "channel", "well", "part", "field", "image", "model")
 
 
 @dataclass(frozen=True)
 class Profiled:
     """Profiles of one dataset in the lake.
 
-    normalization: the text of the form that they have. dropped: what did not make it into the
-    profiles: reason and count. is_new: false if they were there already. uri: of their file.
+    normalization: canonical text of their form. dropped: what is not in the profiles: reason and
+    count. is_new: false if the profiles were current already. uri: of their file.
     """
 
     model: str
@@ -44,29 +46,54 @@ class Profiled:
     uri: str
 
 
-def profile(
-    lake: Lake,
-    models: Sequence[str] = (),
-    *,
-    normalize: str = "mad_robustize",
-    level: str = "well",
-    datasets: Sequence[str] = (),
-    statistics: Path | None = None,
-) -> list[Profiled]:
-    """Profiles of every model and dataset that has embeddings; those that are current are kept.
+def profile(lake: Lake, selection: Selection | None = None) -> Results[Profiled]:
+    """Profiles of every model and dataset that is selected and has embeddings.
 
-    models, datasets: names; default all. normalize: see `ProfileForm`. statistics: a file of the
-    table `statistic`, of other wells, that is applied instead of what these would teach.
-    Raises UnidinoError for an unknown model, dataset, normalization or level, and ProfileError if
-    nothing is embedded.
+    Current profiles are kept, the others are made. `where`, `channels` and `compounds` of a
+    selection choose among profiles later; they do not change what is made here.
+    Raises UnidinoError for an unknown model or dataset, ProfileError if nothing is embedded.
+
+    >>> import unidino as ud
+    >>> ud.profile(lake, ud.Selection(models=["gaussian"])).frame["profiles"].to_list()
+    [12]
     """
-    form = ProfileForm.parse(normalize)
-    choose("level", level, LEVELS)
-    for model in models:
+    run = Run.of("profile", locals())
+    selection = selection or Selection()
+    form = selection.form
+    known = _statistics(lake, form)
+    return Results(
+        [
+            _profile_dataset(lake, run, row, form, selection.level, known)
+            for row in _embedded(lake, selection)
+        ],
+        _table,
+    )
+
+
+def _table(profiled: Sequence[Profiled]) -> pl.DataFrame:
+    return pl.DataFrame(
+        [
+            {
+                "model": p.model,
+                "normalization": p.normalization,
+                "level": p.level,
+                "dataset": p.dataset,
+                "profiles": p.num_profiles,
+                "new": p.is_new,
+            }
+            for p in profiled
+        ]
+    )
+
+
+def _embedded(lake: Lake, selection: Selection) -> list[dict[str, Any]]:
+    """Rows of the query embedded_dataset that are selected, in the order of the models' names."""
+    for model in selection.models:
         load_config(lake, model)
     present = lake.look_up(assets.sql("queries", "embedded_dataset"))
-    for dataset in datasets:
+    for dataset in selection.datasets:
         choose("dataset", dataset, sorted(set(present["dataset"])))
+    models, datasets = selection.models, selection.datasets
     chosen = [
         row
         for row in present.iter_rows(named=True)
@@ -84,24 +111,24 @@ def profile(
             "nothing is embedded yet; run `unidino embed --model NAME --all`, or `unidino"
             " import-profiles FILE --model NAME` for features that others computed"
         )
-    known = read_statistics(statistics, form) if statistics else []
-    text = f"{form},statistics={digest(statistics.read_bytes().hex())[:8]}" if statistics else ""
-    run = Run(
-        "profile",
-        {
-            "models": models,
-            "normalize": text or str(form),
-            "level": level,
-            "statistics": statistics,
-        },
-    )
-    return [
-        _profile_dataset(lake, run, row, form, text or str(form), level, known) for row in chosen
-    ]
+    return chosen
+
+
+def _statistics(lake: Lake, form: ProfileForm) -> list[Learnt] | None:
+    """What the form applies instead of learning; None if its file is not known by path."""
+    if form.statistics is None:
+        return []
+    path: Path | None = Path(form.statistics)
+    if not Path(form.statistics).is_file():
+        uris = lake.look_up("select uri from part where kind = 'statistic' order by uri")["uri"]
+        paths = [lake.resolve(uri) for uri in uris]
+        same = [p for p in paths if p.is_file() and statistics_hash(str(p)) == form.statistics]
+        path = same[0] if same else None
+    return read_statistics(path) if path else None
 
 
 def _sql_texts(form: ProfileForm) -> list[str | None]:
-    """The queries that a profile depends on, so that it is computed anew when they change."""
+    """The queries that a profile depends on; it is made anew when they change."""
     texts = [assets.sql("queries", q) for q in ("raw_profile", "raw_vector", "level_profile")]
     return [*texts, *(assets.sql("normalize", step) for step in form.steps), form.wells_sql()]
 
@@ -109,77 +136,76 @@ def _sql_texts(form: ProfileForm) -> list[str | None]:
 def _profile_dataset(
     lake: Lake,
     run: Run,
-    row: dict[str, str],
+    row: dict[str, Any],
     form: ProfileForm,
-    text: str,
     level: str,
-    known: Sequence[Learnt],
+    known: Sequence[Learnt] | None,
 ) -> Profiled:
-    model, dataset = row["model"], row["dataset"]
-    folder = f"profiles/{model}/{replace_unsafe(text)}"
-    uri, statistic_uri = (f"{folder}/{p}{level}/{dataset}.parquet" for p in ("", "statistics/"))
+    model, dataset, text = row["model"], row["dataset"], str(form)
+    if row["kind"] == "profile":
+        return _imported(lake, row, form, level)
+    folder = f"profiles/{model}/{folder_name(text)}"
     inputs = digest(row["inputs"], text, level, _sql_texts(form))
-    current = lake.look_up(
-        "select num_rows, dropped from part where uri = $uri and inputs_hash = $inputs",
-        {"uri": uri, "inputs": inputs},
+    part = Part(
+        f"{folder}/{level}/{dataset}.parquet",
+        "profile",
+        model,
+        inputs,
+        dataset,
+        normalization=text,
+        level=level,
     )
-    if row["kind"] == "profile" or (not current.is_empty() and lake.resolve(uri).is_file()):
-        return _kept(lake, row, form, level, uri, current)
+    profiled = Profiled(model, text, level, dataset, 0, {}, True, part.uri)
+    if there := current(lake, part.uri, inputs):
+        return _kept(profiled, there)
+    if known is None:
+        raise ProfileError(
+            f"no file of statistics {form.statistics} is at hand; name it by --statistics FILE"
+        )
+    # Written out here: only what is missing needs the modules that compute.
+    from unidino.profiles.compute import compute, first_channels
+
     config = load_config(lake, model)
-    with lake.snapshot(("plate", "channel", "well", "part", "field", "image", "model")) as con:
+    named = {"model": model, "normalization": text, "level": level, "dataset": dataset}
+    with lake.snapshot(_TABLES) as con:
         query, of = assets.sql("queries", "embedding_file"), {"model": model, "dataset": dataset}
         files = {p: lake.resolve(u) for p, u in con.execute(query, of).fetchall()}
         with compute(con, files, model, dataset, config, form, level, known) as made:
-            part = {
-                "model": model,
-                "dataset": dataset,
-                "normalization": text,
-                "level": level,
-                "inputs_hash": inputs,
-                "dropped": json.dumps(made.dropped),
-            }
-            named = {"model": model, "normalization": text, "level": level, "dataset": dataset}
-            details = json.dumps({"features": made.features})
-            write(
-                lake.resolve(uri), made.table, made.vectors, named, exact=config.kind == "imported"
-            )
-            parts = {
-                uri: part | {"kind": "profile", "num_rows": len(made.vectors), "details": details}
-            }
+            parts = Parts(lake, run)
+            with parts.writing(
+                part, len(made.vectors), dropped=made.dropped, details={"features": made.features}
+            ) as path:
+                is_exact = config.kind == "imported"
+                write_profiles(path, made.table, made.vectors, named, exact=is_exact)
             if made.learnt:
-                write_statistics(
-                    lake.resolve(statistic_uri), made.learnt, first_channels(made.channels), named
+                learnt = replace(
+                    part,
+                    uri=f"{folder}/statistics/{level}/{dataset}.parquet",
+                    kind="statistic",
                 )
-                parts[statistic_uri] = part | {"kind": "statistic", "num_rows": len(made.learnt)}
-            land_parts(lake, run, parts)
-            return Profiled(model, text, level, dataset, len(made.vectors), made.dropped, True, uri)
+                with parts.writing(learnt, len(made.learnt), dropped=made.dropped) as path:
+                    write_statistics(path, made.learnt, first_channels(made.channels), named)
+            parts.land()
+            return replace(profiled, num_profiles=len(made.vectors), dropped=made.dropped)
 
 
-def replace_unsafe(text: str) -> str:
+def folder_name(text: str) -> str:
     """The text of a form as the name of a folder."""
     return text.replace(",", ".").replace("=", "-").replace("/", "_")
 
 
-def _kept(
-    lake: Lake, row: dict[str, str], form: ProfileForm, level: str, uri: str, current: object
-) -> Profiled:
-    """Profiles that are there: computed before, or imported as they are."""
-    if row["kind"] == "profile":
-        if row["level"] != level or form.steps:
-            raise ProfileError(
-                f"model '{row['model']}' was imported as {row['level']} profiles; use"
-                f" --level {row['level']} --normalize none"
-            )
-        uri = row["uri"]
-    rows = lake.look_up("select num_rows, dropped from part where uri = $uri", {"uri": uri})
-    num_rows, dropped = rows.row(0)
-    return Profiled(
-        row["model"],
-        str(form),
-        level,
-        row["dataset"],
-        num_rows,
-        json.loads(dropped or "{}"),
-        False,
-        uri,
-    )
+def _imported(lake: Lake, row: dict[str, Any], form: ProfileForm, level: str) -> Profiled:
+    """Profiles that were imported as such: they have no wells to normalize or average."""
+    if row["level"] != level or form.steps:
+        raise ProfileError(
+            f"model '{row['model']}' was imported as {row['level']} profiles; use"
+            f" --level {row['level']} --normalize none"
+        )
+    profiled = Profiled(row["model"], str(form), level, row["dataset"], 0, {}, False, row["uri"])
+    part = lake.look_up("select * from part where uri = $uri", {"uri": row["uri"]})
+    return _kept(profiled, part.row(0, named=True))
+
+
+def _kept(profiled: Profiled, part: dict[str, Any]) -> Profiled:
+    dropped = json.loads(part["dropped"] or "{}")
+    return replace(profiled, num_profiles=part["num_rows"], dropped=dropped, is_new=False)

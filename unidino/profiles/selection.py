@@ -41,7 +41,7 @@ class Selection:
         if self.compounds is not None:
             object.__setattr__(self, "compounds", tuple(self.compounds))
         choose("level", self.level, LEVELS)
-        object.__setattr__(self, "normalize", str(ProfileForm.parse(self.normalize)))
+        ProfileForm.parse(self.normalize)
 
     @property
     def form(self) -> ProfileForm:
@@ -56,9 +56,15 @@ class Selection:
             datasets=(dataset,) if dataset else self.datasets,
         )
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """What is selected besides models and datasets, as plain values."""
+        return {k: v for k, v in self.as_json().items() if k not in ("models", "datasets")}
+
     def as_json(self) -> dict[str, Any]:
         """What is selected, as plain values; level and normalization always, the rest if given."""
-        values = {name: value for name, value in asdict(self).items() if value not in ((), None)}
+        values = asdict(self) | {"normalize": str(self.form)}
+        values = {name: value for name, value in values.items() if value not in ((), None)}
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
     def __str__(self) -> str:

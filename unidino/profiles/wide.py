@@ -21,6 +21,7 @@ from unidino.core import assets
 from unidino.core.errors import InputError
 from unidino.core.log import log
 from unidino.core.sql import Connection, quoted
+from unidino.core.user_sql import ask, confined
 from unidino.plates import tables
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".parquet", ".arrow", ".feather", ".h5ad")
@@ -118,20 +119,20 @@ def compute(con: Connection, table: str, expressions: Mapping[str, str]) -> None
     Raises InputError if one fails.
     """
     for name, expression in expressions.items():
-        is_there = name in tables.columns(con, table)
-        kept = f"* exclude ({quoted(name)})" if is_there else "*"
+        have = tables.columns(con, table)
+        kept = f"* exclude ({quoted(name)})" if name in have else "*"
+        query = f"select {kept}, ({expression})::varchar as {quoted(name)} from {quoted(table)}"
         try:
-            con.execute(
-                f"create or replace table _mapped as select {kept}, ({expression})::varchar as"
-                f" {quoted(name)} from {quoted(table)}"
-            )
-        except duckdb.Error as error:
-            have = ", ".join(tables.columns(con, table)[:12])
+            with confined({table: con.sql(f"from {quoted(table)}").to_arrow_table()}) as apart:
+                computed = ask(apart, query)
+        except InputError as error:
             raise InputError(
-                f"--map {name}={expression}: no column and no expression over {have}, ..."
+                f"--map {name}={expression}: no column and no expression over"
+                f" {', '.join(have[:12])}, ..."
             ) from error
-        con.execute(f"drop table {quoted(table)}")
-        con.execute(f"alter table _mapped rename to {quoted(table)}")
+        con.register("_computed", computed)
+        con.execute(f"create or replace table {quoted(table)} as from _computed")
+        con.unregister("_computed")
 
 
 def _table(con: Connection, path: Path) -> pa.Table:

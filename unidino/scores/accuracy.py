@@ -1,5 +1,6 @@
-"""Scores of a lake's profiles by their nearest neighbours under exclusion rules.
+"""Accuracy of nearest neighbours: how often the neighbour that a rule allows has the same label.
 
+Shapes: N profiles, D features.
 Source: Morelli et al. 2025, section 2.3.2.
 """
 
@@ -10,28 +11,31 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from unidino.core.errors import ProfileError, choose
-from unidino.core.log import log
-from unidino.core.sql import insert
+from unidino.core.errors import ProfileError
+from unidino.core.reasons import WhyNot
+from unidino.core.results import Results
 from unidino.core.statistics import mean_interval
+from unidino.lake.answers import land_answers
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
-from unidino.profiles.groups import groups
+from unidino.profiles.groups import Group, groups
+from unidino.profiles.selection import Selection
+from unidino.scores.candidates import candidates
 from unidino.scores.neighbours import nearest
-from unidino.scores.rules import LABELS, candidates, default_label, rule_sql
+from unidino.scores.question import Asked, Question, questions
+from unidino.scores.tables import score_table
 
 
 @dataclass(frozen=True)
 class Score:
-    """Accuracy of the nearest eligible neighbour's label, and what bounds it.
+    """Accuracy of the nearest allowed neighbour's label, and what bounds it.
 
     interval_95: bootstrap over compounds. n: profiles scored. num_without_neighbour: profiles that
     the rule leaves without any neighbour; they are not in n. ceiling: share of the n with an
-    eligible neighbour of their label. chance: expected accuracy of a random eligible neighbour.
-    dropped: what was left out beforehand, wells, profiles or features: reason and count.
+    allowed neighbour of their label. chance: expected accuracy of a random allowed neighbour.
+    dropped: wells, profiles or features that were left out beforehand: reason and count.
     outcome: columns profile_id, compound, correct of the profiles scored.
     """
 
@@ -48,23 +52,25 @@ class Score:
 
 @dataclass(frozen=True)
 class Versus:
-    """How much better a score is than another on the profiles that both scored.
+    """How far a score is ahead of another on the profiles that both scored.
 
-    difference: of the accuracies; interval_95: bootstrap over compounds, the same draws for both.
+    model, normalization: of the other; difference: of the accuracies; interval_95: bootstrap over
+    compounds, the same draws for both. n, normalization: None for scores of an earlier version.
     """
 
     model: str
-    normalization: str
+    normalization: str | None
     difference: float
     interval_95: tuple[float, float]
-    n: int
+    n: int | None
 
 
 @dataclass(frozen=True)
 class LakeScore(Score):
-    """A score with what was scored.
+    """A score of profiles in the lake, with what was asked.
 
-    versus: against the first score of the same dataset, metric, label and level, if there are more.
+    metric and rules: the rule and its reading. asked: the whole question, as plain values. versus:
+    against the first score of the same dataset and question, if there are several.
     """
 
     model: str = ""
@@ -76,155 +82,109 @@ class LakeScore(Score):
     label: str = ""
     level: str = ""
     versus: Versus | None = None
+    asked: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def as_json(self) -> dict[str, Any]:
         """The score as plain values, what was scored first."""
         values = asdict(replace(self, outcome=None))
-        own = [name for name in values if name not in Score.__dataclass_fields__]
-        names = [n for n in own if n != "versus"] + list(Score.__dataclass_fields__) + ["versus"]
-        return {name: values[name] for name in names if name != "outcome"}
+        of_score = [name for name in Score.__dataclass_fields__ if name != "outcome"]
+        what = [n for n in values if n not in Score.__dataclass_fields__ and n != "versus"]
+        return {name: values[name] for name in [*what, *of_score, "versus"] if name != "asked"}
 
 
 def score(
-    lake: Lake,
-    metric: Sequence[str],
-    *,
-    models: Sequence[str] = (),
-    label: str | None = None,
-    level: str = "well",
-    normalize: str = "mad_robustize",
-    rules: str = "text",
-    channels: Sequence[str] = (),
-    where: str | None = None,
-    compounds: Sequence[str] | None = None,
-    unmatched: str = "drop",
-    include_controls: bool = False,
-    label_filter: str = "reachable",
-    neighbours: int = 1,
-    device: str = "cpu",
-    datasets: Sequence[str] = (),
-) -> list[LakeScore]:
-    """A score for every metric, model and dataset that has the label; missing profiles are made.
+    lake: Lake, asked: Asked, selection: Selection | None = None, *, device: str = "cpu"
+) -> Results[LakeScore]:
+    """A score for every question, model and dataset that has the label.
 
-    label: default `moa` where the rule excludes the same compound, else `compound`.
-    where: SQL condition over the columns of `profile`. compounds: names to keep.
-    unmatched: `drop` leaves profiles without an eligible neighbour out, `wrong` counts them.
-    include_controls: score negative controls too. neighbours: how many vote. label_filter: see
-    `rules.candidates`.
+    asked: a `Question`, the name of a rule for its standard question, or several of either.
+    Missing profiles are made. device: of torch, for the matrix products; `cpu` is numpy.
     Raises UnidinoError for an unknown name, ProfileError if no dataset can be scored.
+
+    >>> import unidino as ud
+    >>> scores = ud.score(lake, "nsc", ud.Selection(models=["gaussian"]))
+    >>> scores[0].n, scores.frame.columns[:3]
+    (8, ['dataset', 'model', 'metric'])
     """
-    queries = {name: rule_sql(name, rules) for name in metric}
-    if label:
-        choose("label", label, LABELS)
-    choose("unmatched", unmatched, ("drop", "wrong"))
-    run = Run(
-        "score",
-        {
-            "metric": metric,
-            "models": models,
-            "label": label,
-            "level": level,
-            "normalize": normalize,
-            "rules": rules,
-            "channels": channels,
-            "where": where,
-            "unmatched": unmatched,
-            "label_filter": label_filter,
-            "neighbours": neighbours,
-        },
+    run = Run.of("score", locals())
+    selection = selection or Selection()
+    asked = questions(asked)
+    scores: list[LakeScore] = []
+    why_not = WhyNot()
+    for group in groups(lake, selection):
+        for question in asked:
+            with why_not.collecting(f"{group.profiled.dataset} is not scored by {question.rule}"):
+                figures = score_profiles(group.metadata, group.vectors, question, device=device)
+                scores.append(_of_lake(figures, group, question, selection))
+    why_not.settle(anything_done=bool(scores), nothing="no profile fits --where")
+    scores = compared(scores)
+    _land(lake, run, scores)
+    return Results(scores, score_table)
+
+
+def _of_lake(figures: Score, group: Group, question: Question, selection: Selection) -> LakeScore:
+    profiled = group.profiled
+    values = vars(figures) | {"dropped": profiled.dropped | figures.dropped}
+    return LakeScore(
+        **values,
+        model=profiled.model,
+        normalization=profiled.normalization,
+        dataset=profiled.dataset,
+        channels=group.channels,
+        metric=question.rule,
+        rules=question.reading,
+        label=question.label,
+        level=selection.level,
+        asked={"kind": "accuracy"} | question.as_json() | selection.options,
     )
-    results: list[LakeScore] = []
-    why_not: list[str] = []
-    for group in groups(lake, models, normalize, level, where, channels, datasets, compounds):
-        for name, query in queries.items():
-            own_label = label or default_label(name)
-            try:
-                figures = score_profiles(
-                    group.metadata,
-                    group.vectors,
-                    own_label,
-                    query,
-                    unmatched=unmatched,
-                    include_controls=include_controls,
-                    label_filter=label_filter,
-                    neighbours=neighbours,
-                    device=device,
-                )
-            except ProfileError as error:
-                why_not.append(f"{group.made.dataset} is not scored by {name}: {error}")
-                continue
-            figures = replace(figures, dropped=group.made.dropped | figures.dropped)
-            results.append(
-                LakeScore(
-                    **vars(figures),
-                    model=group.made.model,
-                    dataset=group.made.dataset,
-                    normalization=group.made.normalization,
-                    channels=group.channels,
-                    metric=name,
-                    rules=rules,
-                    label=own_label,
-                    level=level,
-                )
-            )
-    if not results:
-        raise ProfileError(why_not[0] if why_not else "no profile fits --where")
-    for line in dict.fromkeys(why_not):
-        log.warning(line)
-    results = compared(results)
-    _land(lake, run, results)
-    return results
 
 
 def score_profiles(
-    metadata: pa.Table,
-    vectors: NDArray[Any],
-    label: str,
-    rule: str,
-    *,
-    unmatched: str = "drop",
-    include_controls: bool = False,
-    label_filter: str = "reachable",
-    neighbours: int = 1,
-    device: str = "cpu",
+    metadata: Any, vectors: NDArray[Any], question: Question | str, *, device: str = "cpu"
 ) -> Score:
-    """The score of profiles under a rule.
+    """The score of profiles, in a lake or not.
 
-    metadata: a row per profile with profile_id, the label and what the rule reads.
-    vectors: (N, D), in the same order. rule: SQL over `candidate`.
+    metadata: Arrow table, Polars or pandas frame, a row per profile with the label and what the
+    rule reads. vectors: (N, D), in the same order. question: or the name of a rule.
     Raises ProfileError if no profile is left to score, InputError if the rule fails.
+
+    >>> import numpy as np, polars as pl
+    >>> frame = pl.DataFrame({"compound": list("aabb"), "moa": list("xxxx")})
+    >>> score_profiles(frame, np.eye(4), Question("nsc", label_filter="none"))
+    Traceback (most recent call last):
+    unidino.core.errors.ProfileError: all 4 profiles left have the moa 'x'
     """
-    own = candidates(
-        metadata,
-        vectors,
-        label,
-        rule,
-        include_controls=include_controls,
-        label_filter=label_filter,
-    )
-    everything = len(own.positions) == len(vectors) and (np.diff(own.positions) == 1).all()
-    chosen = vectors if everything else vectors[own.positions]
-    found = nearest(chosen, own.keys, own.labels, k=neighbours, device=device)
-    has_neighbor = found.index[:, 0] >= 0
-    correct = has_neighbor & (vote(found.index, own.labels) == own.labels)
-    counted = own.is_scored & (has_neighbor if unmatched == "drop" else True)
+    (question,) = questions(question)
+    compared_ones = candidates(metadata, vectors, question)
+    positions, labels = compared_ones.positions, compared_ones.labels
+    everything = len(positions) == len(vectors) and (np.diff(positions) == 1).all()
+    chosen = vectors if everything else vectors[positions]
+    found = nearest(chosen, compared_ones.keys, labels, k=question.neighbours, device=device)
+    has_neighbour = found.index[:, 0] >= 0
+    correct = has_neighbour & (vote(found.index, labels) == labels)
+    counted = compared_ones.is_scored & (has_neighbour | (question.unmatched == "wrong"))
     if not counted.any():
-        raise ProfileError(f"the rule leaves none of {own.is_scored.sum()} profiles a neighbour")
+        num = compared_ones.is_scored.sum()
+        raise ProfileError(f"the rule leaves none of {num} profiles a neighbour")
     with np.errstate(invalid="ignore"):
         chances = np.nan_to_num(found.num_same_label / found.num_eligible)
-    ids = metadata["profile_id"].to_numpy()[own.positions[counted]]
+    compounds = compared_ones.compounds[counted]
     outcome = pl.DataFrame(
-        {"profile_id": ids, "compound": own.compounds[counted], "correct": correct[counted]}
+        {
+            "profile_id": compared_ones.ids[counted],
+            "compound": compounds,
+            "correct": correct[counted],
+        }
     )
     return Score(
         accuracy=float(correct[counted].mean()),
-        interval_95=mean_interval(correct[counted], own.compounds[counted]),
+        interval_95=mean_interval(correct[counted], compounds),
         n=int(counted.sum()),
-        num_classes=len(np.unique(own.labels[counted])),
-        num_without_neighbour=int((own.is_scored & ~has_neighbor).sum()),
+        num_classes=len(np.unique(labels[counted])),
+        num_without_neighbour=int((compared_ones.is_scored & ~has_neighbour).sum()),
         ceiling=float((found.num_same_label[counted] > 0).mean()),
         chance=float(chances[counted].mean()),
-        dropped=own.dropped,
+        dropped=compared_ones.dropped,
         outcome=outcome,
     )
 
@@ -237,18 +197,18 @@ def vote(index: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.int6
 
 
 def compared(scores: Sequence[LakeScore]) -> list[LakeScore]:
-    """Scores with how each differs from the first one of the same question."""
+    """Scores with how far each is ahead of the first one of the same dataset and question."""
     first: dict[tuple[str, ...], LakeScore] = {}
     results = []
-    for own in scores:
-        question = (own.dataset, own.metric, own.rules, own.label, own.level)
-        reference = first.setdefault(question, own)
-        if reference is own or reference.outcome is None or own.outcome is None:
-            results.append(own)
+    for other in scores:
+        key = (other.dataset, other.metric, other.rules, other.label, other.level)
+        reference = first.setdefault(key, other)
+        if reference is other or reference.outcome is None or other.outcome is None:
+            results.append(other)
             continue
-        both = own.outcome.join(reference.outcome, on="profile_id", suffix="_first")
+        both = other.outcome.join(reference.outcome, on="profile_id", suffix="_first")
         if both.is_empty():
-            results.append(own)
+            results.append(other)
             continue
         ahead = both["correct"].cast(pl.Int8) - both["correct_first"].cast(pl.Int8)
         difference = ahead.to_numpy().astype(np.float64)
@@ -259,27 +219,27 @@ def compared(scores: Sequence[LakeScore]) -> list[LakeScore]:
             mean_interval(difference, both["compound"].to_numpy()),
             len(both),
         )
-        results.append(replace(own, versus=versus))
+        results.append(replace(other, versus=versus))
     return results
 
 
-def _land(lake: Lake, run: Run, results: list[LakeScore]) -> None:
-    rows = []
-    for result in results:
-        row = result.as_json()
-        low, high = row.pop("interval_95") or (None, None)
-        versus = row.pop("versus")
-        row |= {"interval_low": low, "interval_high": high, "run_id": run.run_id}
-        row |= {"dropped": json.dumps(row["dropped"]), "channels": list(result.channels)}
-        if versus:
-            low, high = versus["interval_95"]
-            row |= {
-                "versus": versus["model"],
-                "difference": versus["difference"],
-                "difference_low": low,
-                "difference_high": high,
-            }
-        rows.append(row)
-    with lake.write() as con:
-        run.record(con)
-        insert(con, "score", rows)
+def _land(lake: Lake, run: Run, scores: Sequence[LakeScore]) -> None:
+    land_answers(lake, run, "score", [(s.asked, [_row(s)]) for s in scores])
+
+
+def _row(score: LakeScore) -> dict[str, Any]:
+    """A row of the table `score`, but for the question and the run."""
+    row = score.as_json()
+    row["interval_low"], row["interval_high"] = row.pop("interval_95") or (None, None)
+    row |= {"dropped": json.dumps(row["dropped"]), "channels": list(score.channels)}
+    if versus := row.pop("versus"):
+        low, high = versus["interval_95"]
+        row |= {
+            "versus": versus["model"],
+            "versus_normalization": versus["normalization"],
+            "versus_n": versus["n"],
+            "difference": versus["difference"],
+            "difference_low": low,
+            "difference_high": high,
+        }
+    return row

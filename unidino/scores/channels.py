@@ -1,16 +1,20 @@
 """Scores of each channel alone, and of all but one: what a channel is worth, and what it adds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
 from unidino.core.errors import ProfileError
 from unidino.core.log import log, progress_bar
+from unidino.core.results import Results
 from unidino.lake.lake import Lake
 from unidino.profiles.groups import groups
+from unidino.profiles.selection import Selection
 from unidino.scores.accuracy import LakeScore, compared, score
+from unidino.scores.question import questions
+from unidino.scores.tables import interval, signed_interval
 
 
 @dataclass(frozen=True)
@@ -31,30 +35,26 @@ class ChannelScore:
 
 def score_channels(
     lake: Lake,
-    model: str,
-    metric: Sequence[str] = (),
+    selection: Selection,
+    metrics: Sequence[str] = (),
     *,
     label: str = "moa",
-    level: str = "well",
-    normalize: str = "mad_robustize",
-    where: str | None = None,
     include_controls: bool = False,
-    datasets: Sequence[str] = (),
-) -> list[ChannelScore]:
+) -> Results[ChannelScore]:
     """Scores of all channels, of each alone and of all but each, for every dataset and metric.
 
-    metric: default the strictest that a dataset can be scored by: see `fitting_metric`. Datasets of
-    one channel, or whose plates differ in theirs, are left out, which is said.
+    selection: of one model. metrics: default the strictest by which a dataset can be scored: see
+    `fitting_metric`. Datasets of one channel, or whose plates differ in theirs, are left out with a
+    message.
     Raises ProfileError if no dataset is left.
     """
-    found: list[ChannelScore] = []
     plans: dict[str, tuple[list[str], Sequence[str]]] = {}
-    for group in groups(lake, [model], normalize, level, where, (), datasets):
-        name = group.made.dataset
+    for group in groups(lake, selection):
+        name = group.profiled.dataset
         if name in plans:
             plans[name] = ([], ())
         else:
-            plans[name] = (list(group.channels), metric or [fitting_metric(group.metadata, label)])
+            plans[name] = (list(group.channels), metrics or [fitting_metric(group.metadata, label)])
     usable = {name: plan for name, plan in plans.items() if len(plan[0]) > 1}
     for name, (channels, _) in plans.items():
         if name not in usable:
@@ -62,36 +62,29 @@ def score_channels(
             log.warning(f"{name} has {why}: its channels are not scored")
     if not usable:
         raise ProfileError("no dataset has two channels or more that all its profiles share")
+    found: list[ChannelScore] = []
     num = sum(len(subsets(channels)) for channels, _ in usable.values())
     with progress_bar("score channels", num, "subsets") as advance:
-        for name, (channels, metrics) in usable.items():
-            titles, scores = [], []
+        for name, (channels, rules) in usable.items():
+            asked = questions(rules, label=label, include_controls=include_controls)
+            titles: list[str] = []
+            scores: list[LakeScore] = []
             for title, subset in subsets(channels).items():
-                own = score(
-                    lake,
-                    metrics,
-                    models=[model],
-                    label=label,
-                    level=level,
-                    normalize=normalize,
-                    channels=subset,
-                    where=where,
-                    include_controls=include_controls,
-                    datasets=[name],
-                )
-                titles += [title] * len(own)
-                scores += own
+                part = replace(selection, datasets=(name,), channels=subset)
+                new = score(lake, asked, part)
+                titles += [title] * len(new)
+                scores += new
                 advance(1)
             found += map(ChannelScore, titles, compared(scores))
-    return found
+    return Results(found, channel_table)
 
 
-def subsets(channels: Sequence[str]) -> dict[str, list[str]]:
-    """Channels by title: all, each alone, and all but each where that is more than one."""
-    own = {"all": list(channels)} | {f"{c} only": [c] for c in channels}
+def subsets(channels: Sequence[str]) -> dict[str, Sequence[str]]:
+    """Channels by title: all (no names), each alone, and all but each where that is several."""
+    titled: dict[str, Sequence[str]] = {"all": ()} | {f"{c} only": [c] for c in channels}
     if len(channels) > 2:
-        own |= {f"without {c}": [other for other in channels if other != c] for c in channels}
-    return own
+        titled |= {f"without {c}": [other for other in channels if other != c] for c in channels}
+    return titled
 
 
 def fitting_metric(metadata: Any, label: str) -> str:
@@ -105,22 +98,21 @@ def fitting_metric(metadata: Any, label: str) -> str:
     return "nscb" if len(batches) > 1 else "nsc"
 
 
-def table_of(scores: Sequence[ChannelScore]) -> pl.DataFrame:
-    """The scores for people."""
-    rows = []
-    for own in scores:
-        s = own.score
-        rows.append(
+def channel_table(scores: Sequence[ChannelScore]) -> pl.DataFrame:
+    """The scores as a table for people."""
+    return pl.DataFrame(
+        [
             {
                 "dataset": s.dataset,
                 "metric": s.metric,
-                "channels": own.subset,
+                "channels": subset,
                 "accuracy": s.accuracy,
-                "95 %": "{:.3f}-{:.3f}".format(*s.interval_95) if s.interval_95 else "",
+                "95 %": interval(s.interval_95),
                 "ahead of all": s.versus and s.versus.difference,
-                "ahead 95 %": "{:+.3f}..{:+.3f}".format(*s.versus.interval_95) if s.versus else "",
+                "ahead 95 %": signed_interval(s.versus.interval_95) if s.versus else "",
                 "n": s.n,
                 "chance": s.chance,
             }
-        )
-    return pl.DataFrame(rows)
+            for subset, s in ((scored.subset, scored.score) for scored in scores)
+        ]
+    )

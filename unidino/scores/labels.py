@@ -2,21 +2,30 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 import polars as pl
+from numpy.typing import NDArray
 
-from unidino.core.errors import ProfileError, choose
-from unidino.core.log import log
-from unidino.core.sql import insert
+from unidino.core.errors import choose
+from unidino.core.reasons import WhyNot
+from unidino.core.results import Results
+from unidino.lake.answers import land_answers
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
 from unidino.profiles.groups import groups
+from unidino.profiles.selection import Selection
+from unidino.scores.candidates import Candidates, candidates
 from unidino.scores.precision import mean_average_precision, rank
+from unidino.scores.question import Asked, Question, questions
 from unidino.scores.replicates import replicate_correlation
-from unidino.scores.rules import LABELS, candidates, default_label, rule_sql
 
-MEASURES = ("map", "replicates")
+Measure = Literal["map", "replicates"]
+MEASURES: tuple[str, ...] = get_args(Measure)
+_VALUES = {
+    "map": ("mean_average_precision", "is_significant"),
+    "replicates": ("correlation", "is_replicating"),
+}
 
 
 @dataclass(frozen=True)
@@ -25,7 +34,7 @@ class LabelScore:
 
     value: mean over the labels of their mean average precision, or median correlation.
     share_above_chance: of the labels. n: profiles. dropped: profiles left out: reason and count.
-    classes: a row for each label, see `precision` and `replicates`.
+    classes: a row for each label, see `precision` and `replicates`. asked: the whole question.
     """
 
     model: str
@@ -43,117 +52,120 @@ class LabelScore:
     num_classes: int
     dropped: dict[str, int]
     classes: pl.DataFrame = field(repr=False, compare=False)
+    asked: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def as_json(self) -> dict[str, Any]:
         """The score as plain values, its labels as a list."""
-        return asdict(self) | {"classes": self.classes.to_dicts()}
+        values = asdict(self) | {"classes": self.classes.to_dicts()}
+        del values["asked"]
+        return values
 
 
 def score_labels(
-    lake: Lake,
-    measure: str,
-    metric: Sequence[str],
-    *,
-    models: Sequence[str] = (),
-    label: str | None = None,
-    level: str = "well",
-    normalize: str = "mad_robustize",
-    rules: str = "text",
-    channels: Sequence[str] = (),
-    where: str | None = None,
-    datasets: Sequence[str] = (),
-    include_controls: bool = False,
-    label_filter: str = "reachable",
-    seed: int = 0,
-) -> list[LabelScore]:
-    """A score of every label for every metric, model and dataset; missing profiles are made.
+    lake: Lake, measure: str, asked: Asked, selection: Selection | None = None, *, seed: int = 0
+) -> Results[LabelScore]:
+    """A score of every label for every question, model and dataset; missing profiles are made.
 
-    measure: `map` (mean average precision) or `replicates` (median correlation). Other arguments:
-    see `score.score`. seed: of the random rankings and groups.
+    measure: `map` (mean average precision) or `replicates` (median correlation). asked: see
+    `score`. seed: of the random rankings and groups.
     Raises UnidinoError for an unknown name, ProfileError if no dataset can be scored.
+
+    >>> import unidino as ud
+    >>> scores = ud.score_labels(lake, "map", "nsb", ud.Selection(models=["gaussian"]))
+    >>> scores[0].num_classes
+    4
     """
+    run = Run.of("score", locals())
     choose("measure", measure, MEASURES)
-    queries = {name: rule_sql(name, rules) for name in metric}
-    if label:
-        choose("label", label, LABELS)
-    run = Run(
-        "score",
-        {
-            "measure": measure,
-            "metric": metric,
-            "models": models,
-            "label": label,
-            "level": level,
-            "normalize": normalize,
-            "rules": rules,
-            "channels": channels,
-            "where": where,
-            "seed": seed,
-        },
-    )
-    results: list[LabelScore] = []
-    why_not: list[str] = []
-    for group in groups(lake, models, normalize, level, where, channels, datasets):
-        for name, query in queries.items():
-            own_label = label or default_label(name)
-            try:
-                own = candidates(
-                    group.metadata,
-                    group.vectors,
-                    own_label,
-                    query,
-                    include_controls=include_controls,
-                    label_filter=label_filter,
+    selection = selection or Selection()
+    asked = questions(asked)
+    scores: list[LabelScore] = []
+    why_not = WhyNot()
+    for group in groups(lake, selection):
+        profiled = group.profiled
+        for question in asked:
+            with why_not.collecting(f"{profiled.dataset} is not scored by {question.rule}"):
+                found, classes = label_classes(
+                    group.metadata, group.vectors, measure, question, seed=seed
                 )
-                vectors = group.vectors[own.positions]
-                if measure == "map":
-                    classes = mean_average_precision(rank(vectors, own), own, seed=seed)
-                else:
-                    classes, _ = replicate_correlation(vectors, own, seed=seed)
-            except ProfileError as error:
-                why_not.append(f"{group.made.dataset} is not scored by {name}: {error}")
-                continue
-            value, above = (
-                ("mean_average_precision", "is_significant")
-                if measure == "map"
-                else ("correlation", "is_replicating")
-            )
-            results.append(
-                LabelScore(
-                    group.made.model,
-                    group.made.normalization,
-                    group.made.dataset,
-                    group.channels,
-                    measure,
-                    name,
-                    rules,
-                    own_label,
-                    level,
-                    float(classes[value].to_numpy().mean()),
-                    float(classes[above].to_numpy().mean()),
-                    int(own.is_scored.sum()),
-                    len(classes),
-                    group.made.dropped | own.dropped,
-                    classes,
+                value, above = _VALUES[measure]
+                options = question.as_json() | selection.options | ({"seed": seed} if seed else {})
+                scores.append(
+                    LabelScore(
+                        profiled.model,
+                        profiled.normalization,
+                        profiled.dataset,
+                        group.channels,
+                        measure,
+                        question.rule,
+                        question.reading,
+                        question.label,
+                        selection.level,
+                        float(classes[value].to_numpy().mean()),
+                        float(classes[above].to_numpy().mean()),
+                        int(found.is_scored.sum()),
+                        len(classes),
+                        profiled.dropped | found.dropped,
+                        classes,
+                        {"kind": measure} | options,
+                    )
                 )
-            )
-    if not results:
-        raise ProfileError(why_not[0] if why_not else "no profile fits --where")
-    for line in dict.fromkeys(why_not):
-        log.warning(line)
-    _land(lake, run, results)
-    return results
+    why_not.settle(anything_done=bool(scores), nothing="no profile fits --where")
+    _land(lake, run, scores)
+    return Results(scores, label_table)
 
 
-def _land(lake: Lake, run: Run, results: list[LabelScore]) -> None:
+def label_classes(
+    metadata: Any,
+    vectors: NDArray[Any],
+    measure: str,
+    question: Question | str,
+    *,
+    seed: int = 0,
+) -> tuple[Candidates, pl.DataFrame]:
+    """The profiles that a question compares, and a row for each label; no lake is needed.
+
+    metadata, vectors: see `candidates`. measure, seed: see `score_labels`.
+    Raises ProfileError if no label can be scored.
+    """
+    (question,) = questions(question)
+    found = candidates(metadata, vectors, question)
+    chosen = vectors[found.positions]
+    if choose("measure", measure, MEASURES) == "map":
+        return found, mean_average_precision(rank(chosen, found), found, seed=seed)
+    classes, _ = replicate_correlation(chosen, found, seed=seed)
+    return found, classes
+
+
+def label_table(scores: Sequence[LabelScore]) -> pl.DataFrame:
+    """The scores as a table for people."""
     rows = []
-    for result in results:
-        common = asdict(result) | {"channels": list(result.channels), "run_id": run.run_id}
+    for s in scores:
+        num_above = round(s.share_above_chance * s.num_classes)
+        rows.append(
+            {
+                "dataset": s.dataset,
+                "model": s.model,
+                "metric": s.metric,
+                "label": f"{s.label}/{s.level}",
+                s.measure: s.value,
+                "above chance": f"{num_above} of {s.num_classes}",
+                "n": s.n,
+            }
+        )
+    return pl.DataFrame(rows)
+
+
+def _land(lake: Lake, run: Run, scores: Sequence[LabelScore]) -> None:
+    answers = []
+    for score in scores:
+        common = score.as_json() | {"channels": list(score.channels)}
         for name in ("classes", "value", "share_above_chance", "n", "num_classes", "dropped"):
             del common[name]
-        for row in result.classes.to_dicts():
-            above = row.pop("is_significant" if result.measure == "map" else "is_replicating")
-            rows.append(common | row | {"is_above_chance": above})
-    with lake.write() as con:
-        run.record(con)
-        insert(con, "label_score", rows)
+        _, above = _VALUES[score.measure]
+        rows = [
+            common | {k: v for k, v in row.items() if k != above} | {"is_above_chance": row[above]}
+            for row in score.classes.to_dicts()
+        ]
+        answers.append((score.asked, rows))
+    land_answers(lake, run, "label_score", answers)

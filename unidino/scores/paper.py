@@ -6,16 +6,21 @@ in `sql/wells` and `sql/queries/active_compound.sql`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import polars as pl
 
 from unidino.core import assets
 from unidino.core.errors import ProfileError, choose
+from unidino.core.results import Results
 from unidino.lake.lake import Lake
 from unidino.models.registry import load_config, model_names
-from unidino.profiles import profile
+from unidino.profiles.profile import profile
+from unidino.profiles.selection import Selection
 from unidino.scores.accuracy import LakeScore, compared, score
+from unidino.scores.question import Question
 
+Preset = Literal["bbbc021", "jump-target2", "insect"]
 _MEASURED = ("cellprofiler", "imported")
 # Measured features are selected after normalization, learnt ones are left whole.
 _SELECTION = "select=na+variance+correlation+blocklist"
@@ -35,7 +40,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Preset:
+class _Table:
     """A table of the paper.
 
     wells: name of a file of `sql/wells`. active_by: model and laboratory whose profiles tell which
@@ -48,8 +53,8 @@ class Preset:
     active_by: tuple[str, str] | None = None
 
 
-PRESETS = {
-    "bbbc021": Preset(
+PRESETS: dict[str, _Table] = {
+    "bbbc021": _Table(
         "bbbc021",
         (
             Column("nsc", "moa", "treatment", "reachable"),
@@ -59,7 +64,7 @@ PRESETS = {
         ),
         wells="bbbc021",
     ),
-    "jump-target2": Preset(
+    "jump-target2": _Table(
         "jump",
         (
             Column("nsc", "target", "batch", "rows"),
@@ -69,7 +74,7 @@ PRESETS = {
         ),
         active_by=("cellprofiler", "source_1"),
     ),
-    "insect": Preset(
+    "insect": _Table(
         "insect",
         (
             Column("nsc", "moa", "treatment", "reachable"),
@@ -89,13 +94,13 @@ def score_preset(
     models: Sequence[str] = (),
     dataset: str | None = None,
     normalize: str | None = None,
-    rules: str = "published",
+    reading: str = "published",
     device: str = "cpu",
-) -> list[LakeScore]:
+) -> Results[LakeScore]:
     """The scores of a table of the paper, for every model that has embedded its dataset.
 
     dataset: its name in the lake; default: as `unidino ingest` names it. normalize: default: MAD
-    robustize per plate, for measured features with a selection after it. rules: `published`, by
+    robustize per plate, for measured features with a selection after it. reading: `published`, by
     which the paper's tables were computed, or `text`.
     Raises UnidinoError for an unknown preset, ProfileError if the lake does not hold the dataset.
     """
@@ -110,7 +115,7 @@ def score_preset(
         )
     chosen = list(models) or sorted(present["model"].to_list())
     compounds = _active(lake, table, name) if table.active_by else None
-    results = []
+    scores: list[LakeScore] = []
     for model in chosen:
         form = normalize or "mad_robustize"
         if normalize is None and load_config(lake, model).kind in _MEASURED:
@@ -118,42 +123,30 @@ def score_preset(
         if table.wells:
             form = f"{form},wells={table.wells}"
         for column in table.columns:
-            results += score(
-                lake,
-                [column.metric],
-                models=[model],
-                label=column.label,
-                level=column.level,
-                normalize=form,
-                rules=rules,
-                datasets=[name],
-                compounds=compounds,
-                label_filter=column.label_filter,
-                device=device,
+            question = Question(
+                column.metric, reading, column.label, label_filter=column.label_filter
             )
-    return compared(results)
+            selection = Selection((model,), (name,), column.level, form, compounds=compounds)
+            scores += score(lake, question, selection, device=device)
+    return Results(compared(scores), lambda found: preset_table(preset, found))
 
 
 def preset_table(preset: str, scores: Sequence[LakeScore]) -> pl.DataFrame:
     """Scores in the paper's layout: a row for each model, a column for each metric with its n."""
     rows: dict[str, dict[str, float | str | None]] = {}
-    headings = {}
     for column in PRESETS[preset].columns:
-        own = [
-            s
-            for s in scores
-            if (s.metric, s.label, s.level) == (column.metric, column.label, column.level)
-        ]
-        counts = sorted({s.n for s in own})
-        headings[column] = (
-            f"{column} n={'-'.join(map(str, {counts[0], counts[-1]}))}" if own else (str(column))
-        )
-        for s in own:
-            rows.setdefault(s.model, {"model": s.model})[headings[column]] = s.accuracy
+        wanted = (column.metric, column.label, column.level)
+        of_column = [s for s in scores if (s.metric, s.label, s.level) == wanted]
+        counts = sorted({s.n for s in of_column})
+        heading = str(column)
+        if counts:
+            heading += f" n={'-'.join(map(str, {counts[0], counts[-1]}))}"
+        for s in of_column:
+            rows.setdefault(s.model, {"model": s.model})[heading] = s.accuracy
     return pl.DataFrame(list(rows.values()), schema_overrides={"model": pl.String})
 
 
-def _active(lake: Lake, table: Preset, dataset: str) -> list[str]:
+def _active(lake: Lake, table: _Table, dataset: str) -> list[str]:
     """Compounds that measured features of one laboratory show to be active."""
     assert table.active_by is not None
     model, source = table.active_by
@@ -162,12 +155,12 @@ def _active(lake: Lake, table: Preset, dataset: str) -> list[str]:
             f"which compounds are active is told by the model '{model}', which the lake lacks: run"
             f" `unidino import-profiles FILE --model {model}` or `unidino models create {model}`"
         )
-    made = profile.profile(lake, [model], level="well", datasets=[dataset])
+    (profiled,) = profile(lake, Selection((model,), (dataset,)))
     found = lake.query(
         assets.sql("queries", "active_compound"),
         {
             "model": model,
-            "normalization": made[0].normalization,
+            "normalization": profiled.normalization,
             "dataset": dataset,
             "source": source,
         },

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
 from unidino.core.errors import ProfileError
-from unidino.scores.neighbours import eligible_block
-from unidino.scores.rules import Candidates
+from unidino.scores.candidates import Candidates
+from unidino.scores.keys import eligible_block
 
 _QUERY_BLOCK = 256
 _SIGNIFICANT = 0.05

@@ -1,24 +1,22 @@
 """What is asked of profiles: the one object that every score takes."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from unidino.core.errors import InputError, choose
 from unidino.core.files import text_hash
-from unidino.scores.rules import default_label, rule_sql
+from unidino.scores.rules import LABELS, default_label, rule_sql
 
-Reading = Literal["text", "published"]
 LabelFilter = Literal["reachable", "decoys", "rows", "none"]
 Unmatched = Literal["drop", "wrong"]
-Label = Literal["compound", "moa", "target", "perturbation", "cell_line"]
-LABELS: tuple[Label, ...] = get_args(Label)
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked: how often the nearest neighbour that a rule allows has the same label.
+    """How often has the nearest neighbour that a rule allows the same label?
 
     rule: name of a file of `sql/exclude`, `not same COLUMN, ...`, or a path to an SQL file.
     reading: `text`, the paper's, or `published`, its program's.
@@ -51,29 +49,19 @@ class Question:
         if self.neighbours < 1:
             raise InputError(f"neighbours is {self.neighbours}; at least one must vote")
 
-    @classmethod
-    def of(cls, asked: "str | Question") -> "Question":
-        """The question, or the standard question of a rule by its name."""
-        return asked if isinstance(asked, Question) else cls(asked)
-
-    def with_label(self, label: str | None) -> "Question":
-        """The same question about another label."""
-        return replace(self, label=label) if label else self
-
     @property
     def sql(self) -> str:
         """The query of the rule, over `candidate`."""
         return rule_sql(self.rule, self.reading)
 
     def as_json(self) -> dict[str, Any]:
-        """What is asked, as plain values: rule, reading and label always, the rest if not standard.
+        """What is asked, as plain values: rule, reading and label, the rest where not standard.
 
-        A rule of the user's own has the hash of its text, so that a changed file asks anew.
+        A rule file has the hash of its text, so that a changed file asks another question.
         """
-        values = asdict(self)
-        always = ("rule", "reading", "label")
         standard = {f.name: f.default for f in fields(self)}
-        asked = {k: v for k, v in values.items() if k in always or v != standard[k]}
+        always = ("rule", "reading", "label")
+        asked = {k: v for k, v in asdict(self).items() if k in always or v != standard[k]}
         if self.rule.endswith(".sql"):
             asked["rule_hash"] = text_hash(Path(self.rule).read_text(encoding="utf-8"))
         return asked
@@ -86,3 +74,18 @@ class Question:
     def hash(self) -> str:
         """SHA-256 (hex) of the canonical text."""
         return text_hash(str(self))
+
+
+Asked = str | Question | Iterable[str | Question]
+
+
+def questions(asked: Asked, **changes: Any) -> list[Question]:
+    """The questions meant: a question, the name of a rule, or several of either.
+
+    changes: fields that all of them get, such as a label.
+    """
+    several = [asked] if isinstance(asked, str | Question) else list(asked)
+    return [
+        replace(one, **changes) if isinstance(one, Question) else Question(one, **changes)
+        for one in several
+    ]

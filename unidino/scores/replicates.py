@@ -12,8 +12,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from unidino.core.errors import ProfileError
-from unidino.scores.neighbours import eligible_block
-from unidino.scores.rules import Candidates
+from unidino.scores.candidates import Candidates
+from unidino.scores.keys import eligible_block
 
 _NUM_NULLS = 1000
 _PERCENTILE = 95

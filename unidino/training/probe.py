@@ -19,7 +19,8 @@ from unidino.embeddings.forward import forward_of
 from unidino.lake.lake import Lake
 from unidino.models.config import ModelConfig
 from unidino.models.networks import Encoder
-from unidino.scores.neighbours import encode_keys, nearest
+from unidino.scores.keys import encode_keys
+from unidino.scores.neighbours import nearest
 from unidino.training.samples import query_samples
 
 

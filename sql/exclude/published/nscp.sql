@@ -1,14 +1,5 @@
 -- Not the same compound, not the same plate and label.
--- A neighbour of the same plate is refused only if it has the label of the query, as the published program does.
 -- Grain: one row per profile and reason.   Reads: candidate.
-select
-    profile_id,
-    'compound' as reason,
-    compound as key
-from candidate
-union all by name
-select
-    profile_id,
-    'plate' as reason,
-    case when plate is not null and label is not null then to_json([plate, label])::varchar end as key
-from candidate
+-- Source: the program of Morelli et al. 2025.
+from (select * replace (shared_by_label(plate, label) as plate) from candidate) as labelled
+unpivot include nulls (key for reason in (compound, plate))

@@ -1,0 +1,7 @@
+-- How much a lake holds.
+-- Grain: one row.   Reads: plate, well, model.
+select
+    (select count(distinct dataset) from plate) as dataset,
+    (select count(*) from plate) as plate,
+    (select count(*) from well) as well,
+    (select count(*) from model) as model

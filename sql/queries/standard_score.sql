@@ -1,0 +1,16 @@
+-- The newest scores of standard questions: of the largest set of channels that the profiles of a
+-- dataset share, or of parts of the channels too.
+-- Grain: one row per dataset, model, normalization, metric, rules, label, level, channels.
+-- Reads: score, latest.
+-- $parts_of_channels: whether scores of parts of the channels are wanted.
+select score.* exclude (question_hash, run_id)
+from score
+inner join latest using (question_hash, dataset, model, channels, run_id)
+where latest.is_standard or ($parts_of_channels and latest.is_of_channels)
+qualify
+    $parts_of_channels
+    or len(score.channels) = max(len(score.channels)) over (
+        partition by score.question_hash, score.dataset, score.model
+    )
+order by
+    score.dataset asc, score.rules desc, score.metric asc, latest.started asc, score.model asc

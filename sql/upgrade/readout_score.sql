@@ -1,0 +1,33 @@
+-- Rows of the table readout_score of a catalog whose rows did not tell their question, with the question as far
+-- as the command's arguments tell it.
+-- Grain: one row per row.   Reads: old_readout_score, run.
+-- The text equals that of unidino.lake.answers.question_text: keys in order, standard values left out.
+with told as (
+    select
+        old_readout_score.*,
+        run.arguments as told
+    from old_readout_score
+    left join run using (run_id)
+),
+
+asked as (
+    select
+        told.* exclude (told),
+        '{' || array_to_string(list_sort(list_filter([
+            '"kind":"readouts"',
+            '"level":' || to_json(level)::varchar,
+            '"normalize":' || to_json(normalization)::varchar,
+            '"regressor":' || to_json(regressor)::varchar,
+            '"where":' || to_json(told ->> 'where')::varchar,
+            case when num_folds <> 5 then '"num_folds":' || num_folds::varchar end,
+            case when seed <> 0 then '"seed":' || seed::varchar end,
+            case when json_array_length(told -> 'by') > 0 then '"by":' || (told -> 'by')::varchar end,
+            case when told ->> 'stratum' is not null then '"stratum":' || to_json(told ->> 'stratum')::varchar end
+        ], lambda item: item is not null)), ',') || '}' as question
+    from told
+)
+
+select
+    *,
+    sha256(question) as question_hash
+from asked

@@ -1,0 +1,70 @@
+-- The newest answer to each question: what report, figures and explorer show of the tables score,
+-- label_score, attribution and readout_score.
+-- Grain: one row per question, dataset, model, channels.
+-- Reads: score, label_score, attribution, readout_score, run.
+-- is_standard: the question is of all profiles of a level, asked in the usual way. is_of_channels: it
+-- is so but for the channels that were chosen.
+with answer as (
+    select distinct
+        question,
+        question_hash,
+        dataset,
+        model,
+        channels,
+        run_id
+    from score
+    union all by name
+    select distinct
+        question,
+        question_hash,
+        dataset,
+        model,
+        channels,
+        run_id
+    from label_score
+    union all by name
+    select distinct
+        question,
+        question_hash,
+        dataset,
+        model,
+        run_id
+    from attribution
+    union all by name
+    select distinct
+        question,
+        question_hash,
+        dataset,
+        model,
+        run_id
+    from readout_score
+),
+
+described as (
+    select
+        answer.* exclude (channels),
+        coalesce(answer.channels, []) as channels,
+        run.started,
+        list_filter(
+            json_keys(answer.question),
+            lambda name: name not in ('kind', 'rule', 'reading', 'label', 'level', 'normalize', 'regressor')
+        ) as special
+    from answer
+    inner join run using (run_id)
+)
+
+select
+    question_hash,
+    dataset,
+    model,
+    channels,
+    run_id,
+    started,
+    len(special) = 0 as is_standard,
+    special <@ ['channels'] as is_of_channels
+from described
+qualify
+    row_number() over (
+        partition by question_hash, dataset, model, channels
+        order by started desc, run_id asc
+    ) = 1

@@ -1,0 +1,50 @@
+"""Views of a lake: over the catalog's tables, and over the files that the table part lists."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import duckdb
+
+from unidino.core import assets
+from unidino.core.errors import LakeError
+from unidino.core.log import log
+from unidino.core.sql import Connection, sql_error
+
+# Views over tables, in the order in which they build on each other, and the tables that they read.
+OVER_TABLES = {
+    "training_sample": {"plate", "well", "field", "image"},
+    "labelled_sample": {"plate", "well", "field", "image"},
+    "latest": {"score", "label_score", "attribution", "readout_score", "run"},
+}
+OVER_PARTS = ("embedding", "crop_embedding", "profile", "statistic", "projection")
+
+
+def create_views_over_tables(con: Connection, tables: Collection[str]) -> None:
+    """Create the views that these tables allow; nothing is read yet."""
+    for view, reads in OVER_TABLES.items():
+        if reads <= set(tables):
+            con.execute(f"create temp view {view} as {assets.sql('views', view)}")
+
+
+def create_views_over_parts(con: Connection, folder: Path) -> None:
+    """Create a view for each kind of vectors over the files that the table part lists.
+
+    folder: of the lake. Missing files are left out with a warning.
+    Raises LakeError if a file is damaged.
+    """
+    for kind in OVER_PARTS:
+        query = "select uri from part where kind = $kind order by uri"
+        paths = [folder / uri for (uri,) in con.execute(query, {"kind": kind}).fetchall()]
+        files = [str(path) for path in paths if path.is_file()]
+        if missing := len(paths) - len(files):
+            log.warning(f"{missing} {kind} files are missing; run `unidino check`")
+        if not files:
+            con.register(kind, assets.arrow_schema(kind).empty_table())
+            continue
+        con.execute(f"set variable {kind}_files = $files", {"files": files})
+        try:
+            con.execute(f"create temp view {kind} as {assets.sql('views', kind)}")
+        except duckdb.Error as error:
+            raise LakeError(
+                f"a file of {kind}s is damaged ({sql_error(error)}); run `unidino check`"
+            ) from error
