@@ -1,18 +1,109 @@
 """From fluorescence plates on disk to features that can be trusted and queried.
 
-A lake is a folder of plates, vectors and models with a DuckDB catalog over them, and data moves
-through it one way:
+A lake is a folder of plates, vectors and models with a DuckDB catalog over them. Each verb turns
+one table of the lake into the next, one way:
 
-    ingest -> train -> embed -> profile -> score -> attribute, report
+    ingest         an export of a microscope     -> plates, images
+    train          images                        -> a model
+    embed          images and a model            -> embeddings, one vector per image
+    profile        embeddings                    -> profiles of wells, treatments, compounds
+    score          profiles                      -> how often neighbours have the same label
+    attribute, predict_readouts, project         -> what profiles say
+    plot, report, explore                        -> figures and pages
 
-Each step is one function of the name that the command line uses.
+`Selection` says which profiles are meant, `Question` what is asked of them. Names are loaded when
+they are first used, so that `import unidino` is quick.
+
 Source of the method: Morelli et al. 2025, "uniDINO", doi 10.1016/j.csbj.2025.02.020.
 """
 
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
-from unidino.core.errors import UnidinoError
-from unidino.lake.lake import Lake
+if TYPE_CHECKING:
+    from unidino.core.errors import UnidinoError
+    from unidino.embeddings.embed import embed
+    from unidino.explorer.explore import explore
+    from unidino.figures.kinds import plot
+    from unidino.insight.attribution import attribute
+    from unidino.insight.projection import project
+    from unidino.insight.readouts import predict_readouts
+    from unidino.lake.check import check
+    from unidino.lake.lake import Lake
+    from unidino.models.baselines import create_model
+    from unidino.models.weights import import_model
+    from unidino.plates.ingest import ingest
+    from unidino.profiles.export import export_profiles
+    from unidino.profiles.importing import import_profiles
+    from unidino.profiles.profile import profile
+    from unidino.profiles.selection import Selection
+    from unidino.reports.report import report
+    from unidino.scores.accuracy import score
+    from unidino.scores.labels import score_labels
+    from unidino.scores.question import Question
+    from unidino.training.recipe import TrainConfig
+    from unidino.training.train import train
 
 __version__ = version("unidino")
-__all__ = ["Lake", "UnidinoError", "__version__"]
+__all__ = [
+    "Lake",
+    "Question",
+    "Selection",
+    "TrainConfig",
+    "UnidinoError",
+    "__version__",
+    "attribute",
+    "check",
+    "create_model",
+    "embed",
+    "explore",
+    "export_profiles",
+    "import_model",
+    "import_profiles",
+    "ingest",
+    "plot",
+    "predict_readouts",
+    "profile",
+    "project",
+    "report",
+    "score",
+    "score_labels",
+    "train",
+]
+_HOMES = {
+    "Lake": "lake.lake",
+    "Question": "scores.question",
+    "Selection": "profiles.selection",
+    "TrainConfig": "training.recipe",
+    "UnidinoError": "core.errors",
+    "attribute": "insight.attribution",
+    "check": "lake.check",
+    "create_model": "models.baselines",
+    "embed": "embeddings.embed",
+    "explore": "explorer.explore",
+    "export_profiles": "profiles.export",
+    "import_model": "models.weights",
+    "import_profiles": "profiles.importing",
+    "ingest": "plates.ingest",
+    "plot": "figures.kinds",
+    "predict_readouts": "insight.readouts",
+    "profile": "profiles.profile",
+    "project": "insight.projection",
+    "report": "reports.report",
+    "score": "scores.accuracy",
+    "score_labels": "scores.labels",
+    "train": "training.train",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'unidino' has no attribute '{name}'")
+    value = getattr(import_module(f"unidino.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

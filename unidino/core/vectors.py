@@ -1,4 +1,4 @@
-"""Matrices of vectors as Arrow columns, and back.
+"""Matrices of vectors as Arrow columns, and back; frames of metadata as Arrow tables.
 
 Shapes: N vectors of D features.
 """
@@ -6,6 +6,7 @@ Shapes: N vectors of D features.
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -28,3 +29,12 @@ def matrix_of(column: pa.ChunkedArray) -> NDArray[Any]:
     flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
     matrix: NDArray[Any] = flat.reshape(len(column), -1)
     return matrix
+
+
+def as_table(metadata: Any) -> pa.Table:
+    """Metadata of profiles as an Arrow table: of one, or of a Polars or pandas frame."""
+    if isinstance(metadata, pa.Table):
+        return metadata
+    if isinstance(metadata, pl.DataFrame):
+        return metadata.to_arrow()
+    return pa.Table.from_pandas(metadata, preserve_index=False)

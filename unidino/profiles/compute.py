@@ -11,20 +11,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from unidino.core import assets
-from unidino.core.errors import ProfileError, choose
-from unidino.core.sql import Connection, first_row
+from unidino.core.errors import InputError, ProfileError, choose
+from unidino.core.sql import Connection, first_row, scratch
 from unidino.core.user_sql import ask, confined
+from unidino.core.vectors import as_table
 from unidino.models.config import ModelConfig
 from unidino.profiles.files import ROW_GROUP
 from unidino.profiles.form import ProfileForm
 from unidino.profiles.normalize import METHODS, ROTATING, Array, Learnt, Step, learn_and_apply
 from unidino.profiles.select import selected
+
+# What a normalization may read of a profile: see `sql/normalize`.
+_UNIT_COLUMNS = ("dataset", "source", "batch", "plate", "well", "control_type")
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,43 @@ def compute(
             raise ProfileError(f"model '{model}' has no complete {level} of dataset '{dataset}'")
         vectors = _averaged(profiles, rows["row_ids"], form.aggregate, Path(folder) / "averaged")
         yield Made(rows.drop_columns(["row_ids"]), vectors, channels, features, learnt, dropped)
+
+
+def normalize_profiles(metadata: Any, vectors: Array, normalize: str = "mad_robustize") -> Array:
+    """Profiles (N, K) normalized from raw ones, without a lake.
+
+    metadata: Arrow table, Polars or pandas frame, a row per profile; of the columns plate, source,
+    batch, dataset and control_type those that the normalization uses must be there. vectors:
+    (N, D), in the same order; they are not changed. normalize: see `ProfileForm`; aggregation and
+    channels do not apply.
+    Raises UnidinoError for an unknown normalization, ProfileError if nothing can be learnt.
+
+    >>> import numpy as np, polars as pl
+    >>> frame = pl.DataFrame({"plate": ["p"] * 3})
+    >>> normalize_profiles(frame, np.array([[1.0], [2.0], [3.0]])).round(4).tolist()
+    [[-0.6745], [0.0], [0.6745]]
+    """
+    form = ProfileForm.parse(normalize)
+    table = as_table(metadata)
+    if table.num_rows != len(vectors):
+        raise InputError(f"{table.num_rows} rows of metadata for {len(vectors)} vectors")
+    columns = {"row_id": pa.array(np.arange(len(vectors)))}
+    for name in _UNIT_COLUMNS:
+        is_there = name in table.column_names
+        columns[name] = table[name] if is_there else pa.nulls(len(vectors), pa.string())
+    con = scratch()
+    try:
+        con.register("raw_profile", pa.table(columns))
+        profiles, _ = _normalized(con, np.array(vectors, dtype=np.float64), form, [])
+    finally:
+        con.close()
+    if form.clip is not None:
+        np.clip(profiles, -form.clip, form.clip, out=profiles)
+    if form.select:
+        names = [f"feature_{i}" for i in range(profiles.shape[1])]
+        kept, _ = selected(profiles, names, form.select)
+        profiles = profiles[:, kept]
+    return profiles
 
 
 def first_channels(channels: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from unidino.core.errors import InputError, ProfileError
 from unidino.core.reasons import reason_text
 from unidino.core.sql import Connection, scratch
 from unidino.core.user_sql import ask, confined
+from unidino.core.vectors import as_table
 from unidino.scores.keys import Codes, encode_keys
 from unidino.scores.question import Question
 from unidino.scores.rules import COLUMNS
@@ -106,15 +107,6 @@ def candidates(
         kept["is_scored"].to_numpy(),
         dropped,
     )
-
-
-def as_table(metadata: Any) -> pa.Table:
-    """Metadata of profiles as an Arrow table: of one, or of a Polars or pandas frame."""
-    if isinstance(metadata, pa.Table):
-        return metadata
-    if isinstance(metadata, pl.DataFrame):
-        return metadata.to_arrow()
-    return pa.Table.from_pandas(metadata, preserve_index=False)
 
 
 def _described(metadata: Any, vectors: NDArray[Any], label: str) -> pa.Table:
