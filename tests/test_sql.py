@@ -2,47 +2,51 @@
 
 import json
 import re
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import jsonschema
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from unidino.core import assets
-from unidino.core.sql import scratch
+from unidino.core.sql import Connection, scratch
 from unidino.embeddings.embed import How, embed
 from unidino.insight.projection import projection
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
+from unidino.lake.views import OVER_PARTS, OVER_TABLES
 from unidino.models import baselines, registry
 from unidino.models.config import ModelConfig
 from unidino.models.networks import new_encoder
 from unidino.profiles.profile import profile
 
-ROOMS = (
-    "views",
-    "queries",
-    "checks",
-    "register",
-    "normalize",
-    "exclude",
-    "exclude/published",
-    "labels",
-    "wells",
-    "examples",
-)
-# Views over files of vectors exist once there are files: test_views_keep_their_grain reads them.
-OVER_FILES = {
-    ("views", name)
-    for name in ("embedding", "crop_embedding", "profile", "statistic", "projection")
-}
-FILES = [(room, n) for room in ROOMS for n in assets.names(room) if (room, n) not in OVER_FILES]
+SQL = assets.ROOT / "sql"
+PATHS = sorted(SQL.rglob("*.sql"))
+# Macros run when a connection is prepared; layouts read tables of a published set, which the tests
+# of the layouts bring; views over files exist once there are files.
+EXPLAINED = [
+    path
+    for path in PATHS
+    if path.relative_to(SQL).parts[0] not in ("macros", "datasets")
+    and not (path.parent.name == "views" and path.stem in OVER_PARTS)
+]
+
+
+def _id(path: Path) -> str:
+    return path.relative_to(SQL).with_suffix("").as_posix()
+
+
 # Relations that a step makes before it runs the query, with the columns that it reads.
 MADE = {
     "sample": "0 as image_id, '' as dataset, '' as plate, '' as well, 0 as field,"
     " 0 as channel_index, '' as channel, '' as control_type, 0.0 as p0_1, 0.0 as p99_9",
     "candidate": "0 as profile_id, '' as compound, '' as batch, '' as plate, '' as well,"
-    " '' as source, '' as label",
+    " '' as source, '' as label, '' as control_type, true as is_finite, false as is_zero",
+    "excluded": "0 as profile_id, '' as reason",
+    "unmatched_label": "'' as label, '' as reason",
     "key": "0 as profile_id, '' as reason, '' as key",
     **dict.fromkeys(
         ("raw_profile", "member"),
@@ -51,7 +55,6 @@ MADE = {
         " '' as control_type, '' as moa, '' as target, '' as cell_line, null::json as extra,"
         " [''] as channels",
     ),
-    "typed": None,
     "known": "'' as plate_id, '' as dataset",
     "landed": "'' as plate, '' as uri, '' as fingerprint, '' as content_hash, '' as run_id",
     "illuminated": "'' as plate, 0 as channel_index, '' as uri",
@@ -64,28 +67,38 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     return Lake.create(tmp_path_factory.mktemp("empty") / "lake")
 
 
-@pytest.mark.parametrize(("room", "name"), FILES)
-def test_every_query_explains_on_an_empty_lake(
-    empty: Lake, room: str, name: str, tmp_path: Path
-) -> None:
-    query = assets.sql(room, name)
+def _relations(con: Connection, path: Path) -> None:
+    """Create what the query of a file reads besides the tables of the lake."""
+    for relation, columns in MADE.items():
+        con.execute(f"create table {relation} as select {columns}")
+    schema = assets.manifest_schema()["properties"]
+    kinds = {"string": "varchar", "integer": "integer", "number": "double"}
+    typed = ", ".join(f"null::{kinds[r['type']]} as {n}" for n, r in schema.items())
+    con.execute(
+        f"create table typed as select {typed}, null::json as extra, 0 as line, '' as place"
+    )
+    con.execute(
+        "create table manifest as select *, 1 as well_row, 1 as well_column, [path] as paths"
+        " from typed"
+    )
+    con.execute(f"create table measured as {assets.sql('register', 'absent')}")
+    for table in assets.names("upgrade"):
+        new = "('question', 'question_hash', 'versus_normalization', 'versus_n')"
+        con.execute(
+            f"create table old_{table} as select columns(lambda c: c not in {new}) from {table}"
+        )
+    if path.parent.name == "candidates":
+        con.unregister("profile")
+        con.execute("create table profile as select *, 0 as position from candidate")
+
+
+@pytest.mark.parametrize("path", EXPLAINED, ids=_id)
+def test_every_query_explains_on_an_empty_lake(empty: Lake, path: Path, tmp_path: Path) -> None:
+    query = path.read_text(encoding="utf-8")
     file = tmp_path / "embedding.parquet"
     pq.write_table(assets.arrow_schema("embedding").empty_table(), file)
     with empty.snapshot() as con:
-        for relation, columns in MADE.items():
-            if columns:
-                con.execute(f"create table {relation} as select {columns}")
-        schema = assets.manifest_schema()["properties"]
-        kinds = {"string": "varchar", "integer": "integer", "number": "double"}
-        typed = ", ".join(f"null::{kinds[r['type']]} as {n}" for n, r in schema.items())
-        con.execute(
-            f"create table typed as select {typed}, null::json as extra, 0 as line, '' as place"
-        )
-        con.execute(
-            "create table manifest as select *, 1 as well_row, 1 as well_column, [path] as paths"
-            " from typed"
-        )
-        con.execute(f"create table measured as {assets.sql('register', 'absent')}")
+        _relations(con, path)
         values = {
             "seed": 0,
             "epoch": 0,
@@ -95,6 +108,10 @@ def test_every_query_explains_on_an_empty_lake(
             "keep_index": False,
             "every_channel": False,
             "whole_repeats": False,
+            "parts_of_channels": False,
+            "include_controls": False,
+            "keep_unlabelled": False,
+            "as_decoys": False,
             "share": 0.5,
             "channel_names": ["DNA"],
             "channels": [],
@@ -106,17 +123,62 @@ def test_every_query_explains_on_an_empty_lake(
         }
         wanted = set(re.findall(r"\$([a-z_]+)", re.sub(r"--.*", "", query)))
         parameters = {name: values.get(name, "x") for name in wanted}
-        plan = con.execute(f"explain {query}", parameters).fetchall()
-        assert plan
+        assert con.execute(f"explain {query}", parameters).fetchall()
 
 
-@pytest.mark.parametrize("path", sorted((assets.ROOT / "sql").rglob("*.sql")), ids=lambda p: p.stem)
-def test_every_file_opens_with_what_it_is(path: Path) -> None:
-    text = path.read_text()
+@pytest.mark.parametrize("path", PATHS, ids=_id)
+def test_every_file_opens_with_what_it_is_and_parses(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
     assert text.startswith("-- ")
     assert text.endswith("\n")
-    if "macros" not in path.parts:
-        assert "Reads:" in text.split("\nselect")[0].split("\nwith")[0]
+    con = scratch()
+    assert con.extract_statements(text)
+    con.close()
+    if path.parent.name != "macros":
+        header = text.partition("\n\n")[0].partition("\nselect")[0]
+        assert "Reads:" in header
+        # A check has one row per problem, a layout one row per image.
+        assert "Grain:" in header or path.parent.name in ("checks", "datasets")
+
+
+ROWS = sorted(SQL.rglob("*.toml"))
+
+
+@pytest.mark.parametrize(
+    ("path", "case"),
+    [
+        pytest.param(path, case, id=f"{_id(path)}: {case['name']}")
+        for path in ROWS
+        for case in tomllib.loads(path.read_text(encoding="utf-8"))["case"]
+    ],
+)
+def test_a_query_answers_given_rows_as_expected(path: Path, case: dict[str, Any]) -> None:
+    """The rows beside a query say what it decides: tables that are given, rows that come out."""
+    con = scratch()
+    try:
+        for table, rows in case["given"].items():
+            columns = {name: [row.get(name) for row in rows] for row in rows for name in row}
+            con.register(f"_{table}", pa.table(columns))
+            con.execute(f"create table {table} as from _{table}")
+        for table, columns in case.get("columns", {}).items():
+            for name, kind in columns.items():
+                con.execute(f"alter table {table} add column {name} {kind}")
+        query = path.with_suffix(".sql").read_text(encoding="utf-8")
+        answer = con.sql(query, params=case.get("parameters", {})).to_arrow_table().to_pylist()
+    finally:
+        con.close()
+    wanted = case["expect"]
+    assert len(answer) == len(wanted)
+    for got, want in zip(answer, wanted, strict=True):
+        missing = want.pop("null", [])
+        assert {name: got[name] for name in want} == want
+        assert [got[name] for name in missing] == [None] * len(missing)
+
+
+@pytest.mark.parametrize("name", ["level_profile", "raw_profile"])
+def test_queries_that_decide_have_rows_beside_them(name: str) -> None:
+    assert (SQL / "queries" / f"{name}.toml") in ROWS
+    assert (SQL / "labels" / "reachable.toml") in ROWS
 
 
 def test_every_table_and_column_of_meaning_is_documented(empty: Lake) -> None:
@@ -127,21 +189,19 @@ def test_every_table_and_column_of_meaning_is_documented(empty: Lake) -> None:
     assert bare == []
 
 
-@pytest.mark.parametrize("name", assets.names("exclude") + assets.names("exclude/published"))
-def test_a_rule_gives_one_row_per_profile_and_reason(name: str) -> None:
-    room = "exclude" if name in assets.names("exclude") else "exclude/published"
+@pytest.mark.parametrize("path", sorted((SQL / "exclude").rglob("*.sql")), ids=_id)
+def test_a_rule_gives_one_row_per_profile_and_reason(path: Path) -> None:
     con = scratch()
     con.execute(
         "create table candidate as select range as profile_id, 'c' as compound, 'b' as"
         " batch, 'p' as plate, 'w' as well, 's' as source, 'l' as label from range(5)"
     )
-    for folder in ("exclude", "exclude/published", "labels", "wells"):
-        if name in assets.names(folder):
-            rows = con.execute(assets.sql(folder, name)).fetchall()
-            assert len(rows) == len({(r[0], r[1]) for r in rows})
-            assert {r[0] for r in rows} == set(range(5))
-            assert all(r[2] is not None for r in rows)
-    assert room
+    query = path.read_text(encoding="utf-8").strip()
+    rows = con.execute(f"select profile_id, reason, key from ({query})").fetchall()
+    con.close()
+    assert len(rows) == len({(r[0], r[1]) for r in rows})
+    assert {r[0] for r in rows} == set(range(5))
+    assert all(r[2] is not None for r in rows)
 
 
 def test_views_keep_their_grain(lake: Lake) -> None:
@@ -176,9 +236,7 @@ def test_views_keep_their_grain(lake: Lake) -> None:
         twice = lake.query(f"select {key} from {view} group by all having count(*) > 1")
         assert twice.is_empty()
         assert lake.query(f"select count(*) from {view}").item() == num_rows
-    assert {name for _, name in OVER_FILES} | {"training_sample", "labelled_sample"} == set(
-        assets.names("views")
-    )
+    assert {*OVER_PARTS, *OVER_TABLES} == set(assets.names("views"))
 
 
 def test_the_manifests_schema_is_a_schema() -> None:
