@@ -109,8 +109,8 @@ def frames() -> list[Callable[[pl.DataFrame], object]]:
 def test_low_functions_work_on_frames_without_a_lake(
     scope: dict[str, object], of: Callable[[pl.DataFrame], object]
 ) -> None:
-    from unidino.profiles.compute import normalize_profiles
     from unidino.profiles.groups import groups
+    from unidino.profiles.steps import normalize_profiles
     from unidino.scores.accuracy import score_profiles
     from unidino.scores.labels import label_classes
 

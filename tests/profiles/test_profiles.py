@@ -23,14 +23,14 @@ from unidino.lake.lake import Lake
 from unidino.models import baselines
 from unidino.models.config import ModelConfig
 from unidino.profiles import files, profile
-from unidino.profiles.compute import Made
+from unidino.profiles.compute import Computed
 from unidino.profiles.compute import compute as compute_dataset
 from unidino.profiles.form import ProfileForm
 from unidino.profiles.normalize import Learnt
 from unidino.profiles.select import selected
 from unidino.profiles.selection import Selection
 
-Compute = Callable[..., Made]
+Compute = Callable[..., Computed]
 
 
 CONFIG = ModelConfig(kind="gaussian", num_dims=3)
@@ -76,7 +76,7 @@ def screen(tmp_path: Path) -> Callable[..., Compute]:
             " from well_rows"
         )
 
-        def compute(normalize: str, level: str = "well", known: Sequence[Learnt] = ()) -> Made:
+        def compute(normalize: str, level: str = "well", known: Sequence[Learnt] = ()) -> Computed:
             form = ProfileForm.parse(normalize)
             with compute_dataset(con, files, "m", "d", CONFIG, form, level, known) as made:
                 return replace(made, vectors=np.array(made.vectors))
@@ -175,7 +175,7 @@ def test_standardize_gives_controls_mean_0_and_sd_1(screen) -> None:
     np.testing.assert_allclose(controls.std(axis=0), 1)
 
 
-def _covariance_of_controls(made: Made) -> np.ndarray:
+def _covariance_of_controls(made: Computed) -> np.ndarray:
     controls = np.array(made.table["control_type"].to_pylist()) == "negcon"
     return np.cov(made.vectors[controls], rowvar=False)
 

@@ -170,23 +170,28 @@ def _profile_dataset(
     with lake.snapshot(_TABLES) as con:
         query, of = assets.sql("queries", "embedding_file"), {"model": model, "dataset": dataset}
         files = {p: lake.resolve(u) for p, u in con.execute(query, of).fetchall()}
-        with compute(con, files, model, dataset, config, form, level, known) as made:
+        with compute(con, files, model, dataset, config, form, level, known) as computed:
             parts = Parts(lake, run)
             with parts.writing(
-                part, len(made.vectors), dropped=made.dropped, details={"features": made.features}
+                part,
+                len(computed.vectors),
+                dropped=computed.dropped,
+                details={"features": computed.features},
             ) as path:
                 is_exact = config.kind == "imported"
-                write_profiles(path, made.table, made.vectors, named, exact=is_exact)
-            if made.learnt:
+                write_profiles(path, computed.table, computed.vectors, named, exact=is_exact)
+            if computed.learnt:
                 learnt = replace(
                     part,
                     uri=f"{folder}/statistics/{level}/{dataset}.parquet",
                     kind="statistic",
                 )
-                with parts.writing(learnt, len(made.learnt), dropped=made.dropped) as path:
-                    write_statistics(path, made.learnt, first_channels(made.channels), named)
+                with parts.writing(learnt, len(computed.learnt), dropped=computed.dropped) as path:
+                    write_statistics(
+                        path, computed.learnt, first_channels(computed.channels), named
+                    )
             parts.land()
-            return replace(profiled, num_profiles=len(made.vectors), dropped=made.dropped)
+            return replace(profiled, num_profiles=len(computed.vectors), dropped=computed.dropped)
 
 
 def folder_name(text: str) -> str:

@@ -1,0 +1,92 @@
+"""Raw profiles: the embeddings of a well averaged over fields, channels side by side.
+
+Shapes: N raw profiles, D = C channels of d features.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from unidino.core import assets
+from unidino.core.errors import ProfileError, choose
+from unidino.core.sql import Connection, first_row
+from unidino.profiles.form import ProfileForm
+from unidino.profiles.normalize import Array
+
+
+def channels_of(con: Connection, form: ProfileForm) -> tuple[tuple[str, ...], ...]:
+    """Names of the channels of the profiles: one list, unless plates have different channels."""
+    lists = con.execute("select distinct channels from raw_profile order by 1").fetchall()
+    if not form.channels:
+        return tuple(tuple(row[0]) for row in lists)
+    for (have,) in lists:
+        for channel in form.channels:
+            choose("channel", channel, have)
+    con.execute(
+        "update raw_profile set channels = list_filter(channels,"
+        " lambda name: list_contains($wanted, name))",
+        {"wanted": list(form.channels)},
+    )
+    return channels_of(con, replace(form, channels=()))
+
+
+def raw_vectors(con: Connection, files: Mapping[str, Path], form: ProfileForm, path: Path) -> Array:
+    """Raw profiles (N, D) in the order of row_id, in a file."""
+    (num,) = first_row(con, "select count(*) from raw_profile")
+    raw: Array | None = None
+    for plate, file in files.items():
+        rows = con.sql(
+            assets.sql("queries", "raw_vector"),
+            params={"file": str(file), "channels": list(form.channels)},
+        ).to_arrow_table()
+        if not rows.num_rows:
+            continue
+        row_ids, vectors = _mean_by_row(rows, form.fields)
+        if raw is None:
+            raw = np.lib.format.open_memmap(path, "w+", np.float64, (num, vectors.shape[1]))
+        if vectors.shape[1] != raw.shape[1]:
+            raise ProfileError(
+                f"plate '{plate}' has vectors of {vectors.shape[1]} features, other plates of"
+                f" {raw.shape[1]}; profile datasets of one kind of vector, or choose channels that"
+                " all plates have"
+            )
+        raw[row_ids] = vectors
+    return np.empty((0, 0)) if raw is None else raw
+
+
+def _mean_by_row(rows: pa.Table, fields: str) -> tuple[NDArray[np.int64], Array]:
+    """Row ids, and their vectors: fields averaged, channels side by side.
+
+    rows: of the query raw_vector, sorted by row_id and channel.
+    """
+    row_id = rows["row_id"].to_numpy()
+    channel = rows["channel_index"].to_numpy()
+    column = rows["embedding"].combine_chunks()
+    flat = column.flatten().to_numpy(zero_copy_only=False)
+    if len(flat) % len(row_id) or len(set(np.unique(column.value_lengths().to_numpy()))) > 1:
+        raise ProfileError("vectors of one model and plate differ in their number of features")
+    vectors = flat.reshape(len(row_id), -1).astype(np.float64)
+    weights = (
+        np.ones(len(row_id))
+        if fields == "equal"
+        else rows["num_crops"].to_numpy().astype(np.float64)
+    )
+    is_first = np.ones(len(row_id), dtype=bool)
+    is_first[1:] = (row_id[1:] != row_id[:-1]) | (channel[1:] != channel[:-1])
+    starts = np.flatnonzero(is_first)
+    if len(starts) < len(row_id):
+        missing = np.isnan(vectors)
+        if missing.any():
+            shares = np.where(missing, 0.0, weights[:, None])
+            vectors = np.where(missing, 0.0, vectors) * shares
+            with np.errstate(invalid="ignore"):
+                vectors = np.add.reduceat(vectors, starts) / np.add.reduceat(shares, starts)
+        else:
+            vectors *= weights[:, None]
+            vectors = np.add.reduceat(vectors, starts) / np.add.reduceat(weights, starts)[:, None]
+    row_ids = np.unique(row_id[starts])
+    return row_ids, vectors.reshape(len(row_ids), -1)
