@@ -7,8 +7,7 @@ import sys
 
 import polars as pl
 
-from unidino import Lake
-from unidino.profiles.profile import profile
+import unidino as ud
 
 QUERY = """
 with compound_mean as (
@@ -30,11 +29,11 @@ order by similarity desc
 """
 
 
-def most_similar(lake: Lake, model: str) -> pl.DataFrame:
-    """For each compound the one whose profile points the same way most."""
-    profile(lake, [model], level="compound")
+def most_similar(lake: ud.Lake, model: str) -> pl.DataFrame:
+    """The compound with the most similar mean profile, for each compound."""
+    ud.profile(lake, ud.Selection([model], level="compound"))
     return lake.query(QUERY, {"model": model})
 
 
 if __name__ == "__main__":
-    print(most_similar(Lake.open(sys.argv[1]), sys.argv[2]))
+    print(most_similar(ud.Lake.open(sys.argv[1]), sys.argv[2]))

@@ -1,8 +1,8 @@
-"""A lake: a folder with a DuckDB catalog that is held open only for moments.
+"""A lake: a folder with a DuckDB catalog that is open only for short times.
 
-DuckDB lets one process write and shuts out all others meanwhile, so a command that computes takes
-a `snapshot` (an in-memory connection with a copy of the metadata and views over the files of
-vectors) and opens the catalog again, in one short transaction, only to land its results.
+While one process writes to a DuckDB file, no other can open it. So a command that computes takes a
+`snapshot` (an in-memory connection with a copy of the metadata, and views over the files of
+vectors). It opens the catalog again only to land its results, in one short transaction.
 """
 
 import re
@@ -65,7 +65,7 @@ class Lake:
 
     @classmethod
     def create(cls, path: str | Path) -> "Lake":
-        """The lake at this folder, made if there is none.
+        """The lake at this folder, created if there is none.
 
         Raises LakeError if the folder holds other things.
         """
@@ -153,10 +153,10 @@ class Lake:
 
     @contextmanager
     def confined(self) -> Iterator[Connection]:
-        """A read-only connection for queries from elsewhere, with macros and views.
+        """A read-only connection for queries of users, with macros and views.
 
-        It opens no file outside the lake, sees no variable of the program, and its settings are
-        locked; other connections of this process are not touched by that.
+        It cannot open a file outside the lake or read a variable of the program, and its settings
+        are locked. Other connections of this process are not affected.
         """
         con = self._patiently(self._attached)
         try:
@@ -179,7 +179,7 @@ class Lake:
 
     @contextmanager
     def snapshot(self, tables: Sequence[str] = _TABLES) -> Iterator[Connection]:
-        """An in-memory connection with these tables copied, macros, and the views they allow."""
+        """An in-memory connection with copies of these tables, macros, and views over them."""
         con = scratch()
         try:
             with self.read() as source:

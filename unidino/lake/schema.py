@@ -1,4 +1,4 @@
-"""The catalog's tables: made, and brought up to date where an earlier version made them."""
+"""The catalog's tables: created, and brought up to date if an earlier version created them."""
 
 from functools import cache
 
@@ -29,7 +29,7 @@ def outdated(con: duckdb.DuckDBPyConnection) -> list[str]:
 
 
 def bring_up_to_date(con: duckdb.DuckDBPyConnection) -> None:
-    """Make the tables that are outdated anew, with the rows that they had.
+    """Create outdated tables anew, with all their rows.
 
     con: inside a transaction.
     """

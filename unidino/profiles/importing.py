@@ -91,7 +91,7 @@ def import_profiles(
 
 
 def _known_plates(lake: Lake, *, overwrite: bool) -> pa.Table:
-    """Plates that keep what the lake says of them: those with images if others are replaced."""
+    """Plates whose wells and annotation stay: all, or with overwrite only those with images."""
     query = "select plate_id, dataset, uri is null as is_bare from plate"
     if overwrite:
         query += " where plate_id in (select plate from image)"
@@ -99,9 +99,9 @@ def _known_plates(lake: Lake, *, overwrite: bool) -> pa.Table:
 
 
 def _say_known(con: Connection, dataset: str | None) -> None:
-    """Say which plates keep their wells and annotation, whatever the table says of them.
+    """Warn which plates keep their wells and annotation, whatever the table says.
 
-    Raises InputError if they belong to another dataset than the one that was given.
+    Raises InputError if they belong to another dataset than the given one.
     """
     known = con.execute(
         "select any_value(plate order by plate), known.dataset, count(distinct plate),"
@@ -122,7 +122,7 @@ def _say_known(con: Connection, dataset: str | None) -> None:
 
 
 def _one_row_a_key(con: Connection, table: str) -> None:
-    """Of a table with a row for each image: what the images of a well agree on."""
+    """Reduce a table with a row per image to a row per well, with what its images agree on."""
     have = tables.columns(con, table)
     if not {"plate", "well"} <= set(have):
         return
@@ -171,7 +171,7 @@ def _check_wells(con: Connection, file: Path) -> None:
 
 
 def _config(lake: Lake, model: str, names: list[str]) -> ModelConfig:
-    """Of the model that is there, if it has these features, or a new one."""
+    """The configuration of the model: that in the lake if it has these features, else a new one."""
     config = ModelConfig(kind="imported", num_dims=len(names), features=tuple(names))
     if model in model_names(lake):
         there = load_config(lake, model)
@@ -180,6 +180,6 @@ def _config(lake: Lake, model: str, names: list[str]) -> ModelConfig:
         if there.features != config.features:
             raise ModelError(
                 f"model '{model}' has {len(there.features)} features, the table {len(names)}"
-                " or others; choose another --model, or the same columns by --features"
+                " others; choose another --model, or the same columns by --features"
             )
     return config

@@ -1,7 +1,7 @@
-"""Wide tables of anybody's features: a row for each well, a column for each feature.
+"""Wide tables of features: a row for each well, a column for each feature.
 
-Columns named Metadata_..., or as the manifest names them, say what a row is; other columns of
-numbers are features. Shapes: N rows, D features.
+Columns named Metadata_..., or as in the manifest, are metadata; other columns of numbers are
+features. Shapes: N rows, D features.
 """
 
 import re
@@ -30,10 +30,10 @@ _METADATA = re.compile(r"^(image_)?metadata_", re.IGNORECASE)
 
 
 def parse_map(text: str) -> dict[str, str]:
-    """What `plate=Metadata_Plate,batch=left(plate, 5)` says: expressions by column of the manifest.
+    """Expressions by column of the manifest, of `plate=Metadata_Plate,batch=left(plate, 5)`.
 
-    Commas inside parentheses and quotes do not part.
-    Raises InputError for a column that the manifest does not know.
+    Commas inside parentheses and quotes do not separate.
+    Raises InputError for a column that is not in the manifest.
     """
     given = {}
     known = [n for n in assets.manifest_schema()["properties"] if n not in ("path", "page")]
@@ -50,14 +50,13 @@ def parse_map(text: str) -> dict[str, str]:
 def read(
     con: Connection, name: str, path: Path, mapped: Mapping[str, str], pattern: str | None
 ) -> tuple[list[str], NDArray[np.float64], set[str]]:
-    """Names (D,) of the features of a file, their values (N, D), and which of `mapped` it has.
+    """Names (D,) of the features of a file, their values (N, D), and the columns of `mapped` in it.
 
-    Missing values are NaN.
-
-    Creates the table `name` of the other columns, as text, renamed to the manifest's, in order.
+    Missing values are NaN. The other columns become the table `name`: text, in the file's order,
+    with the manifest's names.
     mapped: see `parse_map`. pattern: regular expression that the names of features match; default:
     every column of numbers that is not metadata.
-    Raises InputError if the file is none, or has no features.
+    Raises InputError if the file cannot be read, or has no features.
     """
     table = _table(con, path)
     features = [c for c in table.column_names if _is_feature(table, c, mapped, pattern)]
@@ -90,9 +89,10 @@ def read(
 
 
 def rename(con: Connection, table: str, mapped: Mapping[str, str]) -> set[str]:
-    """Rename columns to the manifest's: those that are mapped, then those that are known.
+    """Which of `mapped` are columns of the table; renames columns to the manifest's names.
 
-    Others lose their prefix Metadata_. Returns which of `mapped` are columns of the table.
+    Mapped columns come first, then names and aliases of the manifest; other columns lose the prefix
+    Metadata_.
     """
     have = tables.columns(con, table)
     found = {name for name, column in mapped.items() if column in have}
@@ -114,9 +114,9 @@ def rename(con: Connection, table: str, mapped: Mapping[str, str]) -> set[str]:
 
 
 def compute(con: Connection, table: str, expressions: Mapping[str, str]) -> None:
-    """Set columns, that may be there or not, by SQL expressions over the others.
+    """Set or add columns by SQL expressions over the others.
 
-    Raises InputError if one fails.
+    Raises InputError if an expression fails.
     """
     for name, expression in expressions.items():
         have = tables.columns(con, table)
@@ -136,7 +136,7 @@ def compute(con: Connection, table: str, expressions: Mapping[str, str]) -> None
 
 
 def _table(con: Connection, path: Path) -> pa.Table:
-    """The file as a table; columns of vectors are spread, text stays text."""
+    """The file as a table: a column for each entry of vectors; text stays text."""
     name = path.name.lower()
     if not path.is_file():
         raise InputError(f"no such table: '{path}'")
@@ -162,7 +162,7 @@ def _table(con: Connection, path: Path) -> pa.Table:
 
 
 def _anndata(path: Path) -> pa.Table:
-    """Observations and their variables, side by side."""
+    """Observations and their variables, side by side, of an AnnData file."""
     try:
         import anndata
     except ImportError as error:
@@ -174,14 +174,14 @@ def _anndata(path: Path) -> pa.Table:
         c: table[c].cast(pa.string()) if pa.types.is_dictionary(table[c].type) else table[c]
         for c in table.column_names
     }
-    # Observations are what rows are, be they numbers or not.
+    # Observations describe rows, also where they are numbers.
     texts = {c if _METADATA.match(c) else f"Metadata_{c}": v for c, v in texts.items()}
     columns = {str(n): pa.array(values[:, i]) for i, n in enumerate(data.var_names)}
     return pa.table(texts | columns)
 
 
 def _spread(table: pa.Table) -> pa.Table:
-    """A column of vectors becomes a column for each of their entries."""
+    """The table with a column for each entry of its columns of vectors."""
     columns: dict[str, Any] = {}
     for column in table.column_names:
         kind = table[column].type
@@ -196,7 +196,7 @@ def _spread(table: pa.Table) -> pa.Table:
         else:
             lengths = pc.list_value_length(table[column]).unique().to_pylist()
             if len(lengths) != 1 or lengths[0] is None:
-                raise InputError(f"the vectors of column '{column}' differ in their length")
+                raise InputError(f"the vectors of column '{column}' have different lengths")
             for i in range(lengths[0]):
                 columns[f"{column}_{i}"] = pc.list_element(table[column], i)
     return pa.table(columns)
@@ -222,7 +222,7 @@ def _is_feature(
 def _oddity(
     table: pa.Table, column: str, mapped: Mapping[str, str], pattern: str | None
 ) -> tuple[int, str] | None:
-    """Row (from 1) and text of the first value that keeps a column of numbers from being one."""
+    """Row (from 1) and text of the first value that is no number, in a column of mostly numbers."""
     if (
         column in mapped.values()
         or _METADATA.match(column)
@@ -236,13 +236,13 @@ def _oddity(
 
 
 def _known() -> set[str]:
-    """Names of columns of the manifest, and their aliases."""
+    """Names of the columns of the manifest, and their aliases."""
     properties = assets.manifest_schema()["properties"]
     return {alias for n, rule in properties.items() for alias in (n, *rule.get("aliases", ()))}
 
 
 def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64] | None:
-    """The values as float64, missing ones NaN; or None if one is no number, or all are missing."""
+    """The values as float64, NaN if missing; None if one is no number or all are missing."""
     if column.null_count == len(column) and len(column):
         return None
     try:
