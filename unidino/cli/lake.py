@@ -2,20 +2,24 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names, show
-from unidino.core.errors import InputError, UnidinoError, choose
+from unidino.core.errors import InputError, UnidinoError
 from unidino.core.log import log
 from unidino.core.text import flat
 from unidino.lake.lake import Lake
 
+Format = Literal["table", "csv", "json", "parquet", "arrow"]
+
 
 def demo(
-    folder: Annotated[Path, typer.Argument(help="New folder for everything.")] = Path("demo"),
-    seed: Annotated[int, typer.Option(help="Of the simulation and the training.")] = 0,
+    folder: Annotated[Path, typer.Argument(help="New folder for all that the demo makes.")] = Path(
+        "demo"
+    ),
+    seed: Annotated[int, typer.Option(help="Seed of the simulation and the training.")] = 0,
 ) -> None:
     """Simulate two small screens and run every command on them."""
     from unidino.cli import app
@@ -28,47 +32,56 @@ def demo(
 
 
 def ingest(
-    path: Annotated[Path, typer.Argument(help="Folder of an export or set, or a manifest.")],
+    path: Annotated[
+        Path, typer.Argument(help="Folder of an export or published set, or a manifest file.")
+    ],
     layout: Annotated[
-        str, typer.Option(help="manifest, a published set, an instrument, or a .sql file.")
+        str, typer.Option(help="manifest, an instrument, a published set (README), or a .sql file.")
     ] = "manifest",
     lake: LakeOption = DEFAULT_LAKE,
-    dataset: Annotated[str | None, typer.Option(help="Collection; default: the folder.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Collection; default: the folder's name.")
+    ] = None,
     metadata: Annotated[
         list[Path] | None,
-        typer.Option(help="Table joined by plate and well, well, plate, or shared columns."),
+        typer.Option(help="Table to join by plate and well, well, plate, or shared columns."),
     ] = None,
-    platemap: Annotated[Path | None, typer.Option(help="Table joined first.")] = None,
+    platemap: Annotated[Path | None, typer.Option(help="Table to join first.")] = None,
     pattern: Annotated[
         str | None, typer.Option(help="For filename: regular expression with named groups.")
     ] = None,
     channel_names: Annotated[
         str | None, typer.Option(help="Names in order of channel index: DNA,Actin,Tubulin.")
     ] = None,
-    channels: Annotated[str | None, typer.Option(help="Only these: DNA,Actin.")] = None,
+    channels: Annotated[str | None, typer.Option(help="Channels to keep: DNA,Actin.")] = None,
     drop_channels: Annotated[
-        str | None, typer.Option(help="Without these; * stands for anything: Bright*.")
+        str | None, typer.Option(help="Channels to leave out; * stands for any text: Bright*.")
     ] = None,
-    z: Annotated[str, typer.Option(help="Of a stack: max, or the number of a slice.")] = "max",
-    timepoint: Annotated[int | None, typer.Option(help="The one to take.")] = None,
-    images: Annotated[Path | None, typer.Option(help="Where image paths start from.")] = None,
+    z: Annotated[
+        str, typer.Option(help="Slices of a stack: max for their maximum, or the number of one.")
+    ] = "max",
+    timepoint: Annotated[int | None, typer.Option(help="Time point to take.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder that image paths start from.")] = None,
     in_place: Annotated[
         bool, typer.Option("--in-place", help="Register OME-Zarr plates where they lie.")
     ] = False,
     metadata_only: Annotated[
-        bool, typer.Option("--metadata-only", help="Register images that are not here.")
+        bool, typer.Option("--metadata-only", help="Register images whose files are not here.")
     ] = False,
     allow_incomplete: Annotated[
-        bool, typer.Option("--allow-incomplete", help="Land the fields that are whole.")
+        bool,
+        typer.Option("--allow-incomplete", help="Land the complete fields and list the others."),
     ] = False,
     illumination: Annotated[
-        str | None, typer.Option(help="Folder of .npy functions to divide by, or estimate.")
+        str | None, typer.Option(help="Folder of .npy functions to divide images by, or estimate.")
     ] = None,
-    ngff: Annotated[str, typer.Option(help="Version of OME-Zarr: 0.5 or 0.4.")] = "0.5",
-    pyramid: Annotated[int, typer.Option(min=0, help="Levels of half the size to add.")] = 0,
+    ngff: Annotated[Literal["0.5", "0.4"], typer.Option(help="Version of OME-Zarr.")] = "0.5",
+    pyramid: Annotated[
+        int, typer.Option(min=0, help="Levels to add, each half the size of the last.")
+    ] = 0,
     jobs: Annotated[int | None, typer.Option(min=1, help="Threads; default: one a core.")] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace plates with other content.")
+        bool, typer.Option("--overwrite", help="Replace plates that have other content.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -126,13 +139,10 @@ def sql(
     query: Annotated[str, typer.Argument(help="One SQL statement.")],
     lake: LakeOption = DEFAULT_LAKE,
     write: Annotated[bool, typer.Option("--write", help="Allow changes to the catalog.")] = False,
-    format_: Annotated[
-        str, typer.Option("--format", help="table, csv, json, parquet or arrow.")
-    ] = "table",
+    format_: Annotated[Format, typer.Option("--format", help="How rows are printed.")] = "table",
     as_json: JsonOption = False,
 ) -> None:
     """Query the lake: plate, channel, well, field, image, model, embedding, profile, score ..."""
-    choose("format", format_, ("table", "csv", "json", "parquet", "arrow"))
     opened = Lake.open(lake)
     if write:
         opened.execute(query)
@@ -152,7 +162,7 @@ def sql(
 
 
 def check(lake: LakeOption = DEFAULT_LAKE, as_json: JsonOption = False) -> None:
-    """Verify the catalog and the files against each other."""
+    """Verify that the catalog and the files agree."""
     from unidino.lake.check import check as run_check
 
     problems = run_check(Lake.open(lake))
