@@ -27,14 +27,16 @@ def attribute(
         bool, typer.Option(help="Negative controls are a class, too.")
     ] = False,
     where: Annotated[str | None, typer.Option(help="SQL condition over profile.")] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Threads; default: one a core.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a core.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say which channels tell the classes of a label apart."""
     from unidino.insight import attribution
+    from unidino.profiles.selection import Selection
     from unidino.scores import channels
 
     at = Lake.open(lake)
+    selection = Selection(models=[model], level=level, normalize=normalize, where=where)
     scored = (
         channels.score_channels(
             at,
@@ -51,18 +53,15 @@ def attribute(
     )
     found = attribution.attribute(
         at,
-        model,
+        selection,
         label=label,
-        level=level,
-        normalize=normalize,
         top=top,
         num_seeds=seeds,
         seed=seed,
-        where=where,
         include_controls=include_controls,
         jobs=jobs,
     )
-    emit(as_json, found.shares.to_dicts(), attribution.wide(found.shares))
+    emit(as_json, found.frame.to_dicts(), attribution.by_channel(found))
     if scored:
         emit(as_json, [s.as_json() for s in scored], channels.table_of(scored))
 
@@ -102,30 +101,29 @@ def readouts(
     as_json: JsonOption = False,
 ) -> None:
     """Predict measured readouts from profiles, and say how many are told."""
-    from unidino.insight import readouts as module
+    from unidino.insight import readout_scores
+    from unidino.insight.readouts import predict_readouts
     from unidino.profiles import wide
+    from unidino.profiles.selection import Selection
 
     if output:
-        module.check_output(output)
-    scores = module.readouts(
+        readout_scores.check_suffix(output)
+    scores = predict_readouts(
         Lake.open(lake),
         table,
-        models=model or [],
+        Selection(models=model or (), level=level, normalize=normalize, where=where),
         by=names(by),
         stratum=stratum,
         pattern=readouts,
         mapped=wide.parse_map(mapped) if mapped else None,
-        normalize=normalize,
-        level=level,
         regressor=regressor,
         num_folds=folds,
         seed=seed,
         jobs=jobs,
-        where=where,
     )
     if output:
-        module.write_table(scores, output)
-    emit(as_json, [s.as_json() for s in scores], module.summary(scores))
+        readout_scores.write_table(scores, output)
+    emit(as_json, [s.as_json() for s in scores], scores.frame)
     for s in scores:
         for reason, count in s.dropped.items():
             place = f"{s.dataset} {s.stratum}".strip()
