@@ -76,7 +76,8 @@ class _ClassTask:
     @property
     def is_member(self) -> NDArray[np.bool_]:
         """Whether each profile (N,) is of the class."""
-        return self.classes == self.class_name
+        is_member: NDArray[np.bool_] = self.classes == self.class_name
+        return is_member
 
 
 def attribute(

@@ -105,7 +105,7 @@ def _with_channels_in_form(selection: Selection) -> Selection:
     """The selection, with its channels in the normalization if that mixes features."""
     form = selection.form
     if selection.channels and form.mixes_features and not form.channels:
-        form = replace(form, channels=selection.channels)
+        form = replace(form, channels=tuple(selection.channels))
         return replace(selection, normalize=str(form), channels=())
     return selection
 

@@ -35,7 +35,7 @@ def replicate_correlation(
     centred -= centred.mean(axis=1, keepdims=True)
     norms = np.linalg.norm(centred, axis=1, keepdims=True)
     centred /= np.where(norms == 0, 1, norms)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for label in np.unique(candidates.labels):
         members = np.flatnonzero(candidates.labels == label)
         median = _median(centred, members, _eligible_pairs(candidates, members))
@@ -50,7 +50,7 @@ def replicate_correlation(
     if not rows:
         raise ProfileError("no label has two profiles that the rule allows as a pair")
     rng = np.random.default_rng(seed)
-    sizes = sorted({int(row["num_profiles"]) for row in rows})  # type: ignore[call-overload]
+    sizes = sorted({row["num_profiles"] for row in rows})
     thresholds = {size: _threshold(centred, candidates, size, rng) for size in sizes}
     table = pl.DataFrame(rows).with_columns(
         pl.col("num_profiles")
@@ -60,7 +60,7 @@ def replicate_correlation(
     table = table.with_columns(
         (pl.col("correlation") > pl.col("threshold")).alias("is_replicating")
     )
-    return table, float(table["is_replicating"].mean())  # type: ignore[arg-type]
+    return table, float(table["is_replicating"].to_numpy().mean())
 
 
 def _eligible_pairs(candidates: Candidates, members: NDArray[np.int64]) -> NDArray[np.bool_]:
