@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from unidino.core.errors import ProfileError, UnidinoError
-from unidino.insight.attribution import attribute
+from unidino.insight.attribution import attribute, by_channel
 from unidino.lake.lake import Lake
 from unidino.profiles.selection import Selection
 from unidino.scores.accuracy import score
@@ -176,8 +177,15 @@ def test_plates_of_other_channels_are_attributed_apart(planted: Lake) -> None:
     for row in table[6:]:
         row["channels"], row["embedding"] = ["DNA", "Actin"], row["embedding"][:768]
     pq.write_table(pa.Table.from_pylist(table, rows.schema), path)
-    found = attribute(planted, GAUSSIAN, num_seeds=1).frame
-    assert found.group_by("expected").len().sort("expected").rows() == [(1 / 3, 6), (1 / 2, 4)]
+    found = attribute(planted, GAUSSIAN, num_seeds=1)
+    counts = found.frame.group_by("expected").len().sort("expected")
+    assert counts.rows() == [(1 / 3, 6), (1 / 2, 4)]
+    table = by_channel(found)
+    assert table.height == 2 + 2
+    assert table["Tubulin"].null_count() == 2
+    assert table.select(pl.sum_horizontal("DNA", "Actin", "Tubulin")).to_series().to_list() == (
+        pytest.approx([1] * 4, abs=0.002)
+    )
     with pytest.raises(ProfileError, match="no dataset has two channels or more that all"):
         score_channels(planted, "gaussian")
 

@@ -98,6 +98,11 @@ def attribute(
     too; by default they are left out. num_seeds: forests per class, with seeds from `seed` upwards.
     jobs: processes; default one per core.
     Raises ProfileError if no dataset has two channels and two classes, one of two profiles.
+
+    >>> import unidino as ud
+    >>> shares = ud.attribute(lake, ud.Selection(models=["gaussian"]), num_seeds=1).frame
+    >>> shares["class"].unique(maintain_order=True).to_list()
+    ['actin disruptor', 'topoisomerase inhibitor']
     """
     run = Run.of("attribute", locals())
     choose("label", label, LABELS)
@@ -130,8 +135,23 @@ def attribute(
 
 def by_channel(found: Results[ChannelShare]) -> pl.DataFrame:
     """Mean shares as a table for people: a row per class, a column per channel."""
-    table = found.frame.with_columns(pl.col("share").round(3))
-    return table.pivot("channel", index=["dataset", "class", "num_profiles"], values="share")
+    rows: list[dict[str, Any]] = []
+    num_left = 0
+    for share in found:
+        if num_left == 0:  # the first channel of the next class
+            rows.append(
+                {
+                    "model": share.model,
+                    "dataset": share.dataset,
+                    "class": share.class_name,
+                    "num_profiles": share.num_profiles,
+                }
+            )
+            num_left = round(1 / share.expected)
+        rows[-1][share.channel] = round(share.share, 3)
+        num_left -= 1
+    table = pl.DataFrame(rows, infer_schema_length=None)
+    return table.drop("model") if table["model"].n_unique() == 1 else table
 
 
 def _frame(found: Sequence[ChannelShare]) -> pl.DataFrame:

@@ -61,6 +61,11 @@ def project(
 
     Points that the lake has are read; missing profiles are computed. method: see `points_of`.
     Raises UnidinoError for an unknown name, ProfileError if no profile is left.
+
+    >>> import unidino as ud
+    >>> (tiny,) = ud.project(lake, ud.Selection(models=["gaussian"]), method="pca")
+    >>> tiny.points.select("well", "x", "y").shape
+    (12, 3)
     """
     run = Run.of("project", locals())
     choose("method of projection", method, METHODS)
@@ -73,7 +78,7 @@ def project(
         level=selection.level,
         datasets=selection.datasets,
     ):
-        table = kept_points(lake, made.uri, method, selection, seed)
+        table = look_up_points(lake, made.uri, method, selection, seed)
         if table is None:
             table = _project(lake, run, made, selection, method, seed)
         found += _by_channels(made, table)
@@ -83,7 +88,24 @@ def project(
     return Results(found, lambda items: pl.concat([p.points for p in items]))
 
 
-def kept_points(
+def projection(
+    lake: Lake,
+    model: str,
+    *,
+    method: str = "umap",
+    level: str = "well",
+    normalize: str = "mad_robustize",
+    dataset: str | None = None,
+    where: str | None = None,
+    seed: int = 0,
+) -> Results[Projected]:
+    """Profiles of one model as points; see `project`."""
+    datasets = [dataset] if dataset else []
+    selection = Selection([model], datasets, level, normalize, where=where)
+    return project(lake, selection, method=method, seed=seed)
+
+
+def look_up_points(
     lake: Lake,
     profile_uri: str,
     method: str,

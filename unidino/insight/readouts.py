@@ -70,6 +70,13 @@ def predict_readouts(
     one of several. jobs: processes; default one per core.
     Raises UnidinoError for an unknown name, InputError if the table lacks what is needed,
     ProfileError if nothing matches or can be fitted.
+
+    >>> import unidino as ud
+    >>> table = folder / "activity.csv"
+    >>> _ = table.write_text("compound,activity\\ntiny-01,1\\ntiny-02,2\\ntiny-03,3\\ntiny-04,4\\n")
+    >>> scores = ud.predict_readouts(lake, table, num_folds=2, jobs=1)
+    >>> scores[0].num_profiles
+    4
     """
     run = Run.of("predict_readouts", locals())
     selection = selection or Selection()
