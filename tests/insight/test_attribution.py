@@ -100,11 +100,11 @@ def test_controls_may_be_a_class(profiled_lake: Lake) -> None:
 
 
 def test_scores_of_channels_are_those_of_score(planted: Lake) -> None:
-    found = score_channels(planted, "gaussian", ["nsc"])
+    found = score_channels(planted, GAUSSIAN, ["nsc"])
     titles = ["all", "DNA only", "Actin only", "Tubulin only", "without DNA", "without Actin"]
     assert [s.subset for s in found] == [*titles, "without Tubulin"]
     for one in found:
-        (want,) = score(planted, ["nsc"], models=["gaussian"], channels=one.score.channels)
+        (want,) = score(planted, ["nsc"], replace(GAUSSIAN, channels=one.score.channels))
         assert one.score.accuracy == want.accuracy
         if one.subset != "all":
             assert one.score.versus
@@ -122,7 +122,7 @@ def test_scores_of_channels_are_those_of_score(planted: Lake) -> None:
 def test_a_report_shows_all_channels_where_there_are_scores_of_some(planted: Lake) -> None:
     from unidino.scores.history import latest_scores
 
-    score_channels(planted, "gaussian", ["nsc"])
+    score_channels(planted, GAUSSIAN, ["nsc"])
     assert [s.channels for s in latest_scores(planted)] == [("DNA", "Actin", "Tubulin")]
 
 
@@ -166,7 +166,7 @@ def test_what_has_no_channels_to_tell_apart_is_named(
     attribute(planted, replace(GAUSSIAN, normalize="spherize"), num_seeds=1)
     assert "'spherize' mixes features of several channels" in caplog.text
     with pytest.raises(ProfileError, match="no dataset has two channels or more"):
-        score_channels(planted, "gaussian", normalize="mad_robustize,channels=DNA")
+        score_channels(planted, replace(GAUSSIAN, normalize="mad_robustize,channels=DNA"))
     assert "tiny has the one channel 'DNA'" in caplog.text
 
 
@@ -187,7 +187,7 @@ def test_plates_of_other_channels_are_attributed_apart(planted: Lake) -> None:
         pytest.approx([1] * 4, abs=0.002)
     )
     with pytest.raises(ProfileError, match="no dataset has two channels or more that all"):
-        score_channels(planted, "gaussian")
+        score_channels(planted, GAUSSIAN)
 
 
 def test_a_label_that_nothing_has_is_named(profiled_lake: Lake) -> None:

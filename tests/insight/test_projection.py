@@ -81,7 +81,7 @@ def test_compounds_and_channels_have_files_of_their_own(profiled_lake: Lake) -> 
     (every,) = project(profiled_lake, GAUSSIAN, method="pca")
     (one,) = project(profiled_lake, replace(GAUSSIAN, channels=["Actin"]), method="pca")
     assert (every.channels, one.channels) == (("DNA", "Actin", "Tubulin"), ("Actin",))
-    (direct,) = groups(profiled_lake, ["gaussian"], "mad_robustize", "well", None, ["Actin"])
+    (direct,) = groups(profiled_lake, replace(GAUSSIAN, channels=["Actin"]))
     expected = points_of(direct.vectors, "pca")
     np.testing.assert_array_equal(one.points.select("x", "y").to_numpy(), expected)
     (again,) = project(profiled_lake, replace(GAUSSIAN, channels=["Actin"]), method="pca")

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold
 
+from unidino.core import assets
 from unidino.core.errors import ProfileError, UnidinoError
 from unidino.insight.readouts import predict_readouts
 from unidino.lake.lake import Lake
@@ -134,6 +136,26 @@ def test_every_readout_is_scored_by_cell_line(
         "regressor": "random_forest",
         "seed": 3,
     }
+
+
+def test_the_newest_standard_answer_is_the_one_shown(
+    cells: tuple[Path, Path, pd.DataFrame], tmp_path: Path
+) -> None:
+    folder, table, _ = cells
+    shutil.copytree(folder, tmp_path / "lake")
+    lake = Lake.open(tmp_path / "lake")
+    query = assets.sql("queries", "standard_readout_score")
+    answers = "select count(distinct question_hash) as n from latest"
+    before = lake.look_up(answers)["n"].item()
+    options: dict[str, Any] = {"mapped": {"perturbation": "guide"}, "num_folds": 5, "jobs": 1}
+    predict_readouts(lake, table, RAW, pattern="^vb_(told|noise)$", **options)
+    assert set(lake.look_up(query)["readout"]) == {"vb_told", "vb_noise"}
+    predict_readouts(lake, table, RAW, pattern="^vb_told$", **options)
+    a549 = replace(RAW, where="cell_line = 'A549'")
+    predict_readouts(lake, table, a549, pattern="^vb_noise$", **options)
+    shown = lake.look_up(query)
+    assert shown.select("stratum", "readout").rows() == [("A549", "vb_told"), ("ES2", "vb_told")]
+    assert lake.look_up(answers)["n"].item() == before + 3
 
 
 def test_processes_and_options_change_no_digit(

@@ -4,7 +4,7 @@ Shapes: N profiles, C channels of D features. Source: Morelli et al. 2025, secti
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ from unidino.lake.runs import Run
 from unidino.profiles.groups import Group, groups
 from unidino.profiles.profile import Profiled
 from unidino.profiles.selection import Selection
-from unidino.scores.question import LABELS
+from unidino.scores.rules import LABELS
 
 _MIN_MEMBERS = 2
 _NO_CHANNELS = {
@@ -67,7 +67,7 @@ class ChannelShare(Result):
 class _ClassTask:
     """One class of a dataset against all others. classes: (N,), the class of each profile."""
 
-    made: Profiled
+    profiled: Profiled
     channels: tuple[str, ...]
     vectors: NDArray[np.float32]
     classes: NDArray[np.str_]
@@ -116,8 +116,8 @@ def attribute(
         )
     tasks: list[_ClassTask] = []
     why_not = WhyNot()
-    for group in _groups(lake, selection):
-        with why_not.collecting(f"{group.made.dataset} is not attributed"):
+    for group in groups(lake, selection):
+        with why_not.collecting(f"{group.profiled.dataset} is not attributed"):
             tasks += _class_tasks(group, label, include_controls=include_controls)
     why_not.settle(anything_done=bool(tasks), nothing="no profile fits --where")
     seeds = range(seed, seed + num_seeds)
@@ -158,19 +158,6 @@ def _frame(found: Sequence[ChannelShare]) -> pl.DataFrame:
     return pl.DataFrame([share.as_row() for share in found])
 
 
-def _groups(lake: Lake, selection: Selection) -> Iterator[Group]:
-    return groups(
-        lake,
-        selection.models,
-        selection.normalize,
-        selection.level,
-        selection.where,
-        selection.channels,
-        selection.datasets,
-        selection.compounds,
-    )
-
-
 def _class_tasks(group: Group, label: str, *, include_controls: bool) -> list[_ClassTask]:
     """A task for each class that can be told from the others.
 
@@ -205,7 +192,7 @@ def _class_tasks(group: Group, label: str, *, include_controls: bool) -> list[_C
         )
     vectors = np.ascontiguousarray(group.vectors[kept], dtype=np.float32)
     return [
-        _ClassTask(group.made, group.channels, vectors, classes, str(name))
+        _ClassTask(group.profiled, group.channels, vectors, classes, str(name))
         for name in names[usable]
     ]
 
@@ -240,10 +227,10 @@ def _channel_shares(
     mean, low, high = student_interval(shares)
     return [
         ChannelShare(
-            model=task.made.model,
-            normalization=task.made.normalization,
-            dataset=task.made.dataset,
-            level=task.made.level,
+            model=task.profiled.model,
+            normalization=task.profiled.normalization,
+            dataset=task.profiled.dataset,
+            level=task.profiled.level,
             label=label,
             class_name=task.class_name,
             channel=channel,

@@ -3,7 +3,7 @@
 Shapes: N profiles, D features.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -21,8 +21,8 @@ from unidino.insight.points import METHODS, points_and_method
 from unidino.lake.lake import Lake
 from unidino.lake.parts import Part, Parts, current
 from unidino.lake.runs import Run
-from unidino.profiles import profile
-from unidino.profiles.groups import Group, groups
+from unidino.profiles.groups import groups
+from unidino.profiles.profile import Profiled, profile
 from unidino.profiles.selection import Selection
 
 _VERSION = 2
@@ -69,19 +69,13 @@ def project(
     """
     run = Run.of("project", locals())
     choose("method of projection", method, METHODS)
-    selection = _with_channels_in_form(selection)
+    selection = selection.with_channels_in_form()
     found: list[Projected] = []
-    for made in profile.profile(
-        lake,
-        selection.models,
-        normalize=selection.normalize,
-        level=selection.level,
-        datasets=selection.datasets,
-    ):
-        table = look_up_points(lake, made.uri, method, selection, seed)
+    for profiled in profile(lake, selection):
+        table = look_up_points(lake, profiled.uri, method, selection, seed)
         if table is None:
-            table = _project(lake, run, made, selection, method, seed)
-        found += _by_channels(made, table)
+            table = _project(lake, run, profiled, selection, method, seed)
+        found += _by_channels(profiled, table)
     if not found:
         where = f" where {selection.where}" if selection.where else ""
         raise ProfileError(f"no profile is left to project{where}")
@@ -123,15 +117,6 @@ def look_up_points(
     return pq.read_table(lake.resolve(place.uri))
 
 
-def _with_channels_in_form(selection: Selection) -> Selection:
-    """The selection, with its channels in the normalization if that mixes features."""
-    form = selection.form
-    if selection.channels and form.mixes_features and not form.channels:
-        form = replace(form, channels=tuple(selection.channels))
-        return replace(selection, normalize=str(form), channels=())
-    return selection
-
-
 def _condition(selection: Selection) -> str | None:
     """SQL that chooses the profiles of a file, None for all."""
     if selection.compounds is None:
@@ -157,13 +142,13 @@ def _place(lake: Lake, profile_uri: str, method: str, selection: Selection, seed
 
 
 def _project(
-    lake: Lake, run: Run, made: profile.Profiled, selection: Selection, method: str, seed: int
+    lake: Lake, run: Run, profiled: Profiled, selection: Selection, method: str, seed: int
 ) -> pa.Table:
     """Points of the profiles of one model and dataset, a row each; they are written to the lake."""
-    place = _place(lake, made.uri, method, selection, seed)
+    place = _place(lake, profiled.uri, method, selection, seed)
     schema = assets.arrow_schema("projection")
     tables, num_dropped = [schema.empty_table()], 0
-    for group in _groups(lake, selection.of(model=made.model, dataset=made.dataset)):
+    for group in groups(lake, selection.of(model=profiled.model, dataset=profiled.dataset)):
         is_finite = np.isfinite(group.vectors).all(axis=1)
         num_dropped += int((~is_finite).sum())
         if not is_finite.any():
@@ -184,14 +169,14 @@ def _project(
     table = pa.concat_tables(tables)
     dropped = {"nan_feature": num_dropped} if num_dropped else {}
     for reason, count in dropped.items():
-        log.warning(f"{made.dataset}: {reason_text(reason, count)}")
+        log.warning(f"{profiled.dataset}: {reason_text(reason, count)}")
     part = Part(
         uri=place.uri,
         kind="projection",
-        model=made.model,
-        dataset=made.dataset,
-        level=made.level,
-        normalization=made.normalization,
+        model=profiled.model,
+        dataset=profiled.dataset,
+        level=profiled.level,
+        normalization=profiled.normalization,
         inputs_hash=place.inputs_hash,
     )
     parts = Parts(lake, run)
@@ -201,22 +186,7 @@ def _project(
     return table
 
 
-def _groups(lake: Lake, selection: Selection) -> list[Group]:
-    return list(
-        groups(
-            lake,
-            selection.models,
-            selection.normalize,
-            selection.level,
-            selection.where,
-            selection.channels,
-            selection.datasets,
-            selection.compounds,
-        )
-    )
-
-
-def _by_channels(made: profile.Profiled, table: pa.Table) -> list[Projected]:
+def _by_channels(profiled: Profiled, table: pa.Table) -> list[Projected]:
     """Points of one model and dataset, apart for each set of channels."""
     points = pl.DataFrame(table)
     found = []
@@ -224,10 +194,10 @@ def _by_channels(made: profile.Profiled, table: pa.Table) -> list[Projected]:
         rows = points.filter(pl.col("channels") == list(channels))
         found.append(
             Projected(
-                model=made.model,
-                normalization=made.normalization,
-                level=made.level,
-                dataset=made.dataset,
+                model=profiled.model,
+                normalization=profiled.normalization,
+                level=profiled.level,
+                dataset=profiled.dataset,
                 method=rows["method"][0],
                 channels=channels,
                 num_profiles=len(rows),

@@ -15,8 +15,7 @@ def question_of(
     always: choices that every question of this kind states. others: choices that differ from the
     default.
     """
-    chosen = {k: v for k, v in selection.as_json().items() if k not in ("models", "datasets")}
-    return {"kind": kind, **always, **chosen, **others}
+    return {"kind": kind, **always, **selection.options, **others}
 
 
 def not_default(verb: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class _StratumTask:
     vectors: (P, D). values: (P, R), NaN where missing. names: (R,). dropped: reason and count.
     """
 
-    made: Profiled
+    profiled: Profiled
     by: tuple[str, ...]
     stratum: str
     vectors: NDArray[Any]
@@ -89,7 +89,7 @@ def predict_readouts(
     for group in _distinct_groups(lake, selection):
         columns = readout_tables.key_columns(measurement, group.metadata, by)
         split = _split_column(stratum, columns)
-        dataset = group.made.dataset
+        dataset = group.profiled.dataset
         with why_not.collecting(dataset):
             matched = readout_tables.match(measurement, group.metadata, group.vectors, columns)
             for name, is_member in _strata(matched, split):
@@ -115,23 +115,14 @@ def _distinct_groups(lake: Lake, selection: Selection) -> Iterator[Group]:
     Raises ProfileError if those of one dataset differ in their channels.
     """
     seen: set[tuple[str, str]] = set()
-    for group in groups(
-        lake,
-        selection.models,
-        selection.normalize,
-        selection.level,
-        selection.where,
-        selection.channels,
-        selection.datasets,
-        selection.compounds,
-    ):
-        made = group.made
-        if (made.model, made.dataset) in seen:
+    for group in groups(lake, selection):
+        profiled = group.profiled
+        if (profiled.model, profiled.dataset) in seen:
             raise ProfileError(
-                f"profiles of '{made.dataset}' differ in their channels; choose channels that all"
-                f" have, by --normalize {selection.normalize},channels=NAME+NAME"
+                f"profiles of '{profiled.dataset}' differ in their channels; choose channels that"
+                f" all have, by --normalize {selection.normalize},channels=NAME+NAME"
             )
-        seen.add((made.model, made.dataset))
+        seen.add((profiled.model, profiled.dataset))
         yield group
 
 
@@ -184,7 +175,7 @@ def _task(
         "missing_value": int((is_member.sum() - count[good]).sum()),
     }
     return _StratumTask(
-        made=group.made,
+        profiled=group.profiled,
         by=matched.by,
         stratum=stratum,
         vectors=matched.vectors[is_member],
@@ -234,13 +225,13 @@ def _score(
     task: _StratumTask, folds: NDArray[np.float64], regressor: str, seed: int
 ) -> ReadoutScore:
     """The score of a task. folds: (R, F), R2."""
-    made, num_folds = task.made, folds.shape[1]
+    profiled, num_folds = task.profiled, folds.shape[1]
     r2, unclipped = np.maximum(folds, 0).mean(axis=1), folds.mean(axis=1)
     return ReadoutScore(
-        model=made.model,
-        normalization=made.normalization,
-        dataset=made.dataset,
-        level=made.level,
+        model=profiled.model,
+        normalization=profiled.normalization,
+        dataset=profiled.dataset,
+        level=profiled.level,
         by=task.by,
         stratum=task.stratum,
         regressor=regressor,
