@@ -339,7 +339,7 @@ def test_a_form_is_its_text(steps, per, epsilon, select) -> None:
     ("text", "message"),
     [
         ("zscore", "unknown normalization 'zscore'; choose one of mad_robustize, none, spherize"),
-        ("none+tvn", "by none and more"),
+        ("none+tvn", "combines none with a normalization"),
         ("mad_robustize,per=well", "unknown per 'well'; choose one of plate, batch, dataset"),
         ("mad_robustize,per", "write each option once, as key=value"),
         ("mad_robustize,colour=red", "unknown option of a normalization 'colour'"),
