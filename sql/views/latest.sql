@@ -2,8 +2,8 @@
 -- label_score, attribution and readout_score.
 -- Grain: one row per question, dataset, model, channels.
 -- Reads: score, label_score, attribution, readout_score, run.
--- is_standard: the question is of all profiles of a level, asked in the usual way. is_of_channels: it
--- is so but for the channels that were chosen.
+-- is_standard: the question is of all profiles of a level, asked in the usual way; of readouts, any table and
+-- any pattern of names is usual. is_of_channels: it is so but for the channels that were chosen.
 with answer as (
     select distinct
         question,
@@ -47,7 +47,10 @@ described as (
         run.started,
         list_filter(
             json_keys(answer.question),
-            lambda name: name not in ('kind', 'rule', 'reading', 'label', 'level', 'normalize', 'regressor')
+            lambda name:
+            name not in (
+                'kind', 'rule', 'reading', 'label', 'level', 'normalize', 'regressor', 'table', 'pattern'
+            )
         ) as special
     from answer
     inner join run using (run_id)

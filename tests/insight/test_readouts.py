@@ -1,46 +1,31 @@
-"""Readouts that profiles tell are predicted, others are not, and figures are the formulas'."""
+"""Readouts that profiles tell are predicted, others are not."""
 
+import inspect
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold
 
+from unidino.core import assets
 from unidino.core.errors import ProfileError, UnidinoError
-from unidino.insight.readouts import readouts
-from unidino.insight.regression import area, area_interval, fold_r2, survival
+from unidino.insight.readouts import predict_readouts
 from unidino.lake.lake import Lake
 from unidino.profiles.importing import import_profiles
+from unidino.profiles.selection import Selection
 
 NUM_GUIDES = 30
+RAW = Selection(normalize="none")
 Cli = Callable[..., tuple[int, str, str]]
-
-
-@given(st.lists(st.floats(-2, 1), min_size=1, max_size=20))
-def test_survival_and_its_area_are_the_sums_written_out(values: list[float]) -> None:
-    shares = [sum(v >= i / 200 for v in values) / len(values) for i in range(201)]
-    curve = survival(np.array(values))
-    assert curve["threshold"].to_list() == [i / 200 for i in range(201)]
-    assert curve["share"].to_list() == pytest.approx(shares)
-    trapezoids = sum((shares[i] + shares[i + 1]) / 2 * 0.005 for i in range(200))
-    assert area(np.array(values)) == pytest.approx(trapezoids)
-
-
-def test_areas_of_extremes() -> None:
-    assert area(np.ones(4)) == pytest.approx(1)
-    assert area(np.array([-0.1, -3])) == 0
-    assert area(np.zeros(4)) == pytest.approx(0.0025)
-    low, high = area_interval(np.array([0.1, 0.2, 0.3, 0.8] * 5))
-    assert low < area(np.array([0.1, 0.2, 0.3, 0.8])) < high
-    assert area_interval(np.full(5, 0.5)) == pytest.approx((0.5025, 0.5025), abs=1e-6)
 
 
 def _plain_forest(vectors: np.ndarray, values: np.ndarray, seed: int) -> list[float]:
@@ -51,17 +36,6 @@ def _plain_forest(vectors: np.ndarray, values: np.ndarray, seed: int) -> list[fl
         forest.fit(vectors[train], values[train])
         scores.append(r2_score(values[test], forest.predict(vectors[test])))
     return scores
-
-
-@pytest.mark.parametrize("regressor", ["random_forest", "elastic_net"])
-def test_what_the_vectors_tell_is_predicted_and_noise_is_not(regressor: str) -> None:
-    rng = np.random.default_rng(0)
-    vectors = rng.normal(size=(100, 5))
-    told = fold_r2(vectors, 100 + 7 * vectors[:, 0], regressor)
-    noise = fold_r2(vectors, rng.normal(size=100), regressor)
-    assert told.shape == noise.shape == (5,)
-    assert told.min() > 0.85
-    assert np.maximum(noise, 0).mean() < 0.1
 
 
 @pytest.fixture(scope="module")
@@ -111,8 +85,8 @@ def test_every_readout_is_scored_by_cell_line(
 ) -> None:
     folder, table, frame = cells
     lake = Lake.open(folder)
-    first, second = readouts(
-        lake, table, mapped={"perturbation": "guide"}, normalize="none", jobs=1, seed=3
+    first, second = predict_readouts(
+        lake, table, RAW, mapped={"perturbation": "guide"}, jobs=1, seed=3
     )
     assert (first.stratum, second.stratum) == ("A549", "ES2")
     assert first.by == ("cell_line", "perturbation")
@@ -133,8 +107,8 @@ def test_every_readout_is_scored_by_cell_line(
     assert first.interval_95[0] <= first.auc <= first.interval_95[1]
     assert "1 readouts without a profile: HCC44 / g0" in caplog.text
 
-    own = frame[frame["cell_line"] == "A549"]
-    means = own.groupby("perturbation")[["f0", "f1", "f2"]].mean().sort_index()
+    a549 = frame[frame["cell_line"] == "A549"]
+    means = a549.groupby("perturbation")[["f0", "f1", "f2"]].mean().sort_index()
     measured = pd.read_csv(table, float_precision="round_trip")
     measured = measured.query("cell_line == 'A549'").set_index("guide")
     plain = _plain_forest(means.to_numpy(), measured.loc[means.index, "vb_noise"].to_numpy(), 3)
@@ -146,8 +120,42 @@ def test_every_readout_is_scored_by_cell_line(
     assert landed["r2"].to_list() == pytest.approx(
         pl.concat([s.readouts.sort("readout") for s in (first, second)])["r2"].to_list()
     )
-    (run,) = lake.query("select run_id from run where command = 'readouts'")["run_id"]
+    (run,) = lake.query("select run_id from run where command = 'predict_readouts'")["run_id"]
     assert set(landed["run_id"]) == {run}
+    (arguments,) = lake.query("select arguments from run where command = 'predict_readouts'")[
+        "arguments"
+    ]
+    parameters = inspect.signature(predict_readouts).parameters
+    assert set(json.loads(arguments)) == set(parameters) - {"lake"}
+    (question,) = set(landed["question"])
+    assert json.loads(question) == {
+        "kind": "readouts",
+        "table": "health.csv",
+        "level": "well",
+        "normalize": "none",
+        "regressor": "random_forest",
+        "seed": 3,
+    }
+
+
+def test_the_newest_standard_answer_is_the_one_shown(
+    cells: tuple[Path, Path, pd.DataFrame], tmp_path: Path
+) -> None:
+    folder, table, _ = cells
+    shutil.copytree(folder, tmp_path / "lake")
+    lake = Lake.open(tmp_path / "lake")
+    query = assets.sql("queries", "standard_readout_score")
+    answers = "select count(distinct question_hash) as n from latest"
+    before = lake.look_up(answers)["n"].item()
+    options: dict[str, Any] = {"mapped": {"perturbation": "guide"}, "num_folds": 5, "jobs": 1}
+    predict_readouts(lake, table, RAW, pattern="^vb_(told|noise)$", **options)
+    assert set(lake.look_up(query)["readout"]) == {"vb_told", "vb_noise"}
+    predict_readouts(lake, table, RAW, pattern="^vb_told$", **options)
+    a549 = replace(RAW, where="cell_line = 'A549'")
+    predict_readouts(lake, table, a549, pattern="^vb_noise$", **options)
+    shown = lake.look_up(query)
+    assert shown.select("stratum", "readout").rows() == [("A549", "vb_told"), ("ES2", "vb_told")]
+    assert lake.look_up(answers)["n"].item() == before + 3
 
 
 def test_processes_and_options_change_no_digit(
@@ -200,7 +208,7 @@ def test_rows_of_one_group_are_averaged_and_numbers_are_keys(tmp_path: Path) -> 
     pd.DataFrame(rows).to_csv(tmp_path / "signal.tsv", index=False, sep="\t")
     lake = Lake.create(tmp_path / "lake")
     import_profiles(lake, tmp_path / "wells.csv", "m")
-    (score,) = readouts(lake, tmp_path / "signal.tsv", normalize="none", jobs=1)
+    (score,) = predict_readouts(lake, tmp_path / "signal.tsv", RAW, jobs=1)
     assert score.by == ("compound", "concentration_um")
     assert (score.num_profiles, score.dropped) == (20, {})
     assert score.readouts["r2"][0] > 0.5
@@ -222,16 +230,20 @@ def test_rows_of_one_group_are_averaged_and_numbers_are_keys(tmp_path: Path) -> 
             {"stratum": "well"},
             "unknown stratum 'well'; choose one of cell_line, perturbation, none",
         ),
-        ({"where": "cell_line = 'HeLa'"}, "no profile fits --where"),
+        ({"selection": replace(RAW, where="cell_line = 'HeLa'")}, "no profile fits --where"),
     ],
 )
 def test_what_cannot_be_fitted_is_one_line(
     cells: tuple[Path, Path, pd.DataFrame], options: dict[str, object], message: str
 ) -> None:
     folder, table, _ = cells
-    given: dict[str, object] = {"mapped": {"perturbation": "guide"}, "normalize": "none", "jobs": 1}
+    given: dict[str, Any] = {
+        "selection": RAW,
+        "mapped": {"perturbation": "guide"},
+        "jobs": 1,
+    }
     with pytest.raises(UnidinoError) as caught:
-        readouts(Lake.open(folder), table, **(given | options))  # type: ignore[arg-type]
+        predict_readouts(Lake.open(folder), table, **(given | options))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -246,10 +258,10 @@ def test_tables_without_keys_are_named(
     with pytest.raises(
         UnidinoError, match=r"has none of the profiles' columns .*it has cells, sirna"
     ):
-        readouts(lake, tmp_path / "strange.csv", normalize="none")
+        predict_readouts(lake, tmp_path / "strange.csv", RAW)
     pd.read_csv(table).assign(guide="x").to_csv(tmp_path / "others.csv", index=False)
     with pytest.raises(ProfileError, match=r"it has A549 / x, ES2 / x.*profiles have A549 / g0"):
-        readouts(lake, tmp_path / "others.csv", mapped={"perturbation": "guide"}, normalize="none")
+        predict_readouts(lake, tmp_path / "others.csv", RAW, mapped={"perturbation": "guide"})
     status, _, err = run_cli("readouts", "--lake", folder, "--table", table, "-o", "r2.xlsx")
     assert (status, err.strip()) == (
         1,
@@ -263,13 +275,12 @@ def test_transcripts_of_real_compounds(data: Path, tmp_path: Path) -> None:
     lake = Lake.create(tmp_path / "lake")
     import_profiles(lake, morphology, "cmea", mapped={"compound": "column000"}, level="compound")
     table = folder / "transcriptomic_162x978.csv.gz"
-    (score,) = readouts(
+    (score,) = predict_readouts(
         lake,
         table,
+        replace(RAW, level="compound"),
         mapped={"compound": "column000"},
         pattern="^RALA$",
-        level="compound",
-        normalize="none",
         num_folds=2,
         jobs=1,
     )

@@ -27,7 +27,7 @@ from unidino.profiles.compute import Computed
 from unidino.profiles.compute import compute as compute_dataset
 from unidino.profiles.form import ProfileForm
 from unidino.profiles.normalize import Learnt
-from unidino.profiles.select import selected
+from unidino.profiles.select import select_features
 from unidino.profiles.selection import Selection
 
 Compute = Callable[..., Computed]
@@ -146,7 +146,7 @@ def test_plates_are_normalized_apart(screen) -> None:
         mine = np.array(made.table["plate"].to_pylist()) == plate
         np.testing.assert_allclose(made.vectors[mine], (rows - median) / (1.4826 * mad), rtol=1e-12)
         (learnt,) = (k for k in made.learnt if k.unit == plate)
-        np.testing.assert_allclose(learnt.map.center, median)
+        np.testing.assert_allclose(learnt.map.centre, median)
         np.testing.assert_allclose(learnt.map.spread, 1.4826 * mad)
         assert learnt.num_teaching == 20
 
@@ -318,7 +318,7 @@ def test_statistics_are_applied_forward(screen, tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.vectors, learnt.vectors)
     # What is known of two plates says nothing of a third.
     two = screen(_wells(20, "p") + _wells(20, "q"), old)("mad_robustize").learnt
-    with pytest.raises(ProfileError, match="statistics know no unit 'r'; they have p, q"):
+    with pytest.raises(ProfileError, match="statistics have no unit 'r'; they have p, q"):
         screen(_wells(10, "r"), new)("mad_robustize", "well", two)
     with pytest.raises(InputError, match="holds no statistics"):
         files.read_statistics(Path(__file__))
@@ -339,7 +339,7 @@ def test_a_form_is_its_text(steps, per, epsilon, select) -> None:
     ("text", "message"),
     [
         ("zscore", "unknown normalization 'zscore'; choose one of mad_robustize, none, spherize"),
-        ("none+tvn", "by none and more"),
+        ("none+tvn", "combines none with a normalization"),
         ("mad_robustize,per=well", "unknown per 'well'; choose one of plate, batch, dataset"),
         ("mad_robustize,per", "write each option once, as key=value"),
         ("mad_robustize,colour=red", "unknown option of a normalization 'colour'"),
@@ -461,7 +461,7 @@ def test_selected_features_are_pycytominers(selections: list[str]) -> None:
     values[:4, 20], values[:3, 21] = np.nan, np.nan
     names = [f"Nuclei_AreaShape_{i}" for i in range(30)]
     names[25], names[26] = "Nuclei_Correlation_RWC_DNA_ER", "Nuclei_Granularity_14_ER"
-    kept, dropped = selected(values, names, selections)
+    kept, dropped = select_features(values, names, selections)
     theirs = feature_select(
         pd.DataFrame(values, columns=names),
         features=names,

@@ -6,65 +6,67 @@ from typing import Annotated
 import typer
 
 from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names
+from unidino.cli.profiles import LevelOption, NormalizeOption, WhereOption
 from unidino.core.log import log
+from unidino.insight.regression import Regressor
 from unidino.lake.lake import Lake
+from unidino.profiles.selection import Level
+from unidino.scores.rules import Label
 
 
 def attribute(
     model: Annotated[str, typer.Option(help="Name of the model.")],
     lake: LakeOption = DEFAULT_LAKE,
-    label: Annotated[str, typer.Option(help="moa, compound, target ...")] = "moa",
-    level: Annotated[str, typer.Option(help="See `unidino profile`.")] = "well",
-    normalize: Annotated[str, typer.Option(help="See `unidino profile`.")] = "mad_robustize",
-    top: Annotated[int, typer.Option(help="Most important features to count.")] = 50,
+    label: Annotated[Label, typer.Option(help="What the classes are.")] = "moa",
+    level: LevelOption = "well",
+    normalize: NormalizeOption = "mad_robustize",
+    top: Annotated[int, typer.Option(help="Number of most important features to count.")] = 50,
     seeds: Annotated[int, typer.Option(help="Forests per class, for mean and interval.")] = 5,
-    seed: Annotated[int, typer.Option(help="The first of them.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the first forest.")] = 0,
     scores: Annotated[
         str | None,
-        typer.Option(help="Score each channel alone and left out too: auto, or nsc,nscb."),
+        typer.Option(help="Also score each channel alone and left out, by: auto, or nsc,nscb."),
     ] = None,
     include_controls: Annotated[
         bool, typer.Option(help="Negative controls are a class, too.")
     ] = False,
-    where: Annotated[str | None, typer.Option(help="SQL condition over profile.")] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Threads; default: one a core.")] = None,
+    where: WhereOption = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes; default: one per core.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say which channels tell the classes of a label apart."""
+    """Tell which channels distinguish the classes of a label."""
     from unidino.insight import attribution
-    from unidino.scores import channels
+    from unidino.profiles.selection import Selection
+    from unidino.scores.channels import score_channels
 
-    at = Lake.open(lake)
+    opened = Lake.open(lake)
+    selection = Selection(models=[model], level=level, normalize=normalize, where=where)
     scored = (
-        channels.score_channels(
-            at,
-            model,
+        score_channels(
+            opened,
+            selection,
             () if scores == "auto" else names(scores),
             label=label,
-            level=level,
-            normalize=normalize,
-            where=where,
             include_controls=include_controls,
         )
         if scores
-        else []
+        else None
     )
     found = attribution.attribute(
-        at,
-        model,
+        opened,
+        selection,
         label=label,
-        level=level,
-        normalize=normalize,
         top=top,
         num_seeds=seeds,
         seed=seed,
-        where=where,
         include_controls=include_controls,
         jobs=jobs,
     )
-    emit(as_json, found.shares.to_dicts(), attribution.wide(found.shares))
+    emit(as_json, found.frame.to_dicts(), attribution.by_channel(found))
     if scored:
-        emit(as_json, [s.as_json() for s in scored], channels.table_of(scored))
+        emit(as_json, [s.as_json() for s in scored], scored.frame)
 
 
 def readouts(
@@ -75,57 +77,60 @@ def readouts(
     by: Annotated[
         str | None,
         typer.Option(
-            help="Profiles are averaged by these; default: cell_line,perturbation, or"
-            " what the table shares."
+            help="Profiles with equal values of these columns are averaged; default:"
+            " cell_line,perturbation, or the columns that the table shares."
         ),
     ] = None,
     stratum: Annotated[
-        str | None, typer.Option(help="Values of this are fitted apart: cell_line; or none.")
+        str | None, typer.Option(help="Column whose values are fitted apart: cell_line; or none.")
     ] = None,
     readouts: Annotated[
-        str | None, typer.Option("--readouts", help="Regular expression of their names.")
+        str | None, typer.Option("--readouts", help="Regular expression for names of readouts.")
     ] = None,
     mapped: Annotated[
         str | None, typer.Option("--map", help="Columns: perturbation=Metadata_pert_name.")
     ] = None,
     model: Annotated[list[str] | None, typer.Option(help="Default: every model.")] = None,
-    normalize: Annotated[str, typer.Option(help="See `unidino profile`.")] = "mad_robustize",
-    level: Annotated[str, typer.Option(help="Of the profiles that are averaged.")] = "well",
-    regressor: Annotated[str, typer.Option(help="random_forest or elastic_net.")] = "random_forest",
+    normalize: NormalizeOption = "mad_robustize",
+    level: Annotated[Level, typer.Option(help="Of the profiles that are averaged.")] = "well",
+    regressor: Annotated[
+        Regressor, typer.Option(help="What predicts a readout.")
+    ] = "random_forest",
     folds: Annotated[int, typer.Option(help="Of the cross-validation.")] = 5,
-    seed: Annotated[int, typer.Option()] = 0,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a core.")] = None,
-    where: Annotated[str | None, typer.Option(help="SQL condition over profile.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the folds and forests.")] = 0,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes; default: one per core.")
+    ] = None,
+    where: WhereOption = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="R2 of every readout: .csv or .parquet.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Predict measured readouts from profiles, and say how many are told."""
-    from unidino.insight import readouts as module
+    """Predict measured readouts from profiles."""
+    from unidino.insight import readout_scores
+    from unidino.insight.readouts import predict_readouts
     from unidino.profiles import wide
+    from unidino.profiles.selection import Selection
 
     if output:
-        module.check_output(output)
-    scores = module.readouts(
+        readout_scores.check_suffix(output)
+    scores = predict_readouts(
         Lake.open(lake),
         table,
-        models=model or [],
+        Selection(models=model or (), level=level, normalize=normalize, where=where),
         by=names(by),
         stratum=stratum,
         pattern=readouts,
         mapped=wide.parse_map(mapped) if mapped else None,
-        normalize=normalize,
-        level=level,
         regressor=regressor,
         num_folds=folds,
         seed=seed,
         jobs=jobs,
-        where=where,
     )
     if output:
-        module.write_table(scores, output)
-    emit(as_json, [s.as_json() for s in scores], module.summary(scores))
+        readout_scores.write_table(scores, output)
+    emit(as_json, [s.as_json() for s in scores], scores.frame)
     for s in scores:
         for reason, count in s.dropped.items():
             place = f"{s.dataset} {s.stratum}".strip()

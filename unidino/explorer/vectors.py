@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from unidino.core import assets
 from unidino.core.errors import ProfileError
-from unidino.insight.projection import kept, project
+from unidino.insight.points import points_of
+from unidino.insight.projection import look_up_points
 from unidino.lake.lake import Lake
 from unidino.profiles import files
 from unidino.profiles.groups import by_channels, vectors_of
@@ -162,7 +163,7 @@ def kept_points(
     lake: Lake, file: ProfileFile, method: str
 ) -> dict[tuple[str, ...], pl.DataFrame] | None:
     """Points of profiles by their channels: plate, well, x, y; None if the lake holds none."""
-    table = kept(lake, file.uri, method)
+    table = look_up_points(lake, file.uri, method)
     if table is None:
         return None
     points: Any = pl.from_arrow(table.select(["plate", "well", "channels", "x", "y"]))
@@ -180,7 +181,7 @@ def principal_points(own: ProfileSet) -> pl.DataFrame:
     finite = np.isfinite(own.norms)
     if not finite.any():
         raise ProfileError("every profile has missing features, so none can be drawn")
-    xy = project(own.vectors if finite.all() else own.vectors[finite], "pca")
+    xy = points_of(own.vectors if finite.all() else own.vectors[finite], "pca")
     keys: Any = pl.from_arrow(own.metadata.select(["plate", "well"]).filter(pa.array(finite)))
     points: pl.DataFrame = keys.with_columns(x=xy[:, 0], y=xy[:, 1])
     return points

@@ -1,1 +1,1 @@
-"""What profiles say: channels that matter, measured readouts, points in a plane."""
+"""What profiles tell: important channels, measured readouts, points in a plane."""

@@ -1,53 +1,85 @@
 """Profiles as points in a plane, kept in the lake.
 
-Shapes: N profiles, D features. Source: McInnes et al. 2018, "UMAP", arXiv 1802.03426; Narayan et
-al. 2021, "densMAP", doi 10.1038/s41587-020-00801-7.
+Shapes: N profiles, D features.
 """
 
-import json
-import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
-from sklearn.decomposition import PCA, TruncatedSVD
 
 from unidino.core import assets
 from unidino.core.errors import ProfileError, choose
-from unidino.core.files import digest, written_beside
+from unidino.core.files import digest
 from unidino.core.log import log
+from unidino.core.reasons import reason_text
+from unidino.core.results import Result, Results
+from unidino.insight.points import METHODS, points_and_method
 from unidino.lake.lake import Lake
-from unidino.lake.parts import land_parts
+from unidino.lake.parts import Part, Parts, current
 from unidino.lake.runs import Run
-from unidino.profiles import files, profile
-from unidino.profiles.groups import by_channels, vectors_of
+from unidino.profiles.groups import groups
+from unidino.profiles.profile import Profiled, profile
+from unidino.profiles.selection import Selection
 
-METHODS = ("umap", "densmap", "pca")
-_NUM_NEIGHBORS = 15
-_FEWEST = 5
-# Up to so many profiles all are compared; beyond, umap searches, which is slow in many dimensions.
-_MANY = 4_096
-_REDUCED_DIMS = 50
 _VERSION = 2
 
 
 @dataclass(frozen=True)
-class Projected:
-    """Profiles of one dataset and the same channels as points in a plane.
+class Projected(Result):
+    """Profiles of one model and dataset, with the same channels, as points in a plane.
 
-    method: what projected them: `pca` where another was asked for but cannot be.
-    points: a row for each profile: the metadata columns of `profile`, and x and y, unitless.
+    method: the method that was used, which is `pca` where the wanted one is impossible.
+    points: a row per profile, with the columns of the table `projection`; x and y are unitless.
     """
 
+    model: str
+    normalization: str
+    level: str
     dataset: str
     method: str
     channels: tuple[str, ...]
-    points: pl.DataFrame
+    num_profiles: int
+    points: pl.DataFrame = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where points of profiles are kept: their uri, and the hash of what they are made of."""
+
+    uri: str
+    inputs_hash: str
+
+
+def project(
+    lake: Lake, selection: Selection, *, method: str = "umap", seed: int = 0
+) -> Results[Projected]:
+    """Profiles as points, apart for each model, dataset and set of channels.
+
+    Points that the lake has are read; missing profiles are computed. method: see `points_of`.
+    Raises UnidinoError for an unknown name, ProfileError if no profile is left.
+
+    >>> import unidino as ud
+    >>> (tiny,) = ud.project(lake, ud.Selection(models=["gaussian"]), method="pca")
+    >>> tiny.points.select("well", "x", "y").shape
+    (12, 3)
+    """
+    run = Run.of("project", locals())
+    choose("method of projection", method, METHODS)
+    selection = selection.with_channels_in_form()
+    found: list[Projected] = []
+    for profiled in profile(lake, selection):
+        table = look_up_points(lake, profiled.uri, method, selection, seed)
+        if table is None:
+            table = _project(lake, run, profiled, selection, method, seed)
+        found += _by_channels(profiled, table)
+    if not found:
+        where = f" where {selection.where}" if selection.where else ""
+        raise ProfileError(f"no profile is left to project{where}")
+    return Results(found, lambda items: pl.concat([p.points for p in items]))
 
 
 def projection(
@@ -60,185 +92,116 @@ def projection(
     dataset: str | None = None,
     where: str | None = None,
     seed: int = 0,
-) -> list[Projected]:
-    """Profiles of a model as points, datasets and sets of channels apart.
-
-    What was projected before is read from the lake; missing profiles are made. dataset: default
-    all. where: SQL condition over the columns of `profile`.
-    Raises UnidinoError for an unknown name, ProfileError if no profile is left.
-    """
-    choose("method of projection", method, METHODS)
-    run = Run(
-        "projection",
-        {
-            "model": model,
-            "method": method,
-            "level": level,
-            "where": where,
-            "normalize": normalize,
-            "seed": seed,
-        },
-    )
-    found: list[Projected] = []
-    for made in profile.profile(
-        lake, [model], normalize=normalize, level=level, datasets=[dataset] if dataset else ()
-    ):
-        table = _kept_or_made(lake, run, made, method, where, seed)
-        for channels, own in by_channels(table, ()):
-            points = pl.DataFrame(own)
-            used = points["method"][0]
-            constant = ("method", "seed", "condition")
-            found.append(Projected(made.dataset, used, tuple(channels), points.drop(constant)))
-    if not found:
-        raise ProfileError("no profile is left to project" + (f" where {where}" if where else ""))
-    return found
+) -> Results[Projected]:
+    """Profiles of one model as points; see `project`."""
+    datasets = [dataset] if dataset else []
+    selection = Selection([model], datasets, level, normalize, where=where)
+    return project(lake, selection, method=method, seed=seed)
 
 
-def project(vectors: NDArray[Any], method: str = "umap", *, seed: int = 0) -> NDArray[np.float64]:
-    """Points (N, 2), unitless; the same for the same vectors and seed.
-
-    vectors: (N, D), N >= 1, finite. method: `umap` and `densmap` (which keeps densities) by cosine
-    distance and 15 neighbours, starting from the principal axes of the directions; beyond 4,096
-    profiles they see 50 principal axes of the directions. `pca`: two principal axes.
-    Fewer than 5 distinct directions are projected by pca, which is said.
-    Raises ProfileError for a vector that is not finite.
-    """
-    return _project(np.asarray(vectors), choose("method of projection", method, METHODS), seed)[0]
-
-
-def _project(vectors: NDArray[Any], method: str, seed: int) -> tuple[NDArray[np.float64], str]:
-    """Points (N, 2) and the method that was used."""
-    if vectors.ndim != 2 or not vectors.size:
-        raise ProfileError(f"vectors of shape {vectors.shape} cannot be projected")
-    if not np.isfinite(vectors).all():
-        raise ProfileError("a vector with missing or infinite features cannot be projected")
-    if method == "pca":
-        return _principal(vectors, seed), method
-    if len(vectors) <= _MANY:
-        vectors = vectors.astype(np.float64)
-    directions = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-30)
-    # What differs by rounding only is one direction; a few tell whether there are enough.
-    some = np.round(directions[:_MANY], 6)
-    num_distinct = len(np.unique(some, axis=0))
-    if num_distinct < _FEWEST:
-        log.warning(
-            f"{method} needs {_FEWEST} profiles that differ, there are {num_distinct}: pca instead"
-        )
-        return _principal(vectors, seed), "pca"
-    start = _principal(directions, seed)
-    with warnings.catch_warnings():
-        # umap says on import that its neural variant lacks a package that nothing here needs.
-        warnings.filterwarnings("ignore", "Tensorflow not installed", ImportWarning)
-        from umap import UMAP
-    few = len(vectors) <= _MANY
-    if few:
-        # One matrix product does what umap does pair by pair, several times as fast.
-        given = np.clip(1 - directions @ directions.T, 0, 2)
-        np.fill_diagonal(given, 0)
-    elif vectors.shape[1] > _REDUCED_DIMS:
-        given = TruncatedSVD(_REDUCED_DIMS, random_state=seed).fit_transform(directions)
-    else:
-        given = directions
-    mapper = UMAP(
-        n_neighbors=min(_NUM_NEIGHBORS, len(vectors) - 1),
-        random_state=seed,
-        n_jobs=1,
-        metric="precomputed" if few else "cosine",
-        densmap=method == "densmap",
-        init=10 * start / np.abs(start).max(),
-    )
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "using precomputed metric", UserWarning)
-        points = mapper.fit_transform(given)
-    return np.asarray(points, dtype=np.float64), method
-
-
-def _principal(vectors: NDArray[Any], seed: int) -> NDArray[np.float64]:
-    """Coordinates (N, 2) along the two axes of greatest spread; 0 where there is none."""
-    points = np.zeros((len(vectors), 2))
-    num = min(2, *vectors.shape)
-    if (vectors != vectors[0]).any():
-        points[:, :num] = PCA(num, random_state=seed).fit_transform(vectors)
-    return points
-
-
-def kept(
-    lake: Lake, profile_uri: str, method: str, where: str | None = None, seed: int = 0
+def look_up_points(
+    lake: Lake,
+    profile_uri: str,
+    method: str,
+    selection: Selection | None = None,
+    seed: int = 0,
 ) -> pa.Table | None:
-    """Points that were made of these very profiles before, a row each, or None."""
-    uri, inputs = _place(lake, profile_uri, method, where, seed)
-    known = lake.look_up(
-        "select 1 from part where uri = $uri and inputs_hash = $inputs",
-        {"uri": uri, "inputs": inputs},
-    )
-    if known.is_empty() or not lake.resolve(uri).is_file():
+    """Points that the lake keeps of a file of profiles, a row each; None if it has none.
+
+    profile_uri: of the file of profiles; points of an earlier state of it do not count. selection:
+    its condition, compounds and channels choose among these profiles; default all.
+    """
+    place = _place(lake, profile_uri, method, selection or Selection(), seed)
+    if current(lake, place.uri, place.inputs_hash) is None:
         return None
-    return pq.read_table(lake.resolve(uri))
+    return pq.read_table(lake.resolve(place.uri))
 
 
-def _place(
-    lake: Lake, profile_uri: str, method: str, where: str | None, seed: int
-) -> tuple[str, str]:
-    """Uri of the points of a file of profiles, and the hash of what they are made of."""
-    suffix = f"-{digest(where)[:8]}" if where else ""
+def _condition(selection: Selection) -> str | None:
+    """SQL that chooses the profiles of a file, None for all."""
+    if selection.compounds is None:
+        return selection.where
+    names = ", ".join("'" + name.replace("'", "''") + "'" for name in selection.compounds)
+    condition = f"list_contains([{names}], compound)"
+    return f"({selection.where}) and {condition}" if selection.where else condition
+
+
+def _place(lake: Lake, profile_uri: str, method: str, selection: Selection, seed: int) -> _Place:
+    """Where the points of a file of profiles are kept."""
+    condition, channels = (
+        _condition(selection),
+        [list(selection.channels)] * bool(selection.channels),
+    )
+    suffix = f"-{digest(condition, *channels)[:8]}" if condition or channels else ""
     path = PurePosixPath(profile_uri)
     uri = path.parents[1] / f"projection-{method}-{seed}{suffix}" / path.parent.name / path.name
     (sha256,) = lake.look_up("select sha256 from part where uri = $uri", {"uri": profile_uri})[
         "sha256"
     ]
-    return str(uri), digest(sha256, method, seed, where, _VERSION)
+    return _Place(str(uri), digest(sha256, method, seed, condition, _VERSION, *channels))
 
 
-def _kept_or_made(
-    lake: Lake, run: Run, made: profile.Profiled, method: str, where: str | None, seed: int
+def _project(
+    lake: Lake, run: Run, profiled: Profiled, selection: Selection, method: str, seed: int
 ) -> pa.Table:
-    """Points of a dataset, read if they were made of these very profiles."""
-    if (known := kept(lake, made.uri, method, where, seed)) is not None:
-        return known
-    uri, inputs = _place(lake, made.uri, method, where, seed)
-    table = files.load(lake, made.model, made.normalization, made.level, made.dataset, where)
-    table, dropped = _finite(table)
-    for reason, count in dropped.items():
-        log.warning(f"{made.dataset}: {count} profiles left out ({reason.replace('_', ' ')})")
-    parts = []
-    for channels, own in by_channels(table, ()) if table.num_rows else ():
-        points, used = _project(vectors_of(own, channels, ()), method, seed)
-        columns = {"method": used, "seed": seed, "condition": where}
-        same = {k: pa.array([v] * own.num_rows) for k, v in columns.items()}
-        xy = {"x": pa.array(points[:, 0]), "y": pa.array(points[:, 1])}
-        values = dict(zip(own.column_names, own.columns, strict=True)) | same | xy
-        schema = assets.arrow_schema("projection")
-        parts.append(pa.table({n: values[n] for n in schema.names}).cast(schema))
+    """Points of the profiles of one model and dataset, a row each; they are written to the lake."""
+    place = _place(lake, profiled.uri, method, selection, seed)
     schema = assets.arrow_schema("projection")
-    points_table = pa.concat_tables(parts) if parts else schema.empty_table()
-    with written_beside(lake.resolve(uri)) as path:
-        pq.write_table(points_table, path, compression="zstd")
-    land_parts(
-        lake,
-        run,
-        {
-            uri: {
-                "kind": "projection",
-                "model": made.model,
-                "dataset": made.dataset,
-                "level": made.level,
-                "normalization": made.normalization,
-                "inputs_hash": inputs,
-                "num_rows": points_table.num_rows,
-                "dropped": json.dumps(dropped),
-            }
-        },
+    tables, num_dropped = [schema.empty_table()], 0
+    for group in groups(lake, selection.of(model=profiled.model, dataset=profiled.dataset)):
+        is_finite = np.isfinite(group.vectors).all(axis=1)
+        num_dropped += int((~is_finite).sum())
+        if not is_finite.any():
+            continue
+        vectors = group.vectors if is_finite.all() else group.vectors[is_finite]
+        points, used = points_and_method(vectors, method, seed)
+        rows = group.metadata.filter(pa.array(is_finite))
+        constants = {
+            "method": used,
+            "seed": seed,
+            "condition": _condition(selection),
+            "channels": list(group.channels),
+        }
+        columns = dict(zip(rows.column_names, rows.columns, strict=True))
+        columns |= {name: pa.array([value] * rows.num_rows) for name, value in constants.items()}
+        columns |= {"x": pa.array(points[:, 0]), "y": pa.array(points[:, 1])}
+        tables.append(pa.table({name: columns[name] for name in schema.names}).cast(schema))
+    table = pa.concat_tables(tables)
+    dropped = {"nan_feature": num_dropped} if num_dropped else {}
+    for reason, count in dropped.items():
+        log.warning(f"{profiled.dataset}: {reason_text(reason, count)}")
+    part = Part(
+        uri=place.uri,
+        kind="projection",
+        model=profiled.model,
+        dataset=profiled.dataset,
+        level=profiled.level,
+        normalization=profiled.normalization,
+        inputs_hash=place.inputs_hash,
     )
-    return points_table
+    parts = Parts(lake, run)
+    with parts.writing(part, table.num_rows, dropped=dropped) as path:
+        pq.write_table(table, path, compression="zstd")
+    parts.land()
+    return table
 
 
-def _finite(table: pa.Table) -> tuple[pa.Table, dict[str, int]]:
-    """Profiles without missing or infinite features, and how many were left out."""
-    lists = table["embedding"].combine_chunks()
-    flat = lists.flatten().to_numpy(zero_copy_only=False)
-    bad = ~np.isfinite(flat)
-    if not bad.any():
-        return table, {}
-    rows = np.repeat(np.arange(len(lists)), lists.value_lengths().to_numpy())
-    is_good = np.bincount(rows, weights=bad, minlength=len(lists)) == 0
-    return table.filter(pa.array(is_good)), {"nan_feature": int((~is_good).sum())}
+def _by_channels(profiled: Profiled, table: pa.Table) -> list[Projected]:
+    """Points of one model and dataset, apart for each set of channels."""
+    points = pl.DataFrame(table)
+    found = []
+    for channels in sorted(tuple(c) for c in points["channels"].unique().to_list()):
+        rows = points.filter(pl.col("channels") == list(channels))
+        found.append(
+            Projected(
+                model=profiled.model,
+                normalization=profiled.normalization,
+                level=profiled.level,
+                dataset=profiled.dataset,
+                method=rows["method"][0],
+                channels=channels,
+                num_profiles=len(rows),
+                points=rows,
+            )
+        )
+    return found

@@ -24,7 +24,7 @@ from unidino.profiles.files import ROW_GROUP
 from unidino.profiles.form import ProfileForm
 from unidino.profiles.normalize import ROTATING, Array, Learnt
 from unidino.profiles.raw import channels_of, raw_vectors
-from unidino.profiles.select import selected
+from unidino.profiles.select import select_features
 from unidino.profiles.steps import normalized
 
 
@@ -84,7 +84,7 @@ def compute(
         if any(k.method in ROTATING for k in learnt):
             channels = (("mixed",),)
         if form.select:
-            kept, gone = selected(profiles, features, form.select)
+            kept, gone = select_features(profiles, features, form.select)
             profiles, features = profiles[:, kept], [features[k] for k in kept]
             dropped |= {f"feature_{reason}": count for reason, count in gone.items() if count}
             channels = (("selected",),)

@@ -65,7 +65,7 @@ def write_statistics(
                 "unit": k.unit,
                 "num_teaching": k.num_teaching,
                 "channels": list(channels),
-                "center": k.map.center.tolist(),
+                "center": k.map.centre.tolist(),
                 "spread": k.map.spread.tolist(),
                 "epsilon": k.map.epsilon,
                 "matrix": None if k.map.matrix is None else k.map.matrix.ravel().tolist(),

@@ -7,31 +7,23 @@ steps, learns from negative controls, and limits the result to -10..10.
 import re
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Literal, get_args
 
 from unidino.core import assets
 from unidino.core.errors import InputError, choose
 from unidino.core.files import digest
 
-SELECTIONS = ("na", "variance", "correlation", "blocklist")
-_CONTROLS = ("all", "trt", "negcon", "poscon", "empty")
-_CHOICES = {
-    "per": ("plate", "batch", "dataset"),
-    "controls": _CONTROLS,
-    "fields": ("crops", "equal"),
-    "aggregate": ("mean", "median"),
+FeatureSelection = Literal["na", "variance", "correlation", "blocklist"]
+Unit = Literal["plate", "batch", "dataset"]
+Controls = Literal["all", "trt", "negcon", "poscon", "empty"]
+FieldWeight = Literal["crops", "equal"]
+Aggregate = Literal["mean", "median"]
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "per": get_args(Unit),
+    "controls": get_args(Controls),
+    "fields": get_args(FieldWeight),
+    "aggregate": get_args(Aggregate),
 }
-_KEYS = (
-    "per",
-    "controls",
-    "epsilon",
-    "clip",
-    "fields",
-    "aggregate",
-    "select",
-    "wells",
-    "channels",
-    "statistics",
-)
 
 
 def normalizations() -> list[str]:
@@ -43,16 +35,19 @@ def normalizations() -> list[str]:
 class ProfileForm:
     """How profiles are made.
 
-    steps: normalizations, one after another; none for raw profiles.
-    per: what is normalized apart: plate, batch or dataset. controls: wells to learn from: all, or a
-    control_type. Both have a default of their own in each file of `sql/normalize`.
-    epsilon: added to spreads or eigenvalues. clip: limit of what comes out, either side.
-    fields: `crops` counts a field by its crops, as published; `equal` averages fields first.
-    aggregate: mean or median of the wells of a level.
-    select: which selections drop features, in order: na, variance, correlation, blocklist.
-    wells: name of a file of `sql/wells`, or a path: which wells count after normalization.
-    channels: to put side by side; none for all. statistics: a file of the table `statistic`, learnt
-    from other wells, that is applied instead of learning; or the hash that stands for such a file.
+    steps: normalizations, applied one after another; empty for raw profiles.
+    per: the unit that is normalized on its own: plate, batch or dataset. controls: the wells that a
+    unit learns from: all, or those of one control_type. Each file of `sql/normalize` states its
+    defaults of these two.
+    epsilon: added to spreads or eigenvalues. clip: the result is limited to -clip..clip.
+    fields: `crops` weights a field by its number of crops, as published; `equal` weights all fields
+    the same. aggregate: how wells are aggregated to a level: mean or median.
+    select: selections of features, applied in order: na, variance, correlation, blocklist.
+    wells: name of a file of `sql/wells`, or path of an SQL file; it chooses the wells that are
+    aggregated after normalization.
+    channels: to concatenate, in order; empty for all.
+    statistics: path of a file of the table `statistic` that was learnt from other wells and is
+    applied instead of learning, or the hash of such a file.
     """
 
     steps: tuple[str, ...] = ("mad_robustize",)
@@ -78,22 +73,22 @@ class ProfileForm:
         for step in steps:
             choose("normalization", step, normalizations())
         if "none" in steps and len(steps) > 1:
-            raise InputError(f"'{first}' normalizes by none and more; leave one out")
+            raise InputError(f"'{first}' combines none with a normalization; give only one of them")
         given: dict[str, object] = {}
         for option in options:
             key, equals, value = option.partition("=")
-            choose("option of a normalization", key, _KEYS)
+            choose("option of a normalization", key, [f.name for f in fields(cls)[1:]])
             if not (equals and value) or key in given:
                 raise InputError(f"'{option}' in '{text}': write each option once, as key=value")
             given[key] = _value(key, value)
         if "statistics" in given and steps == ("none",):
-            raise InputError("statistics are for a normalization; --normalize is none")
+            raise InputError("statistics need a normalization, but --normalize is none")
         return cls(steps=() if steps == ("none",) else steps, **given)  # type: ignore[arg-type]
 
     def __str__(self) -> str:
         """The text that names this form; equal forms have equal texts.
 
-        A file of statistics is named by the hash of its bytes.
+        In the text, the hash of its bytes stands for a file of statistics.
         """
         parts = ["+".join(self.steps) or "none"]
         for field in fields(self)[1:]:
@@ -107,11 +102,11 @@ class ProfileForm:
 
     @property
     def mixes_features(self) -> bool:
-        """Whether a feature of the result comes of several: then channels are chosen before."""
+        """Whether one feature of the result depends on several; channels are then chosen before."""
         return bool(set(self.steps) - {"mad_robustize", "standardize"}) or bool(self.select)
 
     def wells_sql(self) -> str | None:
-        """The query that chooses the wells, if one does."""
+        """The query that chooses the wells; None for all wells."""
         if self.wells is None:
             return None
         if self.wells.endswith(".sql"):
@@ -122,7 +117,7 @@ class ProfileForm:
 
 
 def statistics_hash(text: str) -> str:
-    """What names a file of statistics: eight digits of the hash of its bytes.
+    """The first eight digits of the hash of a file of statistics.
 
     text: path of the file, or the hash itself.
     """
@@ -148,4 +143,6 @@ def _value(key: str, text: str) -> object:
     if key == "wells":
         return text if text.endswith(".sql") else choose("wells", text, assets.names("wells"))
     names = tuple(name.strip() for name in text.split("+"))
-    return tuple(choose("selection", n, SELECTIONS) for n in names) if key == "select" else names
+    if key == "channels":
+        return names
+    return tuple(choose("selection", name, get_args(FeatureSelection)) for name in names)

@@ -4,7 +4,7 @@ Shapes: N profiles, D features.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -41,10 +41,7 @@ def groups(lake: Lake, selection: Selection) -> Iterator[Group]:
     Channels of a normalization that mixes features are chosen before it, others afterwards.
     Raises UnidinoError for an unknown name, ProfileError if nothing is embedded.
     """
-    form = selection.form
-    if selection.channels and form.mixes_features and not form.channels:
-        text = f"{selection.normalize},channels={'+'.join(selection.channels)}"
-        selection = replace(selection, normalize=text, channels=())
+    selection = selection.with_channels_in_form()
     wanted = selection.channels
     for p in profile(lake, selection):
         table = load(lake, p.model, p.normalization, p.level, p.dataset, selection.where)

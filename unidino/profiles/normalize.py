@@ -1,10 +1,11 @@
-"""What normalizations learn from profiles, and how it is applied: affine maps, one after another.
+"""Normalizations as affine maps that are learnt from profiles and applied one after another.
 
-Each step of a normalization learns, from the profiles that `sql/normalize` says teach it, a centre,
-a spread and perhaps a matrix for every unit (a plate, a batch, the dataset), and maps the profiles
-of that unit by (x - centre) / spread @ matrix. What was learnt can be kept and applied to others.
+A step of a normalization works on units: plates, batches or the whole dataset. `sql/normalize` says
+which profiles of a unit teach the step. From these the step learns a centre, a spread and, for some
+methods, a matrix; it maps every profile x of the unit to (x - centre) / spread @ matrix. The
+statistics can be kept and applied to other profiles.
 
-Shapes: N profiles, T of them teaching, D features in, K features out.
+Shapes: N profiles, T teaching profiles, D features in, K features out.
 """
 
 import os
@@ -26,20 +27,20 @@ _BLOCK = 4096
 
 @dataclass(frozen=True)
 class Affine:
-    """What one unit learnt: x becomes (x - center) / (spread + epsilon) @ matrix.
+    """The map of one unit: x becomes (x - centre) / (spread + epsilon) @ matrix.
 
-    center, spread: (D,), in units of the features; a feature whose spread is 0 becomes 0, unless
-    epsilon says otherwise. matrix: (D, K), or None for no mixing of features.
+    centre, spread: (D,), in units of the features. Without an epsilon, a feature with spread 0
+    becomes 0. matrix: (D, K), or None if features are not mixed.
     """
 
-    center: Array
+    centre: Array
     spread: Array
     matrix: Array | None = None
     epsilon: float | None = None
 
     def apply(self, profiles: Array) -> Array:
-        """Profiles (N, K) of profiles (N, D)."""
-        centred = profiles - self.center
+        """Normalized profiles (N, K) from profiles (N, D)."""
+        centred = profiles - self.centre
         if self.epsilon is not None:
             centred /= self.spread + self.epsilon
         else:
@@ -50,76 +51,77 @@ class Affine:
 
 
 def median_mad(teaching: Array, everywhere: Array, epsilon: float | None) -> Affine:
-    """Median, and median absolute deviation scaled to a normal distribution's standard deviation.
+    """Median, and median absolute deviation, scaled to the standard deviation of a normal
+    distribution.
 
-    teaching: (T, D); NaN is left out. epsilon: added to the spread, as pycytominer does.
+    teaching: (T, D); NaN is left out. epsilon: added to the spread, as in pycytominer.
     Source: Morelli et al. 2025, section 2.2.2.
     """
     return Affine(*median_and_mad(np.ascontiguousarray(teaching.T)), None, epsilon)
 
 
 def mean_sd(teaching: Array, everywhere: Array, epsilon: float | None) -> Affine:
-    """Mean and standard deviation (of the population).
+    """Mean and population standard deviation.
 
     teaching: (T, D); NaN is left out. epsilon: added to the spread.
     """
-    center, spread = np.nanmean(teaching, axis=0), np.nanstd(teaching, axis=0)
-    # The mean of equal numbers is off by rounding, which is no spread.
+    centre, spread = np.nanmean(teaching, axis=0), np.nanstd(teaching, axis=0)
+    # For equal numbers, rounding errors of the mean would give a spread above 0.
     spread[np.nanmin(teaching, axis=0) == np.nanmax(teaching, axis=0)] = 0
-    return Affine(center, spread, None, epsilon)
+    return Affine(centre, spread, None, epsilon)
 
 
 def whiten(teaching: Array, everywhere: Array, epsilon: float | None) -> Affine:
-    """Whitening that turns back (ZCA): what teaches gets covariance 1, axes stay those it had.
+    """ZCA whitening: the teaching profiles get covariance 1; features keep their axes.
 
     teaching: (T, D). epsilon: added to the eigenvalues, in squared profile units; default 1e-6.
     Source: Kessy et al. 2018, doi 10.1080/00031305.2016.1277159.
     """
-    center, values, axes = _principal_axes(teaching)
+    centre, values, axes = _principal_axes(teaching)
     scaled = axes / np.sqrt(values + (1e-6 if epsilon is None else epsilon))
-    return Affine(center, np.ones_like(center), scaled @ axes.T)
+    return Affine(centre, np.ones_like(centre), scaled @ axes.T)
 
 
 def whiten_rotated(teaching: Array, everywhere: Array, epsilon: float | None) -> Affine:
-    """Whitening along the principal axes of what teaches, without turning back.
+    """PCA whitening: features become the principal axes of the teaching profiles.
 
-    teaching: (T, D). epsilon: added to the eigenvalues; default 1. The covariance is the
-    population's, over T.
+    teaching: (T, D). epsilon: added to the eigenvalues; default 1. The covariance is divided by T,
+    not T - 1.
     Source: Ando et al. 2017, doi 10.1101/161422.
     """
-    center, values, axes = _principal_axes(teaching)
+    centre, values, axes = _principal_axes(teaching)
     values = values * (len(teaching) - 1) / len(teaching)
     matrix = axes / np.sqrt(values + (1.0 if epsilon is None else epsilon))
-    return Affine(center, np.ones_like(center), matrix)
+    return Affine(centre, np.ones_like(centre), matrix)
 
 
 def rotate(teaching: Array, everywhere: Array, epsilon: float | None) -> Affine:
-    """Principal axes of what teaches: as many as there are profiles or features.
+    """Rotation to the principal axes of the teaching profiles; keeps min(T, D) axes.
 
     teaching: (T, D). epsilon: not used.
     """
-    center, _, axes = _principal_axes(teaching)
+    centre, _, axes = _principal_axes(teaching)
     num_axes = min(teaching.shape)
-    return Affine(center, np.ones_like(center), axes[:, :num_axes])
+    return Affine(centre, np.ones_like(centre), axes[:, :num_axes])
 
 
 def align(teaching: Array, everywhere: Array, epsilon: float | None) -> Affine:
-    """Covariance of a unit's teaching profiles turned into that of all units' (CORAL).
+    """CORAL: a unit's teaching profiles get the covariance of the teaching profiles of all units.
 
-    teaching: (T, D), of this unit. everywhere: those of all units. epsilon: added to both
-    covariances' diagonals; default 1.
+    teaching: (T, D), of this unit. everywhere: the teaching profiles of all units. epsilon: added
+    to the diagonals of both covariances; default 1.
     Source: Sun et al. 2016, "Return of frustratingly easy domain adaptation".
     """
-    return _recolored(_covariance(teaching), _covariance(everywhere), epsilon)
+    return _recolour(_covariance(teaching), _covariance(everywhere), epsilon)
 
 
 def align_about_zero(teaching: Array, everywhere: Array, epsilon: float | None) -> Affine:
-    """As `align`, by second moments about zero: where a unit's controls lie counts as spread.
+    """As `align`, with second moments about zero, so that the offset of a unit's controls counts.
 
     Source: the program of Morelli et al. 2025.
     """
-    own, target = (x.T @ x / len(x) for x in (teaching, everywhere))
-    return _recolored(own, target, epsilon)
+    source, target = (x.T @ x / len(x) for x in (teaching, everywhere))
+    return _recolour(source, target, epsilon)
 
 
 Method = Callable[[Array, Array, float | None], Affine]
@@ -139,7 +141,7 @@ _NEEDS_TWO = ("whiten", *ROTATING)
 
 @dataclass(frozen=True)
 class Learnt:
-    """What one step learnt for one unit, as the table `statistic` keeps it."""
+    """The map that one step learnt for one unit: a row of the table `statistic`."""
 
     step: int
     method: str
@@ -150,9 +152,9 @@ class Learnt:
 
 @dataclass(frozen=True)
 class Step:
-    """One step: which unit each profile belongs to, and whether it teaches.
+    """One step of a normalization: the unit of each profile, and whether the profile teaches.
 
-    units: (N,), position in `names`. teaches: (N,).
+    names: of the units. units: (N,), positions in `names`. teaches: (N,).
     """
 
     number: int
@@ -166,11 +168,11 @@ class Step:
 def learn_and_apply(
     step: Step, profiles: Array, known: Sequence[Learnt] = ()
 ) -> tuple[Array, list[Learnt]]:
-    """Profiles after one step, and what it learnt; equal statistics give equal profiles.
+    """Profiles after one step, and the maps that it learnt.
 
-    profiles: (N, D); changed in place where the step keeps D. known: learnt before; then nothing
-    is learnt, and a step that knows one unit only applies it to all.
-    Raises ProfileError if a unit has nothing to learn from, or features that are not finite.
+    profiles: (N, D); changed in place if the step keeps D features. known: maps that were learnt
+    before, applied instead of learning; a single known map of this step is applied to all units.
+    Raises ProfileError if a unit has too few teaching profiles, or features that are not finite.
     """
     known = [k for k in known if k.step == step.number]
     everywhere = profiles[step.teaches] if step.method in _ALIGNING else profiles[:0]
@@ -181,19 +183,19 @@ def learn_and_apply(
     def learn(unit: int) -> Learnt:
         name = step.names[unit]
         if known:
-            return _known(known, name)
+            return _known_map(known, name)
         teaching = rows[unit][step.teaches[rows[unit]]]
-        _check(step, name, profiles, teaching)
-        what = METHODS[step.method](_taken(profiles, teaching), everywhere, step.epsilon)
-        return Learnt(step.number, step.method, name, len(teaching), what)
+        _check_teaching(step, name, profiles, teaching)
+        affine = METHODS[step.method](_take(profiles, teaching), everywhere, step.epsilon)
+        return Learnt(step.number, step.method, name, len(teaching), affine)
 
     def apply(unit: int) -> None:
         for start in range(0, len(rows[unit]), _BLOCK):
             block = rows[unit][start : start + _BLOCK]
-            out[block] = learnt[unit].map.apply(_taken(profiles, block))
+            out[block] = learnt[unit].map.apply(_take(profiles, block))
 
-    # Sorting and arithmetic leave the interpreter free, so units go side by side.
-    with _quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
+    # numpy releases the interpreter lock while it sorts and computes, so threads run in parallel.
+    with _without_nan_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         learnt = list(pool.map(learn, range(len(rows))))
         num_out = _num_out(step, profiles, learnt)
         same = num_out == profiles.shape[1]
@@ -203,69 +205,73 @@ def learn_and_apply(
 
 
 def _num_out(step: Step, profiles: Array, learnt: Sequence[Learnt]) -> int:
-    """Features of the profiles that come out; the same of every unit."""
-    num_out: int = profiles.shape[1]
+    """Number K of features after the step, which must be the same for every unit."""
+    num_in = profiles.shape[1]
+    num_out: int = num_in
     for n, found in enumerate(learnt):
-        if found.map.center.shape != (profiles.shape[1],):
+        if found.map.centre.shape != (num_in,):
             raise ProfileError(
-                f"the statistics are of {len(found.map.center)} features, the profiles of"
-                f" {profiles.shape[1]}"
+                f"the statistics have {len(found.map.centre)} features, the profiles {num_in}"
             )
-        own = profiles.shape[1] if found.map.matrix is None else found.map.matrix.shape[1]
-        if n and own != num_out:
+        num_axes = num_in if found.map.matrix is None else found.map.matrix.shape[1]
+        if n and num_axes != num_out:
             raise ProfileError(
-                f"{step.method} keeps {own} axes of unit '{found.unit}' and {num_out} of others;"
-                " there are fewer controls than features, so learn from the whole dataset"
+                f"{step.method} keeps {num_axes} axes of unit '{found.unit}' and {num_out} of"
+                " others, because there are fewer controls than features; learn from the whole"
+                " dataset (per=dataset)"
             )
-        num_out = own
+        num_out = num_axes
     return num_out
 
 
-def _taken(profiles: Array, rows: NDArray[np.int64]) -> Array:
-    """Rows as an array of their own; neighbouring ones without an index."""
+def _take(profiles: Array, rows: NDArray[np.int64]) -> Array:
+    """A copy of these rows; contiguous rows are copied as one slice, which is faster."""
     if len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
         return np.array(profiles[rows[0] : rows[-1] + 1])
     return np.asarray(profiles[rows])
 
 
-def _known(known: Sequence[Learnt], unit: str) -> Learnt:
+def _known_map(known: Sequence[Learnt], unit: str) -> Learnt:
     by_unit = {k.unit: k for k in known}
     if len(by_unit) == 1:
         return known[0]
     if unit not in by_unit:
         have = ", ".join(sorted(by_unit)[:5])
-        raise ProfileError(f"the statistics know no unit '{unit}'; they have {have}")
+        raise ProfileError(f"the statistics have no unit '{unit}'; they have {have}")
     return by_unit[unit]
 
 
-def _check(step: Step, unit: str, profiles: Array, teaching: NDArray[np.int64]) -> None:
+def _check_teaching(step: Step, unit: str, profiles: Array, teaching: NDArray[np.int64]) -> None:
     least = 2 if step.method in _NEEDS_TWO else 1
     if len(teaching) < least:
         raise ProfileError(
-            f"'{unit}' has {len(teaching)} wells to learn {step.method} from; it needs {least}:"
-            " see which control_type its wells have, or choose other controls (controls=all learns"
-            " from every well) or normalization"
+            f"'{unit}' has {len(teaching)} wells to learn {step.method} from; it needs {least}."
+            " Check the control_type of its wells, or choose other controls (controls=all learns"
+            " from every well) or another normalization"
         )
     if step.method in _NEEDS_TWO and not np.isfinite(profiles[teaching]).all():
         raise ProfileError(
             f"wells of '{unit}' have features that are not finite, which {step.method} cannot use;"
-            " drop them by select=na"
+            " drop these features by select=na"
         )
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without numpy's warning that a feature is NaN everywhere: it stays NaN, which is counted."""
+def _without_nan_warnings() -> Iterator[None]:
+    """Silences numpy's warnings of features that are NaN everywhere; these are counted later."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN|Mean of empty|Degrees of freedom")
         yield
 
 
-def _recolored(own: Array, target: Array, epsilon: float | None) -> Affine:
-    """The map that turns one covariance (D, D) into another, both with a ridge, default 1."""
+def _recolour(source: Array, target: Array, epsilon: float | None) -> Affine:
+    """The map from the covariance `source` (D, D) to `target`.
+
+    epsilon: added to both diagonals; default 1.
+    """
     ridge = 1.0 if epsilon is None else epsilon
-    num_dims = len(own)
-    matrix = _power(own, -0.5, ridge) @ _power(target, 0.5, ridge)
+    num_dims = len(source)
+    matrix = _power(source, -0.5, ridge) @ _power(target, 0.5, ridge)
     return Affine(np.zeros(num_dims), np.ones(num_dims), matrix)
 
 
@@ -274,7 +280,10 @@ def _covariance(profiles: Array) -> Array:
 
 
 def _principal_axes(teaching: Array) -> tuple[Array, Array, Array]:
-    """Mean, variances (descending) and axes as columns; each axis' largest entry is positive."""
+    """Mean (D,), variances in descending order, and axes as columns.
+
+    The largest entry of each axis is positive.
+    """
     values, axes = np.linalg.eigh(_covariance(teaching))
     values, axes = np.clip(values[::-1], 0, None), axes[:, ::-1]
     largest = np.abs(axes).argmax(axis=0)
@@ -283,7 +292,7 @@ def _principal_axes(teaching: Array) -> tuple[Array, Array, Array]:
 
 
 def _power(symmetric: Array, power: float, ridge: float) -> Array:
-    """A power of the matrix with `ridge` on its diagonal added."""
+    """A power of a symmetric matrix, after `ridge` is added to its diagonal."""
     values, axes = np.linalg.eigh(symmetric)
     result: Array = (axes * (np.clip(values, 0, None) + ridge) ** power) @ axes.T
     return result

@@ -1,7 +1,7 @@
-"""Which features of imported profiles are worth keeping.
+"""Selection of features, for imported profiles.
 
-Measured features repeat each other and some hardly vary; learnt embeddings are left whole.
-Thresholds and order of decisions are pycytominer's. Shapes: N profiles, D features.
+Features of classical software are often redundant, and some hardly vary. Thresholds and the order
+of decisions are those of pycytominer. Shapes: N profiles, D features.
 Source: Serrano et al. 2025, "Reproducible image-based profiling with Pycytominer",
 doi 10.1038/s41592-025-02611-8.
 """
@@ -14,36 +14,37 @@ from numpy.typing import NDArray
 
 from unidino.core.errors import ProfileError
 
-_MOST_MISSING = 0.05
-_LEAST_VARIANCE = 1e-6
-_MOST_CORRELATION = 0.9
-# Features that CellProfiler computes unstably. Source: Way 2019, doi 10.6084/m9.figshare.10255811.
+_MAX_MISSING = 0.05
+_MIN_VARIANCE = 1e-6
+_MAX_CORRELATION = 0.9
+# Features that are unstable in CellProfiler. Source: Way 2019, doi 10.6084/m9.figshare.10255811.
 _BLOCKED = re.compile(r"^Nuclei_(Correlation_(Manders|RWC)|Granularity_1[4-6])_")
 
 
-def selected(
+def select_features(
     profiles: NDArray[np.float64], names: Sequence[str], selections: Sequence[str]
 ) -> tuple[NDArray[np.int64], dict[str, int]]:
-    """Positions of the features that are left, ascending, and how many each selection dropped.
+    """Positions of the kept features, ascending, and the number that each selection dropped.
 
-    profiles: (N, D). names: (D,), of the features. selections: na (missing in more than 5 % of the
-    profiles), variance (under 1e-6), correlation (of each pair beyond 0.9, the one that
-    correlates more with all), blocklist (by name); carried out in order, each on what is left.
-    Raises ProfileError if nothing is left.
+    profiles: (N, D). names: (D,), of the features. selections are applied in order, each to the
+    features that are left: `na` drops features that are missing in more than 5 % of the profiles;
+    `variance` those with variance up to 1e-6; `correlation`, of each pair that correlates above
+    0.9, the one with the larger sum of correlations; `blocklist` those whose name is blocked.
+    Raises ProfileError if no feature is left.
     """
     kept = np.arange(profiles.shape[1])
     dropped = {}
     for selection in selections:
-        own = profiles[:, kept]
+        left = profiles[:, kept]
         match selection:
             case "na":
-                good = np.isnan(own).mean(axis=0) <= _MOST_MISSING
+                good = np.isnan(left).mean(axis=0) <= _MAX_MISSING
             case "variance":
-                good = _variance(own) > _LEAST_VARIANCE
+                good = _variance(left) > _MIN_VARIANCE
             case "blocklist":
                 good = np.array([not _BLOCKED.search(names[int(k)]) for k in kept])
             case _:
-                good = uncorrelated(own, _MOST_CORRELATION)
+                good = _uncorrelated(left, _MAX_CORRELATION)
         dropped[selection] = int((~good).sum())
         kept = kept[good]
         if not len(kept):
@@ -52,7 +53,7 @@ def selected(
 
 
 def _variance(profiles: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Variance (D,) of what is there; 0 for a feature that is nowhere."""
+    """Variance (D,) of the values that are not missing; 0 if all are."""
     present = ~np.isnan(profiles)
     count = np.maximum(present.sum(axis=0), 1)
     filled = np.where(present, profiles, 0)
@@ -61,11 +62,11 @@ def _variance(profiles: NDArray[np.float64]) -> NDArray[np.float64]:
     return variance
 
 
-def uncorrelated(profiles: NDArray[np.float64], most: float) -> NDArray[np.bool_]:
-    """Whether each feature (D,) stays: of every pair beyond `most`, the one that correlates more
-    with all features goes.
+def _uncorrelated(profiles: NDArray[np.float64], limit: float) -> NDArray[np.bool_]:
+    """Whether each feature (D,) is kept.
 
-    profiles: (N, D); NaN counts as the feature's mean.
+    Of every pair that correlates above the limit, the feature with the larger sum of absolute
+    correlations is dropped. profiles: (N, D); NaN counts as the feature's mean.
     """
     present = ~np.isnan(profiles)
     means = np.where(present, profiles, 0).sum(axis=0) / np.maximum(present.sum(axis=0), 1)
@@ -76,7 +77,7 @@ def uncorrelated(profiles: NDArray[np.float64], most: float) -> NDArray[np.bool_
     order = np.argsort(np.abs(correlation).sum(axis=0), kind="stable")
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
-    beyond = correlation > most
-    np.fill_diagonal(beyond, False)
-    goes: NDArray[np.bool_] = (beyond & (rank[:, None] > rank[None, :])).any(axis=1)
-    return ~goes
+    is_above = correlation > limit
+    np.fill_diagonal(is_above, False)
+    is_dropped: NDArray[np.bool_] = (is_above & (rank[:, None] > rank[None, :])).any(axis=1)
+    return ~is_dropped

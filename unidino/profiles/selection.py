@@ -56,6 +56,13 @@ class Selection:
             datasets=(dataset,) if dataset else self.datasets,
         )
 
+    def with_channels_in_form(self) -> "Selection":
+        """This selection; a normalization that mixes features starts from the selected channels."""
+        if not self.channels or not self.form.mixes_features or self.form.channels:
+            return self
+        text = f"{self.normalize},channels={'+'.join(self.channels)}"
+        return replace(self, normalize=text, channels=())
+
     @property
     def options(self) -> dict[str, Any]:
         """What is selected besides models and datasets, as plain values."""

@@ -15,7 +15,7 @@ from unidino.core.sql import Connection, scratch
 from unidino.core.vectors import as_table
 from unidino.profiles.form import ProfileForm
 from unidino.profiles.normalize import METHODS, Array, Learnt, Step, learn_and_apply
-from unidino.profiles.select import selected
+from unidino.profiles.select import select_features
 
 # What a normalization may read of a profile: see `sql/normalize`.
 _UNIT_COLUMNS = ("dataset", "source", "batch", "plate", "well", "control_type")
@@ -53,7 +53,7 @@ def normalize_profiles(metadata: Any, vectors: Array, normalize: str = "mad_robu
         np.clip(profiles, -form.clip, form.clip, out=profiles)
     if form.select:
         names = [f"feature_{i}" for i in range(profiles.shape[1])]
-        kept, _ = selected(profiles, names, form.select)
+        kept, _ = select_features(profiles, names, form.select)
         profiles = profiles[:, kept]
     return profiles
 

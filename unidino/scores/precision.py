@@ -1,4 +1,4 @@
-"""Mean average precision: how far up in each profile's ranking those of its label come.
+"""Mean average precision: how high profiles of the same label rank among the others.
 
 Shapes: N profiles, D features.
 Source: Kalinin et al. 2025, "A versatile information retrieval framework for evaluating profile
@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.stats import false_discovery_control
 
 from unidino.core.errors import ProfileError
 from unidino.scores.candidates import Candidates
@@ -23,10 +22,10 @@ _SIGNIFICANT = 0.05
 
 @dataclass(frozen=True)
 class Ranking:
-    """Average precision of each profile's ranking of the others: (N,).
+    """Average precision (N,) of the ranking of all other profiles by similarity to each profile.
 
-    precision: NaN where no eligible profile has the label. num_same_label, num_eligible: of those
-    that the rule allows.
+    precision: NaN where no eligible profile has the same label. num_same_label, num_eligible:
+    number of eligible profiles with the same label, and in all.
     """
 
     precision: NDArray[np.float64]
@@ -34,10 +33,11 @@ class Ranking:
     num_eligible: NDArray[np.int64]
 
 
-def rank(vectors: NDArray[Any], own: Candidates) -> Ranking:
+def rank(vectors: NDArray[Any], candidates: Candidates) -> Ranking:
     """Average precision by cosine, in float64, among the profiles that share no key.
 
-    vectors: (N, D), of the candidates. Of equally similar profiles those of the label come first.
+    vectors: (N, D), of the candidates. Among equally similar profiles, those of the same label rank
+    first.
     """
     unit = vectors.astype(np.float64)
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
@@ -47,14 +47,14 @@ def rank(vectors: NDArray[Any], own: Candidates) -> Ranking:
     for start in range(0, num, _QUERY_BLOCK):
         queries = slice(start, min(start + _QUERY_BLOCK, num))
         similarity = unit[queries] @ unit.T
-        eligible = eligible_block(own.keys, queries, num)
+        eligible = eligible_block(candidates.keys, queries, num)
         for i, query in enumerate(range(queries.start, queries.stop)):
-            same = eligible[i] & (own.labels == own.labels[query])
+            same = eligible[i] & (candidates.labels == candidates.labels[query])
             others = np.sort(similarity[i, eligible[i] & ~same])
             hits = -np.sort(-similarity[i, same])
             num_same[query], num_eligible[query] = len(hits), len(hits) + len(others)
             if len(hits):
-                # Rounding must not part what is equal.
+                # Equal similarities may differ by rounding.
                 above = len(others) - np.searchsorted(others, hits + 1e-12, side="right")
                 order = np.arange(1, len(hits) + 1)
                 precision[query] = (order / (order + above)).mean()
@@ -62,7 +62,7 @@ def rank(vectors: NDArray[Any], own: Candidates) -> Ranking:
 
 
 def null_precisions(num_same: int, num_eligible: int, size: int, seed: int) -> NDArray[np.float64]:
-    """Average precisions (size,) of rankings in random order."""
+    """Average precisions (size,) of random rankings."""
     rng = np.random.default_rng([seed, num_same, num_eligible])
     if num_same * 4 > num_eligible:
         order = rng.permuted(np.tile(np.arange(num_eligible), (size, 1)), axis=1)
@@ -71,31 +71,33 @@ def null_precisions(num_same: int, num_eligible: int, size: int, seed: int) -> N
         places = rng.integers(num_eligible, size=(size, num_same))
         while True:
             places.sort(axis=1)
-            again = np.flatnonzero((np.diff(places, axis=1) == 0).any(axis=1))
-            if not len(again):
+            repeated = np.flatnonzero((np.diff(places, axis=1) == 0).any(axis=1))
+            if not len(repeated):
                 break
-            places[again] = rng.integers(num_eligible, size=(len(again), num_same))
+            places[repeated] = rng.integers(num_eligible, size=(len(repeated), num_same))
     places = np.sort(places, axis=1) + 1
     precisions: NDArray[np.float64] = (np.arange(1, num_same + 1) / places).mean(axis=1)
     return precisions
 
 
 def mean_average_precision(
-    ranking: Ranking, own: Candidates, *, null_size: int = 10_000, seed: int = 0
+    ranking: Ranking, candidates: Candidates, *, null_size: int = 10_000, seed: int = 0
 ) -> pl.DataFrame:
-    """A row for each label: its mean average precision, and how likely chance does as well.
+    """A row for each label: its mean average precision, and its p-value against random rankings.
 
-    Columns class, num_profiles, mean_average_precision, p_value (share of random rankings, of
-    null_size, that do better), q_value (Benjamini and Hochberg), is_significant (q under 0.05).
-    Labels of which no profile has an eligible partner are not there.
-    Raises ProfileError if that is all of them.
+    Columns class, num_profiles, mean_average_precision, p_value (share of `null_size` random
+    rankings that do better), q_value (Benjamini and Hochberg), is_significant (q under 0.05).
+    A label is left out if none of its profiles has an eligible partner.
+    Raises ProfileError if all labels are left out.
     """
-    there = np.isfinite(ranking.precision)
+    from scipy.stats import false_discovery_control
+
+    has_partner = np.isfinite(ranking.precision)
     shapes = np.stack([ranking.num_same_label, ranking.num_eligible], axis=1)
     nulls: dict[tuple[int, int], NDArray[np.float64]] = {}
     rows = []
-    for label in np.unique(own.labels[there]):
-        members = np.flatnonzero(there & (own.labels == label))
+    for label in np.unique(candidates.labels[has_partner]):
+        members = np.flatnonzero(has_partner & (candidates.labels == label))
         total = np.zeros(null_size)
         for num_same, num_eligible in shapes[members].tolist():
             shape = (num_same, num_eligible)
@@ -106,7 +108,7 @@ def mean_average_precision(
         better = int((total / len(members) > mean).sum())
         rows.append(
             {
-                "class": str(own.names[members[0]]),
+                "class": str(candidates.names[members[0]]),
                 "num_profiles": len(members),
                 "mean_average_precision": mean,
                 "p_value": (better + 1) / (null_size + 1),

@@ -20,29 +20,29 @@ _PERCENTILE = 95
 
 
 def replicate_correlation(
-    vectors: NDArray[Any], own: Candidates, *, seed: int = 0
+    vectors: NDArray[Any], candidates: Candidates, *, seed: int = 0
 ) -> tuple[pl.DataFrame, float]:
     """A row for each label with the median Pearson correlation of its pairs, and the share of
-    labels that correlate more than chance.
+    labels that correlate more than by chance.
 
-    vectors: (N, D), of the candidates. A pair counts if the rule allows it. Chance: the 95th
-    percentile of such medians over 1,000 groups, as large, of profiles of different labels.
+    vectors: (N, D), of the candidates. A pair counts if the rule allows it. The threshold of chance
+    is the 95th percentile of such medians over 1,000 groups of the same size, of profiles of
+    different labels.
     Columns class, num_profiles, correlation, threshold, is_replicating.
-    Raises ProfileError if no label has a pair, or there are too few labels for a group of others.
+    Raises ProfileError if no label has a pair.
     """
     centred = vectors.astype(np.float64)
     centred -= centred.mean(axis=1, keepdims=True)
     norms = np.linalg.norm(centred, axis=1, keepdims=True)
     centred /= np.where(norms == 0, 1, norms)
-    eligible_among = _Eligible(own)
-    rows = []
-    for label in np.unique(own.labels):
-        members = np.flatnonzero(own.labels == label)
-        median = _median(centred, members, eligible_among(members))
+    rows: list[dict[str, Any]] = []
+    for label in np.unique(candidates.labels):
+        members = np.flatnonzero(candidates.labels == label)
+        median = _median(centred, members, _eligible_pairs(candidates, members))
         if median is not None:
             rows.append(
                 {
-                    "class": str(own.names[members[0]]),
+                    "class": str(candidates.names[members[0]]),
                     "num_profiles": len(members),
                     "correlation": median,
                 }
@@ -50,8 +50,8 @@ def replicate_correlation(
     if not rows:
         raise ProfileError("no label has two profiles that the rule allows as a pair")
     rng = np.random.default_rng(seed)
-    sizes = sorted({int(row["num_profiles"]) for row in rows})  # type: ignore[call-overload]
-    thresholds = {size: _threshold(centred, own, size, rng) for size in sizes}
+    sizes = sorted({row["num_profiles"] for row in rows})
+    thresholds = {size: _threshold(centred, candidates, size, rng) for size in sizes}
     table = pl.DataFrame(rows).with_columns(
         pl.col("num_profiles")
         .replace_strict(thresholds, return_dtype=pl.Float64)
@@ -60,23 +60,22 @@ def replicate_correlation(
     table = table.with_columns(
         (pl.col("correlation") > pl.col("threshold")).alias("is_replicating")
     )
-    return table, float(table["is_replicating"].mean())  # type: ignore[arg-type]
+    return table, float(table["is_replicating"].to_numpy().mean())
 
 
-class _Eligible:
-    """Which of some profiles the rule allows as pairs: (members, members)."""
-
-    def __init__(self, own: Candidates) -> None:
-        self._keys = own.keys
-
-    def __call__(self, members: NDArray[np.int64]) -> NDArray[np.bool_]:
-        keys = [codes[:, members] for codes in self._keys]
-        return eligible_block(keys, slice(0, len(members)), len(members))
+def _eligible_pairs(candidates: Candidates, members: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which pairs of the members (M,) the rule allows: (M, M)."""
+    keys = [codes[:, members] for codes in candidates.keys]
+    return eligible_block(keys, slice(0, len(members)), len(members))
 
 
 def _median(
     centred: NDArray[np.float64], members: NDArray[np.int64], allowed: NDArray[np.bool_]
 ) -> float | None:
+    """Median correlation of the allowed pairs of members (M,); None if there is no pair.
+
+    centred: (N, D), of mean 0 and length 1. allowed: (M, M).
+    """
     pairs = np.triu(allowed, 1)
     if not pairs.any():
         return None
@@ -84,10 +83,10 @@ def _median(
 
 
 def _threshold(
-    centred: NDArray[np.float64], own: Candidates, size: int, rng: np.random.Generator
+    centred: NDArray[np.float64], candidates: Candidates, size: int, rng: np.random.Generator
 ) -> float:
-    """What the median correlation of `size` profiles of different labels seldom exceeds."""
-    labels, inverse = np.unique(own.labels, return_inverse=True)
+    """95th percentile of the median correlation of `size` profiles of different labels."""
+    labels, inverse = np.unique(candidates.labels, return_inverse=True)
     size = min(size, len(labels))
     of_label = np.argsort(inverse, kind="stable")
     counts = np.bincount(inverse)
