@@ -1,7 +1,7 @@
--- Rows of the table readout_score of a catalog whose rows did not tell their question, with the question as far
--- as the command's arguments tell it.
--- Grain: one row per row.   Reads: old_readout_score, run.
--- The text equals that of unidino.lake.answers.question_text: keys in order, standard values left out.
+-- The rows of readout_score in a catalog whose rows did not tell their question, with the question as far as the
+-- recorded arguments of the command tell it: the text is that of unidino.lake.answers.question_text,
+-- keys in order, standard values left out.
+-- Grain: one row per row of the old table.   Reads: old_readout_score, run.
 with told as (
     select
         old_readout_score.*,
@@ -18,6 +18,8 @@ asked as (
             '"level":' || to_json(level)::varchar,
             '"normalize":' || to_json(normalization)::varchar,
             '"regressor":' || to_json(regressor)::varchar,
+            '"table":' || to_json(parse_filename(told ->> 'table'))::varchar,
+            '"pattern":' || to_json(told ->> 'pattern')::varchar,
             '"where":' || to_json(told ->> 'where')::varchar,
             case when num_folds <> 5 then '"num_folds":' || num_folds::varchar end,
             case when seed <> 0 then '"seed":' || seed::varchar end,

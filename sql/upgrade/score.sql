@@ -1,7 +1,7 @@
--- Rows of the table score of a catalog whose rows did not tell their question, with the question as far
--- as the command's arguments tell it.
--- Grain: one row per row.   Reads: old_score, run.
--- The text equals that of unidino.lake.answers.question_text: keys in order, standard values left out.
+-- The rows of score in a catalog whose rows did not tell their question, with the question as far as the
+-- recorded arguments of the command tell it: the text is that of unidino.lake.answers.question_text,
+-- keys in order, standard values left out.
+-- Grain: one row per row of the old table.   Reads: old_score, run.
 with told as (
     select
         old_score.*,
