@@ -31,7 +31,7 @@ _NOT_EMBEDDED = ("blank", "damaged", "absent")
 class Embedded(Result):
     """What an embedding run did: plates embedded, plates skipped, images and crops embedded.
 
-    skipped: plates whose tables were complete already. left_out: images without a vector, by reason.
+    skipped: plates whose tables were complete already. left_out: images without vector, by reason.
     """
 
     plates: tuple[str, ...]

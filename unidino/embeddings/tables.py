@@ -26,9 +26,9 @@ def embedding_table(model: str, encoded: Encoded) -> pa.Table:
 def crop_table(model: str, encoded: Encoded) -> pa.Table:
     """One row per crop, in the schema `crop_embedding`; the crops must have been kept."""
     assert encoded.crops is not None
-    owners = np.repeat(np.arange(len(encoded.rows)), encoded.num_crops)
+    pairs = zip(encoded.rows, encoded.num_crops, strict=True)
+    rows = [row for row, num_crops in pairs for _ in range(num_crops)]
     top, left = encoded.places.T
-    rows = [encoded.rows[i] for i in owners]
     columns = {"top_px": top, "left_px": left}
     return _as_table("crop_embedding", model, rows, columns, encoded.crops)
 

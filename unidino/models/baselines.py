@@ -34,7 +34,7 @@ def create_model(
 ) -> str:
     """Name of a new model, made from a preset or from a pretrained timm network.
 
-    preset: `random_vit`, `gaussian`, `imagenet_dino`, `cellprofiler`, or the name of a timm network.
+    preset: `random_vit`, `gaussian`, `imagenet_dino`, `cellprofiler`, or a timm network by name.
     like: a model whose network, crops and intensity scaling a random or Gaussian one copies.
     weights: a local file instead of the model hub's. normalization: how colour images were
     normalized when the weights were trained; the paper uses `none`. nuclei: for `cellprofiler`,
@@ -71,7 +71,7 @@ def _create_untrained(
     seed: int,
 ) -> None:
     if like and preset.traits.source == "cells":
-        raise ModelError(f"{name} has no network, crops or scaling to copy from a model; omit --like")
+        raise ModelError(f"'{name}' has no network or crops to copy from '{like}'; omit --like")
     config = preset.model_copy(update={"nuclei": nuclei})
     config = _like(lake, config, like) if like else config
     config = config.model_copy(update={"seed": seed})

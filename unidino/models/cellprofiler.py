@@ -1,4 +1,4 @@
-"""Classical features of segmented nuclei and cells: one vector per channel, named as CellProfiler's.
+"""Classical features of segmented nuclei and cells, named as by CellProfiler.
 
 Shapes: C channels, H rows, W columns of a field in pixels; N objects; D entries of a vector.
 Source: Carpenter et al. 2006, "CellProfiler: image analysis software for identifying and
@@ -178,7 +178,7 @@ def _groups(planes: Image, channels: Sequence[str], nuclei: str) -> dict[str, Gr
         ) from error
     if nuclei not in channels or len(channels) > _MOST_CHANNELS:
         raise ModelError(
-            f"CellProfiler features need the nuclear channel, and at most {_MOST_CHANNELS} channels;"
+            f"CellProfiler features need the nuclear channel and at most {_MOST_CHANNELS} in all;"
             f" the nuclear channel is '{nuclei}', the channels are {', '.join(channels)}"
         )
     others = [_scaled(p) for p, name in zip(planes, channels, strict=True) if name != nuclei]
@@ -192,7 +192,7 @@ def _groups(planes: Image, channels: Sequence[str], nuclei: str) -> dict[str, Gr
     objects = dict(zip(OBJECTS, labels, strict=True))
     groups: dict[str, Group] = {}
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # of divisions by 0; results that are not finite are skipped
+        warnings.simplefilter("ignore")  # of divisions by 0, whose results are skipped
         for name, plane in zip(channels, values, strict=True):
             measured: Group = {}
             for kind, mask in objects.items():

@@ -3,9 +3,9 @@
 The layers, their names and the embedding follow the authors' program
 (github.com/cellimnet/microsnoop-publish, whose convolutional blocks are those of its dependency
 scellseg 0.1.8, after Cellpose): with equal random weights the network returns what scellseg's does.
-This is not verified with the published weights, the file
-`..._cnn_..._inputSize-224_inChans-1_embedDim-256_maskRatio-0.25_epoch-999.pth`: the authors' program
-expects these names in its entry `model`.
+This is not verified with the file of published weights,
+`..._cnn_..._inputSize-224_inChans-1_embedDim-256_maskRatio-0.25_epoch-999.pth`, in whose entry
+`model` the authors' program expects these names.
 
 Shapes: N crops, H height, W width, D embedding.
 Source: Xun et al. 2023, "Microsnoop: a generalist tool for microscopy image representation",
@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unidino.core.errors import ModelError
-
 
 
 class MicrosnoopEncoder(nn.Module):

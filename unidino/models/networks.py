@@ -25,7 +25,7 @@ class Encoder(nn.Module):
 
     Parameter names under `vit` are timm's. Other crop sizes than the native one are embedded with
     bicubic position embeddings, interpolated by scale factor as the published program does.
-    options: of the architecture, such as its depth. drop_path: rate of stochastic depth in training.
+    options: of the architecture, such as its depth. drop_path: rate of stochastic depth.
     Raises ModelError for an architecture that timm does not know or that has no CLS token.
     """
 
@@ -160,7 +160,9 @@ def scaled(planes: Tensor, low: Tensor, high: Tensor) -> Tensor:
     return ((planes.float() - low.view(shape)) / span.view(shape)).clamp_(0, 1)
 
 
-def intensity_range(intensity: Intensity, dtype: str, p0_1: float, p99_9: float) -> tuple[float, float]:
+def intensity_range(
+    intensity: Intensity, dtype: str, p0_1: float, p99_9: float
+) -> tuple[float, float]:
     """Counts that map to 0 and 1 under a model's intensity scaling."""
     if intensity == "percentile":
         return p0_1, p99_9

@@ -246,7 +246,8 @@ def _by_view(views: Tensor, num_views: int) -> Tensor:
 
 def parameter_groups(network: nn.Module) -> list[dict[str, Any]]:
     """Parameters with weight decay, then biases and norms without."""
-    with_decay, without_decay = [], []
+    with_decay: list[nn.Parameter] = []
+    without_decay: list[nn.Parameter] = []
     for name, parameter in network.named_parameters():
         is_bias_or_norm = parameter.ndim == 1 or name.endswith(".bias")
         (without_decay if is_bias_or_norm else with_decay).append(parameter)

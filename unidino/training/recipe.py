@@ -1,4 +1,4 @@
-"""The choices of a training run, and the recipes: the paper's, the published program's, a small one."""
+"""The choices of a training run, and the recipes that make them."""
 
 import json
 from collections.abc import Mapping

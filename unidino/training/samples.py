@@ -90,9 +90,7 @@ def query_samples(lake: Lake, samples: str, option: str) -> pa.Table:
             f" {', '.join(COLUMNS)} (start from `select * from training_sample`)"
         )
     if table.num_rows == 0:
-        raise InputError(
-            f"{option} '{samples}' selects no image; ingest plates or widen the query"
-        )
+        raise InputError(f"{option} '{samples}' selects no image; ingest plates or widen the query")
     return table
 
 

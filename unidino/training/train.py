@@ -55,8 +55,8 @@ def train(
     start: a model of the lake that student and teacher start from.
     probe: a view or SELECT with the columns of `labelled_sample`, judged every few epochs.
     resume: continue from the checkpoint of this name, with the arguments of its first run.
-    Raises ModelError if the name is taken, the loss is not finite, the features collapse or the
-    process is asked to end (then there is a checkpoint), InputError if there is nothing to train on.
+    Raises ModelError if the name is taken, the loss is not finite, the features collapse, or the
+    process is asked to end (a checkpoint is written); InputError if there is nothing to train on.
     """
     run = Run.of("train", locals())
     check_new_name(lake, name)
