@@ -12,6 +12,7 @@ from unidino.models import baselines
 from unidino.models.cellprofiler import measure, nuclear_channel, segment
 from unidino.models.features import NUM_DIMS, group_names
 from unidino.profiles.profile import profile
+from unidino.profiles.selection import Selection
 
 pytest.importorskip("cp_measure")
 
@@ -145,7 +146,7 @@ def test_a_plate_is_measured_and_profiled(lake: Lake) -> None:
     assert [row[0] for row in rows] == ["DNA", "Actin", "Tubulin", "Shape", "Correlation"]
     num_fields = 12 - done.left_out.get("field_without_cells", 0) // 3
     assert {row[2] for row in rows} == {num_fields}
-    profile(lake, ["cellprofiler"])
+    profile(lake, Selection(models=["cellprofiler"]))
     channels = lake.query("select distinct channels from profile").item()
     assert channels.to_list() == ["DNA", "Actin", "Tubulin", "Shape", "Correlation"]
 

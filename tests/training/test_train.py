@@ -18,6 +18,7 @@ from unidino.embeddings.embed import embed
 from unidino.lake.lake import Lake
 from unidino.models import baselines, registry
 from unidino.profiles.profile import profile
+from unidino.profiles.selection import Selection
 from unidino.training.dino import Dino, Step
 from unidino.training.train import train
 
@@ -70,7 +71,7 @@ def test_a_network_of_several_channels_is_trained_and_embeds_fields(
     assert (done.num_images, done.left_out) == (24, {"no_input_of_the_model": 24})
     rows = lake.query("select distinct channel, channel_index from embedding where model = 'both'")
     assert rows.rows() == [("DNA+Tubulin", 0)]
-    profile(lake, ["both"])
+    profile(lake, Selection(models=["both"]))
     profiles = lake.query("select channels, len(embedding) from profile where model = 'both'")
     assert profiles.unique().rows() == [(["DNA+Tubulin"], 192)]
 
