@@ -64,6 +64,11 @@ def embed(
     plate is embedded by one of them, and by another if that one ends before its table is complete.
     cover, short_side_px: see `Cut`; keep, batch_size: see `How`; engine: see `forward_of`.
     Raises UnidinoError for an unknown model or plate, LakeError if an image cannot be read.
+
+    >>> import unidino as ud
+    >>> done = ud.embed(lake, "gaussian", where="batch = '1'", overwrite=True)
+    >>> done.plates, done.num_images
+    (('tiny_b1_p1',), 36)
     """
     run = Run.of("embed", locals())
     how = How(Cut(cover, short_side_px), keep, precision, engine, batch_size, device)

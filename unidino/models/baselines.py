@@ -39,6 +39,10 @@ def create_model(
     weights: a local file instead of the model hub's. normalization: how colour images were
     normalized when the weights were trained; the paper uses `none`. nuclei: for `cellprofiler`,
     the channel to segment. Raises ModelError if the name is taken or there are no weights.
+
+    >>> import unidino as ud
+    >>> ud.create_model(lake, "gaussian", "noise", like="gaussian", seed=1)
+    'noise'
     """
     run = Run.of("models create", locals())
     if preset not in PRESETS and not _is_timm(preset):

@@ -50,6 +50,14 @@ def import_model(
     colour images is converted to one for grey images. normalization: how colour images were
     normalized in training.
     Raises ModelError if the file does not hold tensors, or these do not fit the architecture.
+
+    >>> import timm, torch
+    >>> import unidino as ud
+    >>> network = timm.create_model("vit_tiny_patch16_224", num_classes=0)
+    >>> torch.save(network.state_dict(), folder / "weights.pth")
+    >>> file = folder / "weights.pth"
+    >>> ud.import_model(lake, file, "theirs", architecture="vit_tiny_patch16_224").num_dims
+    192
     """
     run = Run.of("models import", locals())
     check_new_name(lake, name)

@@ -10,6 +10,7 @@ from types import FrameType
 import torch
 import torch.distributed as dist
 
+from unidino.core.errors import InputError
 from unidino.embeddings.forward import device_of
 
 
@@ -28,6 +29,14 @@ class Processes:
     def is_first(self) -> bool:
         """Whether this process writes files and messages."""
         return self.rank == 0
+
+    def check_shares(self, batch_size: int, num_parts: int) -> None:
+        """Raise InputError unless every part of every process gets as many images."""
+        if batch_size % (self.world * num_parts):
+            raise InputError(
+                f"a minibatch of {batch_size} images cannot be divided among {self.world} processes"
+                f" in {num_parts} parts; choose a multiple of {self.world * num_parts}"
+            )
 
     def any(self, condition: bool) -> bool:
         """Whether the condition is true in any process; all processes must call this."""

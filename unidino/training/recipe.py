@@ -30,6 +30,10 @@ class TrainConfig(BaseModel):
     once and is trained on fields that have them; without, each channel is embedded alone.
     instance_norm: views have mean 0 and standard deviation 1. saturation_noise: share of pixels set
     to the maximum.
+
+    >>> import unidino as ud
+    >>> ud.TrainConfig(input_channels=("DNA", "Actin"), epochs=3).learning_rate
+    0.0004
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -57,6 +57,12 @@ def train(
     resume: continue from the checkpoint of this name, with the arguments of its first run.
     Raises ModelError if the name is taken, the loss is not finite, the features collapse, or the
     process is asked to end (a checkpoint is written); InputError if there is nothing to train on.
+
+    >>> import unidino as ud
+    >>> changes = {"epochs": 1, "batch_size": 8, "crop_size_px": 32}
+    >>> epochs = ud.train(lake, "mine", recipe="small", config=changes)
+    >>> epochs.frame.columns[:3]
+    ['epoch', 'loss', 'learning_rate']
     """
     run = Run.of("train", locals())
     check_new_name(lake, name)
@@ -102,7 +108,7 @@ class _Training:
         self.lake, self.name, self.config, self.state = lake, name, config, state
         self.processes = processes
         self.model_config = model_config_of(config)
-        _check_batch_size(config, processes)
+        processes.check_shares(config.batch_size, config.accumulate)
         self.table = select_samples(
             lake,
             state.samples,
@@ -283,13 +289,3 @@ class _Training:
             parent=self.state.start,
         )
         _checkpoint_of(self.lake, self.name).unlink(missing_ok=True)
-
-
-def _check_batch_size(config: TrainConfig, processes: Processes) -> None:
-    """Raise InputError unless all processes and parts get as many images of a minibatch."""
-    num_parts = processes.world * config.accumulate
-    if config.batch_size % num_parts:
-        raise InputError(
-            f"a minibatch of {config.batch_size} images cannot be divided among {processes.world}"
-            f" processes in {config.accumulate} parts; choose a multiple of {num_parts}"
-        )
