@@ -13,7 +13,7 @@ import pytest
 
 from unidino.core import assets
 from unidino.core.sql import Connection, scratch
-from unidino.embeddings.embed import How, embed
+from unidino.embeddings.embed import embed
 from unidino.insight.projection import projection
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
@@ -217,7 +217,7 @@ def test_views_keep_their_grain(lake: Lake) -> None:
         stride_px=32,
     )
     registry.register(lake, Run("test", {}), "toy", toy, new_encoder(toy))
-    embed(lake, "toy", how=How(keep="crop"))
+    embed(lake, "toy", keep="crop")
     projection(lake, "gaussian", method="pca")
     projection(lake, "gaussian", method="pca", where="moa is not null")
     for view, key, num_rows in (

@@ -1,8 +1,8 @@
--- The samples of one epoch: datasets cycled to the longest, each as often as the others.
+-- The samples of one epoch: shorter datasets are cycled to the length of the longest.
 -- Grain: one row per sample, in the order of training.   Reads: sample (the images chosen).
--- $every_channel: each channel is a sample of its own; else of every field one channel at random.
--- $whole_repeats: cycle by whole repeats, as published; else to exactly the longest.
--- $seed, $epoch: the draw; the same for any number of threads, workers or ranks.
+-- $every_channel: each channel is a sample; otherwise one random channel of every field is.
+-- $whole_repeats: cycle by whole repeats, as published; otherwise to exactly the longest.
+-- $seed, $epoch: choose the draw, which does not depend on the number of threads or processes.
 -- Source: Morelli et al. 2025, section 2.2.1.
 with field as (
     select
@@ -46,7 +46,7 @@ cycled as (
     inner join cycle on field.dataset = cycle.dataset
 ),
 
--- Only the last pass of a dataset is cut short, and only there does the order within it matter.
+-- The order within a pass matters only in the last one, which is cut short.
 ranked as (
     select
         *,

@@ -1,4 +1,4 @@
--- Fields as inputs of a network that sees several channels at once: one row instead of several.
+-- Fields as inputs of a network that sees several channels at once: a row per field, with lists.
 -- Grain: one row per plate, well, field that has all of the channels.   Reads: sample.
 -- $channels: names, in the order of the network's inputs.
 with stack as (

@@ -17,7 +17,7 @@ import tifffile
 import torch
 
 from unidino.embeddings.crops import crops_of
-from unidino.embeddings.embed import How, embed
+from unidino.embeddings.embed import embed
 from unidino.embeddings.forward import forward_of
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
@@ -139,8 +139,7 @@ def test_a_plate_end_to_end_against_the_network_alone(
             forward(*(t[i : i + step] for t in (crops, low, high))).cpu()
 
     def end_to_end() -> None:
-        how = How(device=str(_DEVICE), precision=precision)  # type: ignore[arg-type]
-        done = embed(lake, "vit", how=how, overwrite=True)
+        done = embed(lake, "vit", device=str(_DEVICE), precision=precision, overwrite=True)
         assert done.num_crops == len(crops)
 
     alone()

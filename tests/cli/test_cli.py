@@ -62,7 +62,7 @@ def test_the_lane_from_plates_to_a_report(run_cli, tiny_export: Path, tmp_path: 
         "train",
         "--model",
         "vit",
-        "--preset",
+        "--recipe",
         "small",
         "--config",
         config,
@@ -80,7 +80,7 @@ def test_the_lane_from_plates_to_a_report(run_cli, tiny_export: Path, tmp_path: 
     assert (status, json.loads(out)["images"]) == (0, 36)
     status, out, err = run_cli("embed", "--model", "vit", "--plate", "tiny_b1_p1", *at)
     assert (status, json.loads(out)["images"]) == (0, 0)
-    assert "nothing to do: model vit has embedded tiny_b1_p1 already" in err
+    assert "nothing to do: model vit has already embedded tiny_b1_p1" in err
     assert run_cli("embed", "--model", "vit", "--all", *at)[0] == 0
     assert run_cli("profile", *at)[0] == 0
     status, out, _ = run_cli("score", "--metric", "nsc", *at)
@@ -116,7 +116,7 @@ def test_the_lane_from_plates_to_a_report(run_cli, tiny_export: Path, tmp_path: 
     ("arguments", "message"),
     [
         (("embed", "--model", "vit", "--all"), "unknown model 'vit'"),
-        (("embed", "--model", "vit"), "say which plates"),
+        (("embed", "--model", "vit"), "choose plates with --plate NAME"),
         (("score", "--metric", "nsbc"), "unknown metric 'nsbc'; choose one of nsb, nsc"),
         (("score",), "say how to score"),
         (("ingest", "nowhere"), "no such file or folder: 'nowhere'"),
@@ -124,9 +124,8 @@ def test_the_lane_from_plates_to_a_report(run_cli, tiny_export: Path, tmp_path: 
         (("sql", "drop table well"), "drop statements are refused: a query only reads"),
         (("sql", "from nowhere"), "nowhere does not exist"),
         (("sql", "select 1", "--format", "xml"), "unknown format 'xml'"),
-        (("train", "--model", "m", "--preset", "huge"), "unknown preset 'huge'"),
         (("train", "--model", "m", "--samples", "nowhere"), "nowhere does not exist"),
-        (("train", "--model", "m", "--preset", "small", "--architecture", "x"), "architecture 'x'"),
+        (("train", "--model", "m", "--recipe", "small", "--architecture", "x"), "architecture 'x'"),
         (("attribute", "--model", "m"), "unknown model 'm'"),
     ],
 )
@@ -149,6 +148,9 @@ def test_a_missing_lake_is_one_line(run_cli, tmp_path: Path) -> None:
 
 def test_wrong_usage_is_exit_2(run_cli) -> None:
     assert run_cli("embed", "--modle", "x")[0] == 2
+    for option in ("--recipe", "--preset"):
+        status, _, err = run_cli("train", "--model", "m", option, "huge")
+        assert (status, "'huge' is not one of 'paper', 'published', 'small'" in err) == (2, True)
 
 
 def test_sql_formats_hold_the_same_rows(lake: Lake) -> None:

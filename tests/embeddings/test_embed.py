@@ -1,5 +1,6 @@
 """Embedding is what the model says of each plane, whole plates at a time, once."""
 
+import inspect
 import json
 import subprocess
 import sys
@@ -10,93 +11,22 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from unidino.core.errors import InputError, LakeError, UnidinoError
-from unidino.embeddings.crops import corners, crops_of, resized
-from unidino.embeddings.embed import How, embed
-from unidino.embeddings.encode import Cut
+from unidino.core.errors import InputError, LakeError, ModelError, UnidinoError
+from unidino.embeddings.crops import crops_of
+from unidino.embeddings.embed import embed, embedder_of
+from unidino.embeddings.how import How
 from unidino.lake import pixels
 from unidino.lake.check import check
 from unidino.lake.lake import Lake
-from unidino.models import baselines, networks, registry
+from unidino.lake.runs import Run
+from unidino.models import baselines, registry
 from unidino.models.config import ModelConfig
-
-
-@pytest.fixture
-def toy(lake: Lake) -> Lake:
-    """The tiny lake with a small random model called toy."""
-    config = ModelConfig(
-        kind="vit",
-        architecture="vit_tiny_patch16_224",
-        architecture_options={"depth": 1},
-        num_dims=192,
-        crop_size_px=32,
-        stride_px=32,
-    )
-    from unidino.lake.runs import Run
-
-    registry.register(lake, Run("test", {}), "toy", config, networks.new_encoder(config))
-    return lake
-
-
-@given(st.integers(1, 90), st.integers(1, 90), st.integers(4, 32), st.integers(3, 40))
-def test_crops_cover_the_grid_of_any_plane(height: int, width: int, size: int, stride: int) -> None:
-    plane = np.arange(height * width, dtype=np.uint16).reshape(height, width)
-    crops = crops_of(np.stack([plane, plane + 1]), size, stride)
-    whole = np.pad(plane, [(0, max(0, size - height)), (0, max(0, size - width))], mode="symmetric")
-    expected = [
-        whole[top : top + size, left : left + size]
-        for top in range(0, whole.shape[0] - size + 1, stride)
-        for left in range(0, whole.shape[1] - size + 1, stride)
-    ]
-    np.testing.assert_array_equal(crops[:, 0], expected)
-    np.testing.assert_array_equal(crops[:, 1], np.array(expected) + 1)
-
-
-@given(st.integers(1, 90), st.integers(1, 90), st.integers(4, 32), st.integers(3, 40))
-def test_crops_with_cover_reach_the_far_edges(
-    height: int, width: int, size: int, stride: int
-) -> None:
-    seen = np.zeros((max(height, size), max(width, size)), bool)
-    places = corners((1, height, width), size, stride, cover=True)
-    for top, left in places:
-        seen[top : top + size, left : left + size] = True
-        assert top + size <= seen.shape[0]
-        assert left + size <= seen.shape[1]
-    assert len(np.unique(places, axis=0)) == len(places)
-    assert seen[-1, -1]
-    if stride <= size:
-        assert seen.all()
-    plane = np.arange(height * width, dtype=np.uint16).reshape(1, height, width)
-    assert len(crops_of(plane, size, stride, cover=True)) == len(places)
-
-
-@pytest.mark.parametrize("shape", [(70, 40), (40, 70), (33, 33), (20, 90)])
-def test_fields_of_any_shape_lose_no_crop_and_with_cover_no_pixel(
-    toy: Lake, shape: tuple[int, int]
-) -> None:
-    rng = np.random.default_rng(0)
-    planes = rng.integers(0, 4096, (1, *shape), np.uint16)
-    whole = [max(side, 32) for side in shape]
-    assert len(crops_of(planes, 32, 32)) == (whole[0] // 32) * (whole[1] // 32)
-    covered = crops_of(planes, 32, 32, cover=True)
-    assert len(covered) == -(-whole[0] // 32) * -(-whole[1] // 32)
-    assert set(np.unique(planes)) == set(np.unique(covered))
-
-
-def test_a_resized_field_keeps_its_shape_and_its_mean() -> None:
-    rows = np.linspace(0, 1000, 300)
-    planes = (rows[:, None] + np.zeros((1, 300, 200))).astype(np.uint16)
-    smaller = resized(planes, 100)
-    assert smaller.shape == (1, 150, 100)
-    assert smaller.mean() == pytest.approx(planes.mean(), rel=1e-3)
-    np.testing.assert_allclose(smaller[0, :, 0], np.linspace(0, 1000, 150), atol=5)
+from unidino.models.kinds import KINDS
 
 
 def test_an_embedding_is_the_mean_over_its_crops(toy: Lake) -> None:
-    embed(toy, "toy", how=How(batch_size=7))
+    embed(toy, "toy", batch_size=7)
     encoder = registry.load_encoder(toy, "toy", torch.device("cpu"))
     rows = toy.query(
         "select embedding.*, uri, path, p0_1, p99_9 from embedding"
@@ -116,7 +46,7 @@ def test_an_embedding_is_the_mean_over_its_crops(toy: Lake) -> None:
 
 
 def test_single_crops_are_kept_with_their_places(toy: Lake) -> None:
-    embed(toy, "toy", plates=["tiny_b1_p1"], how=How(Cut(cover=True), keep="crop"))
+    embed(toy, "toy", plates=["tiny_b1_p1"], cover=True, keep="crop")
     crops = toy.query("from crop_embedding order by well, field, channel_index, top_px, left_px")
     assert crops.height == 36 * 9
     assert sorted(set(crops["top_px"])) == [0, 32, 64]
@@ -145,7 +75,7 @@ def test_single_crops_are_kept_with_their_places(toy: Lake) -> None:
 
 
 def test_crops_of_an_earlier_table_do_not_outlive_it(toy: Lake) -> None:
-    embed(toy, "toy", how=How(keep="crop"))
+    embed(toy, "toy", keep="crop")
     assert toy.query("select count(*) from crop_embedding").item() == 72 * 9
     embed(toy, "toy", plates=["tiny_b1_p1"])
     assert toy.query("select count(*) from crop_embedding").item() == 36 * 9
@@ -155,9 +85,9 @@ def test_crops_of_an_earlier_table_do_not_outlive_it(toy: Lake) -> None:
 
 def test_other_options_make_the_table_anew(toy: Lake) -> None:
     embed(toy, "toy")
-    assert embed(toy, "toy", how=How(Cut(short_side_px=64))).skipped == ()
+    assert embed(toy, "toy", short_side_px=64).skipped == ()
     assert toy.query("select distinct num_crops from embedding").item() == 4
-    assert embed(toy, "toy", how=How(Cut(short_side_px=64), precision="bf16")).plates == ()
+    assert embed(toy, "toy", short_side_px=64, precision="bf16").plates == ()
     details = json.loads(toy.query("select details from part limit 1").item())
     assert details == {
         "engine": "torch",
@@ -183,6 +113,7 @@ print(*done.plates, sep=",")
 """
 
 
+@pytest.mark.slow
 def test_several_workers_embed_each_plate_once(toy: Lake) -> None:
     workers = [
         subprocess.Popen(
@@ -195,6 +126,59 @@ def test_several_workers_embed_each_plate_once(toy: Lake) -> None:
     plates = [plate for line in said for plate in line.split(",") if plate]
     assert sorted(plates) == ["tiny_b1_p1", "tiny_b2_p1"]
     assert toy.query("select count(*) from embedding").item() == 72
+
+
+def test_a_plate_that_another_process_embeds_first_is_not_embedded_again(
+    toy: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = Lake.lock
+
+    def late(lake: Lake, name: str, *, wait: bool = True) -> object:
+        if name == "embed-toy-tiny_b1_p1":
+            monkeypatch.setattr(Lake, "lock", lock)
+            embed(lake, "toy", plates=["tiny_b1_p1"])
+        return lock(lake, name, wait=wait)
+
+    monkeypatch.setattr(Lake, "lock", late)
+    done = embed(toy, "toy")
+    assert (done.plates, done.skipped) == (("tiny_b2_p1",), ("tiny_b1_p1",))
+    assert toy.query("select count(distinct run_id) from part").item() == 2
+
+
+def test_left_over_temporary_files_are_removed(toy: Lake) -> None:
+    left_over = toy.path / "embeddings" / "toy" / ".tiny_b1_p1.parquet.1.tmp"
+    left_over.parent.mkdir(parents=True)
+    left_over.write_bytes(b"half a table")
+    embed(toy, "toy", plates=["tiny_b1_p1"])
+    assert [path.name for path in left_over.parent.iterdir()] == ["tiny_b1_p1.parquet"]
+
+
+def test_every_argument_is_recorded(toy: Lake) -> None:
+    done = embed(toy, "toy", plates=["tiny_b1_p1"], cover=True)
+    recorded = json.loads(toy.query("select arguments from run where command = 'embed'").item())
+    assert set(recorded) == set(inspect.signature(embed).parameters) - {"lake"}
+    assert (recorded["plates"], recorded["cover"]) == (["tiny_b1_p1"], True)
+    assert done.frame.select("plates", "num_images").row(0) == ("tiny_b1_p1", 36)
+
+
+def test_every_kind_that_embeds_has_an_embedder(lake: Lake) -> None:
+    units = {}
+    for kind, traits in KINDS.items():
+        if traits.embeds:
+            config = ModelConfig(kind=kind, num_dims=8)
+            units[kind] = embedder_of(lake, "m", config, How()).unit
+    assert units == {
+        "vit": "crops",
+        "timm": "crops",
+        "microsnoop": "crops",
+        "cellprofiler": "images",
+        "gaussian": "images",
+    }
+    registry.register(
+        lake, Run("test", {}), "theirs", ModelConfig(kind="imported", num_dims=2), None
+    )
+    with pytest.raises(ModelError, match="'theirs' was imported"):
+        embed(lake, "theirs")
 
 
 def test_a_plate_that_a_dead_worker_held_is_taken_over(toy: Lake) -> None:
@@ -245,7 +229,7 @@ def test_a_lost_file_is_embedded_again_to_the_same_bytes(toy: Lake) -> None:
 
 def test_where_chooses_plates(toy: Lake) -> None:
     assert embed(toy, "toy", where="batch = '2'").plates == ("tiny_b2_p1",)
-    with pytest.raises(InputError, match="no plate fits"):
+    with pytest.raises(InputError, match="selects no plate"):
         embed(toy, "toy", where="batch = '9'")
     with pytest.raises(InputError, match="nonsense"):
         embed(toy, "toy", where="nonsense = 1")

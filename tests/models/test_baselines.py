@@ -2,6 +2,8 @@
 
 import argparse
 import hashlib
+import inspect
+import json
 import pickle
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,6 @@ from torch import Tensor, nn
 from unidino.core.errors import ModelError, UnidinoError
 from unidino.embeddings.embed import embed
 from unidino.lake.lake import Lake
-from unidino.models import baselines
 from unidino.models.baselines import create_model
 from unidino.models.config import ModelConfig
 from unidino.models.networks import Encoder, PooledNetwork
@@ -124,7 +125,9 @@ def test_colour_networks_see_grey_as_three_equal_colours(
 def test_a_network_of_several_stains_keeps_its_channels(lake: Lake, tmp_path: Path) -> None:
     network = _timm(2)
     save_file(network.state_dict(), tmp_path / "two.safetensors")
-    with pytest.raises(ModelError, match=r"take 2 channels; name them with --input-channels"):
+    with pytest.raises(
+        ModelError, match=r"take 2 channels; name the channels with --input-channels"
+    ):
         import_model(lake, tmp_path / "two.safetensors", "two", architecture=TINY)
     import_model(
         lake,
@@ -145,7 +148,7 @@ def test_a_network_of_several_stains_keeps_its_channels(lake: Lake, tmp_path: Pa
         (lambda s: s.pop("norm.weight"), "norm.weight is missing"),
         (lambda s: s.update(extra=torch.zeros(1)), "extra is left over"),
         (lambda s: s.update({"norm.bias": torch.zeros(3)}), r"norm.bias is \(3,\), not \(192,\)"),
-        (lambda s: s.pop("pos_embed"), "no vision transformer: it has no pos_embed"),
+        (lambda s: s.pop("pos_embed"), "not a vision transformer: it lacks pos_embed"),
     ],
 )
 def test_weights_that_do_not_fit_are_refused(
@@ -194,7 +197,7 @@ def test_without_a_hub_the_local_file_is_asked_for(
     def no_hub(*_: object, **__: object) -> None:
         raise OSError("cannot reach the hub\nat all")
 
-    monkeypatch.setattr(baselines.timm, "create_model", no_hub)
+    monkeypatch.setattr(timm, "create_model", no_hub)
     with pytest.raises(
         ModelError, match=r"model hub \(cannot reach the hub\); pass --weights FILE"
     ):
@@ -227,3 +230,19 @@ def test_a_baseline_like_another(lake: Lake, tmp_path: Path) -> None:
     assert load_config(lake, "gaussian") == ModelConfig(
         kind="gaussian", num_dims=192, intensity="dtype"
     )
+    with pytest.raises(ModelError, match="no network or crops to copy from 'mine'; omit --like"):
+        create_model(lake, "cellprofiler", like="mine")
+
+
+def test_every_argument_is_recorded(lake: Lake, tmp_path: Path) -> None:
+    save_file(_timm().state_dict(), tmp_path / "w.safetensors")
+    import_model(lake, tmp_path / "w.safetensors", "mine", architecture=TINY, licence="MIT")
+    create_model(lake, "gaussian", "noise", like="mine", seed=3)
+    recorded = {
+        command: json.loads(arguments)
+        for command, arguments in lake.query("select command, arguments from run").iter_rows()
+    }
+    for command, verb in (("models import", import_model), ("models create", create_model)):
+        assert set(recorded[command]) == set(inspect.signature(verb).parameters) - {"lake"}
+    assert recorded["models import"]["licence"] == "MIT"
+    assert recorded["models create"]["like"] == "mine"

@@ -9,8 +9,10 @@ from unidino.core.errors import ModelError
 from unidino.embeddings.embed import embed
 from unidino.lake.lake import Lake
 from unidino.models import baselines
-from unidino.models.cellprofiler import NUM_DIMS, feature_names, measure, nuclear_channel, segment
+from unidino.models.cellprofiler import measure, nuclear_channel, segment
+from unidino.models.features import NUM_DIMS, group_names
 from unidino.profiles.profile import profile
+from unidino.profiles.selection import Selection
 
 pytest.importorskip("cp_measure")
 
@@ -57,7 +59,7 @@ def test_a_field_without_cells_has_no_vector(level: int) -> None:
 def test_groups_are_as_long_as_their_names_and_measure_what_was_drawn() -> None:
     planes = np.stack([_plane(12, 2000), _plane(24, 800, 1)])
     found = measure(planes, ["DNA", "Actin"], "DNA")
-    names = feature_names(["DNA", "Actin"])
+    names = group_names(["DNA", "Actin"])
     assert found is not None
     assert list(found) == list(names) == ["DNA", "Actin", "Shape", "Correlation"]
     for group, vector in found.items():
@@ -78,7 +80,7 @@ def test_groups_are_as_long_as_their_names_and_measure_what_was_drawn() -> None:
 
 def test_8_bit_images_are_measured_on_their_own_scale() -> None:
     planes = np.stack([_plane(12, 20_000), _plane(24, 8000, 1)])
-    names = feature_names(["DNA", "Actin"])["DNA"]
+    names = group_names(["DNA", "Actin"])["DNA"]
     levels = []
     for counts in (planes, (planes >> 8).astype(np.uint8)):
         found = measure(counts, ["DNA", "Actin"], "DNA")
@@ -144,7 +146,7 @@ def test_a_plate_is_measured_and_profiled(lake: Lake) -> None:
     assert [row[0] for row in rows] == ["DNA", "Actin", "Tubulin", "Shape", "Correlation"]
     num_fields = 12 - done.left_out.get("field_without_cells", 0) // 3
     assert {row[2] for row in rows} == {num_fields}
-    profile(lake, ["cellprofiler"])
+    profile(lake, Selection(models=["cellprofiler"]))
     channels = lake.query("select distinct channels from profile").item()
     assert channels.to_list() == ["DNA", "Actin", "Tubulin", "Shape", "Correlation"]
 
@@ -152,6 +154,8 @@ def test_a_plate_is_measured_and_profiled(lake: Lake) -> None:
 def test_a_plate_without_nuclei_asks_for_their_channel(lake: Lake) -> None:
     lake.execute("update channel set channel = 'x' where channel = 'DNA'")
     lake.execute("update image set channel = 'x' where channel = 'DNA'")
+    # Few fields, because cells are measured slowly.
+    lake.execute("update image set qc = 'blank' where well <> 'B02'")
     baselines.create_model(lake, "cellprofiler")
     with pytest.raises(ModelError, match="--nuclei NAME"):
         embed(lake, "cellprofiler")

@@ -16,7 +16,7 @@ from unidino.embeddings.forward import forward_of
 from unidino.lake import pixels
 from unidino.lake.lake import Lake
 from unidino.models.config import ModelConfig
-from unidino.models.microsnoop import MicrosnoopEncoder, encoder_state, percentile_scaled, tiles_of
+from unidino.models.microsnoop import MicrosnoopEncoder, encoder_state, percentile_scaled
 from unidino.models.registry import load_network
 from unidino.models.weights import import_model
 
@@ -163,38 +163,10 @@ def test_percentiles_are_scaled_tile_by_tile() -> None:
     torch.testing.assert_close(percentile_scaled(hot), hot * 1e6)
 
 
-def test_scaling_makes_embeddings_blind_to_offset_and_gain() -> None:
+def test_scaling_makes_embeddings_blind_to_offset_and_gain(small: MicrosnoopEncoder) -> None:
     crops = _waves(2, 1, 64, 64)
-    dim = 0.1 + 0.02 * crops
-    scaled, raw = (_weighted(MicrosnoopEncoder(16, tile_percentiles=p)) for p in (True, False))
-    torch.testing.assert_close(scaled(crops), scaled(dim), rtol=0, atol=1e-4)
-    assert (raw(crops) - raw(dim)).abs().max() > 1e-2
-    torch.testing.assert_close(raw(percentile_scaled(crops)), scaled(crops))
-
-
-def test_tiles_cover_a_field_evenly() -> None:
-    plane = torch.arange(400 * 230, dtype=torch.float32).reshape(400, 230)
-    tiles = tiles_of(plane)
-    assert tiles.shape == (6, 1, 224, 224)  # ceil(1.2 * 400 / 224) rows of ceil(1.2 * 230 / 224)
-    corners = [(top, left) for top in (0, 88, 176) for left in (0, 6)]
-    assert tiles[:, 0, 0, 0].tolist() == [plane[corner] for corner in corners]
-    assert tiles[-1, 0, -1, -1] == plane[-1, -1]
-    assert tiles_of(plane[:100]).shape == (2, 1, 100, 224)
-    assert tiles_of(plane[:224, :224]).shape == (1, 1, 224, 224)
-
-
-def test_a_fields_embedding_is_the_mean_of_its_tiles(small: MicrosnoopEncoder) -> None:
-    plane = _waves(2, 1, 230, 500)[1, 0]
-    plane[:, :250] = (plane[:, :250] > 0.75).float() * 0.01  # sparse dots: the tiles differ
-    alone = [
-        small(plane[None, None, top : top + 224, left : left + 224])[0]
-        for top in (0, 6)
-        for left in (0, 138, 276)
-    ]
-    got = small.embed_field(plane)
-    assert got.shape == (16,)
-    torch.testing.assert_close(got, torch.stack(alone).mean(dim=0), rtol=0, atol=1e-6)
-    assert got.norm() < 0.999  # the mean of unit vectors that differ is none
+    torch.testing.assert_close(small(crops), small(0.1 + 0.02 * crops), rtol=0, atol=1e-4)
+    torch.testing.assert_close(small(crops), small(percentile_scaled(crops)))
 
 
 def test_planes_of_a_lake_are_embedded_as_the_mean_of_their_crops(
@@ -207,7 +179,7 @@ def test_planes_of_a_lake_are_embedded_as_the_mean_of_their_crops(
     ).to_dicts()
     config = ModelConfig(kind="microsnoop", num_dims=16, crop_size_px=40, stride_px=40)
     forward = forward_of(small, config, torch.device("cpu"), batch_size=5)
-    got = encode(lake, rows, 16, config, forward)
+    got = encode(lake, rows, config, forward)
     assert got.num_crops.tolist() == [4, 4, 4]
     for row, vector in zip(rows, got.means, strict=True):
         plane = pixels.read_plane(lake.resolve(row["uri"]), row["channel_index"])
@@ -226,6 +198,8 @@ def test_a_checkpoint_comes_in_and_embeds(lake: Lake, tmp_path: Path) -> None:
     with torch.inference_mode():
         network = load_network(lake, "snoop", torch.device("cpu"))
         torch.testing.assert_close(network(tiles), encoder(tiles))
+    # Few images, because the network is slow.
+    lake.execute("update image set qc = 'blank' where well <> 'B02' or channel <> 'DNA'")
     embed(lake, "snoop", plates=["tiny_b1_p1"])
     assert lake.query("select distinct len(embedding) from embedding").item() == 256
     name = next(iter(state))

@@ -1,7 +1,6 @@
-"""The network, the head and the loss return what the published program returns."""
+"""The network returns what the published program returns."""
 
 import hashlib
-import json
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,6 @@ from unidino.lake.lake import Lake
 from unidino.models import baselines, networks, registry
 from unidino.models.config import ModelConfig
 from unidino.models.networks import Encoder, scaled
-from unidino.training.loss import DinoHead, DinoLoss
-from unidino.training.recipe import Schedules, TrainConfig, teacher_temperatures
 
 
 def _rng(key: str) -> np.random.Generator:
@@ -61,47 +58,6 @@ def test_a_field_that_is_not_square_equals_the_published_programs(
         np.testing.assert_allclose(got.numpy(), want, atol=1e-5)
 
 
-def test_loss_and_center_equal_the_published_programs(parity: Path) -> None:
-    steps = json.loads((parity / "dino_loss.json").read_text())
-    config = TrainConfig(epochs=100)
-    temperatures = teacher_temperatures(config)
-    loss = DinoLoss(64)
-    for i, step in enumerate(steps):
-        student = torch.from_numpy(_rng(f"student{i}").standard_normal((40, 64)).astype(np.float32))
-        teacher = torch.from_numpy(_rng(f"teacher{i}").standard_normal((8, 64)).astype(np.float32))
-        targets = loss.targets(teacher.unflatten(0, (2, 4)), temperatures[step["epoch"]])
-        value = loss(student.unflatten(0, (10, 4)), targets)
-        loss.move_center(teacher.mean(dim=0, keepdim=True))
-        assert value.item() == pytest.approx(step["loss"], rel=1e-6)
-        assert loss.center.norm().item() == pytest.approx(step["center_norm"], rel=1e-6)
-        np.testing.assert_allclose(loss.center[0, :4], step["center_first"], atol=1e-6)
-
-
-def test_schedules_equal_the_published_programs(parity: Path) -> None:
-    expected = json.loads((parity / "schedules.json").read_text())
-    config = TrainConfig(epochs=expected["epochs"], learning_rate=4e-4 * 510 / 256)
-    schedules = Schedules.of(config, expected["steps_per_epoch"])
-    for name in ("learning_rate", "weight_decay", "teacher_momentum"):
-        got = getattr(schedules, name)[expected["at_step"]]
-        np.testing.assert_allclose(got, expected[name], rtol=1e-6, atol=1e-12)
-    temperatures = teacher_temperatures(config)
-    for epoch, value in expected["teacher_temperature_at_epoch"].items():
-        assert temperatures[int(epoch)] == pytest.approx(value, rel=1e-6)
-
-
-def test_the_loss_is_the_mean_over_pairs_of_different_views() -> None:
-    student, teacher = torch.randn(4, 3, 8), torch.randn(2, 3, 8)
-    terms = []
-    for t in range(2):
-        for v in range(4):
-            if v != t:
-                targets = (teacher[t] / 0.04).softmax(-1)
-                terms.append(-(targets * (student[v] / 0.1).log_softmax(-1)).sum(-1).mean())
-    loss = DinoLoss(8)
-    got = loss(student, loss.targets(teacher, 0.04))
-    assert got.item() == pytest.approx(torch.stack(terms).mean().item(), rel=1e-5)
-
-
 @pytest.mark.parametrize(
     "options",
     [
@@ -129,12 +85,6 @@ def test_smaller_crops_use_positions_interpolated_by_scale_factor() -> None:
     torch.testing.assert_close(got[:, 1:], want.flatten(2).transpose(1, 2))
     torch.testing.assert_close(got[:, :1], native[:, :1])
     assert encoder(torch.rand(2, 1, 96, 96)).shape == (2, 192)
-
-
-def test_rows_of_the_last_layer_have_unit_length() -> None:
-    head = DinoHead(8, 5, hidden=16, bottleneck=4)
-    outputs = head(torch.randn(100, 8))
-    assert outputs.abs().max() <= 1 + 1e-6
 
 
 def test_scaling_maps_the_range_to_0_and_1() -> None:
@@ -179,5 +129,5 @@ def test_an_architecture_that_is_none_is_named() -> None:
     config = ModelConfig(kind="vit", architecture="vit_enormous", num_dims=1)
     with pytest.raises(ModelError, match="unknown architecture 'vit_enormous'"):
         networks.new_encoder(config)
-    with pytest.raises(ModelError, match="no vision transformer"):
+    with pytest.raises(ModelError, match="not a vision transformer"):
         Encoder("resnet18", 224)

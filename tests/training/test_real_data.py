@@ -19,7 +19,6 @@ from unidino.profiles.selection import Selection
 from unidino.scores.accuracy import score
 from unidino.scores.question import Question
 from unidino.training.probe import Probe
-from unidino.training.recipe import read_config
 from unidino.training.train import train
 
 
@@ -37,12 +36,8 @@ def real(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
         metadata=[data / "jump" / "JUMP-Target-1_compound_metadata.tsv"],
         choice=Choice(channel_names=["Mito", "AGP", "RNA", "ER", "DNA"]),
     )
-    config = read_config(
-        "small",
-        None,
-        {"epochs": 2, "architecture_options": {"depth": 1}, "batch_size": 16, "num_outputs": 128},
-    )
-    train(lake, "vit", config=config)
+    changes = {"architecture_options": {"depth": 1}, "batch_size": 16, "num_outputs": 128}
+    train(lake, "vit", recipe="small", config=changes | {"epochs": 1})
     return lake
 
 
@@ -154,8 +149,7 @@ def test_minutes_of_training_tell_puncta_better_than_random_weights(real: Lake, 
         " from training_sample where dataset = 'transfluor'"
     )
     changes = {"epochs": 64, "instance_norm": True, "learning_rate": 1e-3, "probe_every": 64}
-    config = read_config("small", None, changes)
-    log = train(real, "three_sets", config=config, probe=probe)
+    log = train(real, "three_sets", recipe="small", config=changes, probe=probe)
     drawn = real.query(f"from read_parquet('{real.path}/models/three_sets/samples.parquet')")
     assert set(drawn["dataset"]) == {"bbbc021", "cpjump1", "transfluor"}
     model_config = load_config(real, "three_sets")
@@ -184,6 +178,7 @@ def test_an_operetta_export_by_its_index(data: Path, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_example_script_runs(data: Path, tmp_path: Path) -> None:
     import os
     import subprocess

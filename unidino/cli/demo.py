@@ -55,7 +55,7 @@ def demo(folder: Path, run: Callable[[list[str]], None], *, seed: int = 0) -> pl
             ]
         )
     type_and_run(
-        ["train", "--model", "demo_vit", "--preset", "small", "--seed", str(seed), *at_lake]
+        ["train", "--model", "demo_vit", "--recipe", "small", "--seed", str(seed), *at_lake]
     )
     type_and_run(["models", "create", "random_vit", "--like", "demo_vit", *at_lake])
     type_and_run(["models", "create", "gaussian", "--like", "demo_vit", *at_lake])

@@ -1,15 +1,18 @@
-"""Commands that make models, and embed images by them."""
+"""Commands that create models, and embed images with them."""
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names
 from unidino.core.errors import InputError
 from unidino.core.log import log
+from unidino.embeddings.how import Engine, Keep, Precision
 from unidino.lake.lake import Lake
+from unidino.models.config import Intensity, Normalization
+from unidino.training.recipe import RecipeName
 
 app = typer.Typer(help="List the models of a lake, or create one.", add_completion=False)
 
@@ -20,29 +23,31 @@ def train(
     samples: Annotated[
         str, typer.Option(help="A view, or a SELECT with the columns of training_sample.")
     ] = "training_sample",
-    preset: Annotated[str, typer.Option(help="paper, published or small.")] = "paper",
-    config: Annotated[Path | None, typer.Option(help="JSON with changes to the preset.")] = None,
+    recipe: Annotated[RecipeName, typer.Option(help="Choices of the training.")] = "paper",
+    preset: Annotated[RecipeName | None, typer.Option(hidden=True)] = None,
+    config: Annotated[Path | None, typer.Option(help="JSON with changes to the recipe.")] = None,
     start: Annotated[str | None, typer.Option(help="Model to start from.")] = None,
     probe: Annotated[
-        str | None, typer.Option(help="labelled_sample, or a SELECT: 1-NN every few epochs.")
+        str | None,
+        typer.Option(help="labelled_sample, or a SELECT with its columns, for 1-NN accuracies."),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the checkpoint of this name.")
+        bool, typer.Option("--resume", help="Continue from the checkpoint of this name.")
     ] = False,
-    epochs: Annotated[int | None, typer.Option()] = None,
+    epochs: Annotated[int | None, typer.Option(help="Number of epochs.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images over all processes.")] = None,
     architecture: Annotated[str | None, typer.Option(help="A timm vision transformer.")] = None,
     crop_size: Annotated[int | None, typer.Option(help="Side of the global crops, px.")] = None,
-    precision: Annotated[str | None, typer.Option(help="fp32 or bf16.")] = None,
-    seed: Annotated[int | None, typer.Option()] = None,
+    precision: Annotated[Precision | None, typer.Option(help="Of the computation.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of all random numbers.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0, ...")] = "cpu",
     as_json: JsonOption = False,
 ) -> None:
-    """Train a single-channel vision transformer with DINO; torchrun shares it among processes."""
-    from unidino.training import recipe
-    from unidino.training import train as module
+    """Train a vision transformer with DINO; torchrun shares each minibatch among processes."""
+    from unidino.training.recipe import read_changes
+    from unidino.training.train import train
 
-    given = {
+    options = {
         "epochs": epochs,
         "batch_size": batch_size,
         "architecture": architecture,
@@ -50,23 +55,21 @@ def train(
         "precision": precision,
         "seed": seed,
     }
-    changes = {name: value for name, value in given.items() if value is not None}
-    if resume and (changes or config or start or probe):
-        raise InputError(
-            "--resume goes on with what the training was begun with; give --model only"
-        )
-    figures = module.train(
+    changes = read_changes(config) if config else {}
+    changes |= {name: value for name, value in options.items() if value is not None}
+    figures = train(
         Lake.open(lake),
         model,
+        recipe=preset or recipe,
+        config=changes,
         samples=samples,
         start=start,
         probe=probe,
         resume=resume,
-        config=recipe.read_config(preset, config, changes),
         device=device,
     )
     if os.environ.get("RANK", "0") == "0":
-        emit(as_json, figures)
+        emit(as_json, list(figures), figures.frame)
 
 
 @app.callback(invoke_without_command=True)
@@ -91,7 +94,7 @@ def models_create(
     ],
     lake: LakeOption = DEFAULT_LAKE,
     model: Annotated[str | None, typer.Option(help="Name; default: the preset's.")] = None,
-    seed: Annotated[int, typer.Option()] = 0,
+    seed: Annotated[int, typer.Option(help="Of random weights or vectors.")] = 0,
     like: Annotated[
         str | None, typer.Option(help="A model whose network, crops and scaling to copy.")
     ] = None,
@@ -99,8 +102,8 @@ def models_create(
         Path | None, typer.Option(help="File of pretrained weights, instead of the model hub's.")
     ] = None,
     normalization: Annotated[
-        Literal["none", "imagenet"],
-        typer.Option(help="none or imagenet: how colour images enter the pretrained network."),
+        Normalization,
+        typer.Option(help="How colour images entered the network in its training."),
     ] = "none",
     nuclei: Annotated[
         str | None, typer.Option(help="Channel to segment (cellprofiler); default: by its name.")
@@ -108,9 +111,9 @@ def models_create(
     as_json: JsonOption = False,
 ) -> None:
     """Create a system to compare with: random, Gaussian, pretrained or measured."""
-    from unidino.models import baselines
+    from unidino.models.baselines import create_model
 
-    name = baselines.create_model(
+    name = create_model(
         Lake.open(lake),
         preset,
         model,
@@ -132,23 +135,25 @@ def models_import(
         str, typer.Option(help="A timm vision transformer, or microsnoop.")
     ] = "vit_small_patch16_224",
     intensity: Annotated[
-        Literal["dtype", "percentile"],
-        typer.Option(help="dtype (values over the type's maximum) or percentile."),
+        Intensity,
+        typer.Option(
+            help="Scaling that the weights were trained with; dtype: by the type's maximum."
+        ),
     ] = "dtype",
     input_channels: Annotated[
         str, typer.Option(help="Channels that the network sees at once, separated by commas.")
     ] = "",
     normalization: Annotated[
-        Literal["none", "imagenet"],
-        typer.Option(help="none or imagenet: how colour images entered the network."),
+        Normalization,
+        typer.Option(help="How colour images entered the network in its training."),
     ] = "none",
     licence: Annotated[str | None, typer.Option(help="Kept with the model.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Import published weights: of uniDINO, DINO or Microsnoop."""
-    from unidino.models import weights
+    from unidino.models.weights import import_model
 
-    config = weights.import_model(
+    config = import_model(
         Lake.open(lake),
         file,
         model,
@@ -181,15 +186,13 @@ def embed(
         int | None, typer.Option(help="Resize fields to this shorter side first, px.")
     ] = None,
     keep: Annotated[
-        Literal["mean", "crop"], typer.Option(help="mean, or crop to keep each crop's vector.")
+        Keep, typer.Option(help="mean: a vector for each image; crop: for each crop too.")
     ] = "mean",
     precision: Annotated[
-        Literal["fp32", "bf16"],
-        typer.Option(help="fp32 or bf16; --engine auto takes bf16 only if faster."),
+        Precision, typer.Option(help="bf16 with --engine auto: only if it is faster.")
     ] = "fp32",
     engine: Annotated[
-        Literal["auto", "torch", "compile", "openvino"],
-        typer.Option(help="torch, compile, openvino, or auto: the fastest by measurement."),
+        Engine, typer.Option(help="auto: the fastest of those installed, by measurement.")
     ] = "torch",
     batch_size: Annotated[
         int | None, typer.Option(help="Crops at once; default: by the device.")
@@ -200,32 +203,26 @@ def embed(
 ) -> None:
     """Embed every channel of every field of plates."""
     if not (plate or every or where):
-        raise InputError("say which plates: --plate NAME (repeatable), --where SQL, or --all")
-    from unidino.embeddings import embed as module
-    from unidino.embeddings.encode import Cut
+        raise InputError("choose plates with --plate NAME (repeatable), --where SQL, or --all")
+    from unidino.embeddings.embed import embed
 
-    for name, value in (("--short-side", short_side), ("--batch-size", batch_size)):
-        if value is not None and value < 1:
-            raise InputError(f"{name} is {value}; it must be at least 1")
-    how = module.How(
-        Cut(cover, short_side),
-        keep,
-        precision,
-        engine,
-        batch_size,
-        device,
-    )
-    done = module.embed(
+    done = embed(
         Lake.open(lake),
         model,
         plates=plate or [],
         where=where,
         shard=_shard(shard),
-        how=how,
+        cover=cover,
+        short_side_px=short_side,
+        keep=keep,
+        precision=precision,
+        engine=engine,
+        batch_size=batch_size,
+        device=device,
         overwrite=overwrite,
     )
     if not done.plates and done.skipped:
-        log.info(f"nothing to do: model {model} has embedded {', '.join(done.skipped)} already")
+        log.info(f"nothing to do: model {model} has already embedded {', '.join(done.skipped)}")
     if done.left_out:
         counted = ", ".join(f"{n} {reason}" for reason, n in sorted(done.left_out.items()))
         log.info(f"images left out: {counted}")

@@ -1,25 +1,33 @@
-"""The pieces of a field that a network embeds.
+"""Crops of fields: on a grid to embed, at random places to train on.
 
 Shapes: C channels, H and W sides of a field, N crops, S side of a crop.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional as F
 
-from unidino.core import assets
-from unidino.core.sql import scratch
+from unidino.lake import pixels
 from unidino.lake.pixels import Plane
+
+_CELL_TRIES = 20
+_CELL_SHARE = 0.01  # of a crop's pixels that must be above the plane's threshold
+
+
+def read_planes(field: Path, indices: Iterable[int]) -> Plane:
+    """Planes (C, H, W) of a field's channels, by their indices.
+
+    Raises LakeError if a plane cannot be read.
+    """
+    return np.stack([pixels.read_plane(field, int(index)) for index in indices])
 
 
 def starts(length_px: int, size_px: int, stride_px: int, *, cover: bool = False) -> list[int]:
-    """Where crops begin along a side that is not shorter than a crop.
+    """First pixels of the crops along a side that is not shorter than a crop.
 
-    cover: one more crop ends at the far edge, if the others do not reach it.
+    cover: adds a crop that ends at the far edge, if the others do not reach it.
     """
     places = list(range(0, length_px - size_px + 1, stride_px))
     if cover and places[-1] + size_px < length_px:
@@ -32,7 +40,7 @@ def corners(
 ) -> NDArray[np.int32]:
     """Top and left (N, 2) of the crops of a field of shape (..., H, W), row by row.
 
-    A field shorter than a crop is taken as mirrored to the crop's size.
+    A side shorter than a crop counts as long as a crop: see `padded`.
     """
     rows, columns = (
         starts(max(side, size_px), size_px, stride_px, cover=cover) for side in shape[-2:]
@@ -45,8 +53,8 @@ def crops_of(
 ) -> NDArray[np.generic]:
     """Crops (N, C, S, S) of planes (C, H, W), row by row.
 
-    What the grid does not reach is left out, unless cover adds crops at the far edges. Planes
-    shorter than a crop are mirrored at their far edges to its size.
+    Pixels that the grid does not reach are left out, unless cover adds crops at the far edges.
+    Planes shorter than a crop are mirrored at their far edges to its size.
     Source: Morelli et al. 2025, section 2.2.2.
     """
     whole = padded(planes, size_px)
@@ -65,10 +73,14 @@ def resized_shape(height_px: int, width_px: int, short_side_px: int) -> tuple[in
 
 
 def resized(planes: Plane, short_side_px: int) -> NDArray[np.float32]:
-    """Planes (C, H, W) whose shorter side has this length, bilinear and without aliasing; counts.
+    """Planes (C, H, W) resized to this length of their shorter side, in counts.
 
+    The interpolation is bilinear with antialiasing.
     Source: Morelli et al. 2025, section 2.2.2, for very large fields.
     """
+    import torch
+    from torch.nn import functional as F
+
     height, width = planes.shape[-2:]
     size = resized_shape(height, width, short_side_px)
     counts = torch.from_numpy(planes.astype(np.float32)).unsqueeze(0)
@@ -76,23 +88,8 @@ def resized(planes: Plane, short_side_px: int) -> NDArray[np.float32]:
     return smaller.squeeze(0).numpy()
 
 
-_CELL_TRIES = 20
-_CELL_SHARE = 0.01  # of a crop's pixels that must be above the plane's threshold
-
-
-def stacked(table: pa.Table, input_channels: Sequence[str]) -> pa.Table:
-    """Fields that have all of the channels: `channel_index`, `p0_1` and `p99_9` become lists."""
-    con = scratch()
-    try:
-        con.register("sample", table)
-        query = assets.sql("queries", "stacked_sample")
-        return con.sql(query, params={"channels": list(input_channels)}).to_arrow_table()
-    finally:
-        con.close()
-
-
 def padded(planes: Plane, size_px: int) -> Plane:
-    """Planes (..., H, W), mirrored at their far edges until no side is shorter than size_px."""
+    """Planes (..., H, W), mirrored at their far edges so that no side is shorter than size_px."""
     short = [0] * (planes.ndim - 2) + [max(0, size_px - side) for side in planes.shape[-2:]]
     return np.pad(planes, [(0, s) for s in short], mode="symmetric") if any(short) else planes
 
@@ -102,8 +99,8 @@ def random_crops(
 ) -> Plane:
     """Crops (num, C, size_px, size_px) at random places of planes (C, H, W), native resolution.
 
-    threshold: counts that 1 % of a crop's pixels of the first channel must exceed, if 20 tries find
-    such a crop.
+    threshold: 1 % of a crop's pixels of the first channel must exceed these counts; if 20 tries
+    find no such crop, the last one is taken. A negative threshold accepts any crop.
     """
     planes = padded(planes, size_px)
     crops = []
@@ -119,7 +116,7 @@ def random_crops(
 
 
 def otsu(plane: Plane) -> float:
-    """Counts that part a plane (H, W) best into dark and bright.
+    """The threshold in counts that separates a plane (H, W) best into dark and bright.
 
     Source: Otsu 1979, doi 10.1109/TSMC.1979.4310076, as scikit-image computes it, on every fourth
     row and column.

@@ -1,13 +1,14 @@
-"""Images to vectors: planes are read ahead, cut into crops and embedded in batches of many images.
+"""Images to vectors by a network: planes are read ahead, cut into crops and embedded in batches.
 
 Shapes: I images, N crops, C channels that the network sees at once, S side of a crop, D embedding.
 """
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,50 +16,80 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unidino.embeddings.crops import corners, crops_of, resized, resized_shape
-from unidino.embeddings.forward import Forward
-from unidino.lake import pixels
+from unidino.embeddings.crops import corners, crops_of, read_planes, resized, resized_shape
+from unidino.embeddings.embedder import Advance, Encoded, Row
+from unidino.embeddings.forward import Forward, device_of, forward_of
+from unidino.embeddings.how import Cut, How
+from unidino.embeddings.inputs import inputs_of
 from unidino.lake.lake import Lake
 from unidino.models.config import ModelConfig
 from unidino.models.networks import intensity_range
+from unidino.models.registry import load_network
 
-Row = dict[str, Any]
 _PLANES_AHEAD = 32
 
 
-@dataclass(frozen=True)
-class Cut:
-    """How fields become crops.
+class NetworkEmbedder:
+    """Vectors of images by a network: of the crops of each, averaged.
 
-    cover: crops at the far edges too, so that no pixel is lost. short_side_px: fields are resized
-    to it first.
+    The network is loaded when it is first needed.
     """
 
-    cover: bool = False
-    short_side_px: int | None = None
+    unit = "crops"
 
+    def __init__(self, lake: Lake, model: str, config: ModelConfig, how: How) -> None:
+        self._lake, self._model, self._config, self._how = lake, model, config, how
 
-def num_crops_of(row: Row, config: ModelConfig, cut: Cut) -> int:
-    """How many crops an image of height_px and width_px becomes."""
-    height, width = row["height_px"], row["width_px"]
-    if cut.short_side_px:
-        height, width = resized_shape(height, width, cut.short_side_px)
-    return len(corners((height, width), config.crop_size_px, config.stride_px, cover=cut.cover))
+    @cached_property
+    def _forward(self) -> Forward:
+        how = self._how
+        device = device_of(how.device)
+        return forward_of(
+            load_network(self._lake, self._model, device),
+            self._config,
+            device,
+            precision=how.precision,
+            engine=how.engine,
+            batch_size=how.batch_size,
+        )
 
+    @property
+    def about(self) -> dict[str, str]:
+        """Engine, precision and device."""
+        return self._forward.about
 
-class Encoded(NamedTuple):
-    """Vectors of images: means over crops (I, D), numbers of crops (I,).
+    def num_units(self, size: Row) -> int:
+        """The number of crops."""
+        height, width = size["height_px"], size["width_px"]
+        config, cut = self._config, self._how.cut
+        if cut.short_side_px:
+            height, width = resized_shape(height, width, cut.short_side_px)
+        places = corners((height, width), config.crop_size_px, config.stride_px, cover=cut.cover)
+        num_images: int = size["num_images"]
+        return len(places) * num_images // config.num_inputs
 
-    crops: (N, D) of single crops, if they were kept; places: their top and left in px (N, 2).
-    """
-
-    means: NDArray[np.float32]
-    num_crops: NDArray[np.int32]
-    crops: NDArray[np.float32] | None
-    places: NDArray[np.int32]
+    def encode(self, images: Sequence[Row], advance: Advance) -> Encoded:
+        """Mean vectors over the crops of each image, or of each field for several channels."""
+        config, how = self._config, self._how
+        rows, dropped = inputs_of(images, config.input_channels)
+        if not rows:
+            no_vectors = np.empty((0, config.num_dims), np.float32)
+            return Encoded(rows, no_vectors, np.empty(0, np.int32), dropped)
+        encoded = encode(
+            self._lake,
+            rows,
+            config,
+            self._forward,
+            cut=how.cut,
+            keep_crops=how.keep == "crop",
+            advance=advance,
+        )
+        return replace(encoded, dropped=dropped)
 
 
 class _Piece(NamedTuple):
+    """Crops of one image, by its index."""
+
     image: int
     crops: NDArray[Any]
 
@@ -66,22 +97,21 @@ class _Piece(NamedTuple):
 def encode(
     lake: Lake,
     rows: Sequence[Row],
-    num_dims: int,
     config: ModelConfig,
     forward: Forward,
     *,
     cut: Cut | None = None,
     keep_crops: bool = False,
-    advance: Callable[[int], None] = lambda _: None,
+    advance: Advance = lambda _: None,
 ) -> Encoded:
     """Vectors of images, in the order of their rows.
 
     rows: with uri, channel_index, dtype, p0_1 and p99_9; lists for a network of several channels.
-    Crops of several images share a batch, and the next batch is made while one is computed.
+    Crops of several images share a batch, and the next batch is read while one is computed.
     advance: called with the number of crops of each batch.
     Raises LakeError if a plane cannot be read.
     """
-    sums = np.zeros((len(rows), num_dims), dtype=np.float64)
+    sums = np.zeros((len(rows), config.num_dims), dtype=np.float64)
     num_crops = np.zeros(len(rows), dtype=np.int32)
     kept: list[NDArray[np.float32]] = []
     places: list[NDArray[np.int32]] = []
@@ -115,15 +145,16 @@ def encode(
     while in_flight:
         collect()
     return Encoded(
+        rows,
         (sums / np.maximum(num_crops, 1)[:, None]).astype(np.float32),
         num_crops,
-        np.concatenate(kept) if kept else None,
-        np.concatenate(places) if places else np.empty((0, 2), np.int32),
+        crops=np.concatenate(kept) if kept else None,
+        places=np.concatenate(places),
     )
 
 
 def _batches(pieces: Iterator[_Piece], forward: Forward) -> Iterator[list[_Piece]]:
-    """Crops of successive images, as many as the network takes at once; the last ones fewer."""
+    """Crops of successive images, a whole batch at a time; the last batch may be smaller."""
     waiting: list[_Piece] = []
     room = forward.batch_size
     for image, crops in pieces:
@@ -145,12 +176,12 @@ def _read_ahead(
     cut: Cut,
     places: list[NDArray[np.int32]],
 ) -> Iterator[_Piece]:
-    """The crops of each image in order, read by threads; their places are appended."""
+    """The crops of each image in order, read by threads; appends their corners to `places`."""
 
     def read(row: Row) -> tuple[NDArray[Any], NDArray[np.int32]]:
-        field = lake.resolve(row["uri"])
-        channels = np.atleast_1d(row["channel_index"])
-        planes: NDArray[Any] = np.stack([pixels.read_plane(field, int(c)) for c in channels])
+        planes: NDArray[Any] = read_planes(
+            lake.resolve(row["uri"]), np.atleast_1d(row["channel_index"])
+        )
         if cut.short_side_px and min(planes.shape[-2:]) != cut.short_side_px:
             planes = resized(planes, cut.short_side_px)
         grid = config.crop_size_px, config.stride_px

@@ -1,4 +1,4 @@
-"""How crops go through a network: in which precision, by which engine, how many at once.
+"""How a network computes crops: in which precision, by which engine, how many at once.
 
 Shapes: N crops, C channels seen at once, S side of a crop, D embedding.
 """
@@ -7,7 +7,7 @@ import importlib.util
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
@@ -15,27 +15,26 @@ from torch.nn import functional as F
 
 from unidino.core.errors import InputError, ModelError, choose
 from unidino.core.log import log
+from unidino.embeddings.how import Engine, Precision
 from unidino.models.config import ModelConfig
 from unidino.models.networks import Network, scaled
 
-Precision = Literal["fp32", "bf16"]
-Engine = Literal["auto", "torch", "compile", "openvino"]
-ENGINES = ("auto", "torch", "compile", "openvino")
 _LEAST_COSINE = 0.999  # with float32 in torch
-_TOKENS_AT_ONCE = {"cpu": 1600, "cuda": 100_000}  # fills the caches of a core; keeps a GPU busy
+# Enough to fill the caches of a CPU core, or to keep a GPU busy.
+_TOKENS_AT_ONCE = {"cpu": 1600, "cuda": 100_000}
 _ROUNDS = 3
 
-Embedder = Callable[[Tensor], Tensor]
+EmbedCrops = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Forward:
-    """Embeds batches of crops; `about` says how, for the record.
+    """A network that is ready to embed batches of crops.
 
-    batch_size: crops at once, chosen by the device and the size of a crop.
+    batch_size: crops at once. about: engine, precision and device, for the record of a table.
     """
 
-    embed: Embedder
+    embed: EmbedCrops
     device: torch.device
     batch_size: int
     about: dict[str, str] = field(default_factory=dict)
@@ -51,9 +50,9 @@ class Forward:
 
 
 def device_of(name: str) -> torch.device:
-    """The device of this name.
+    """The torch device of this name.
 
-    Raises InputError if there is none.
+    Raises InputError if the name is unknown, or there is no such device.
     """
     try:
         device = torch.device(name)
@@ -73,45 +72,44 @@ def forward_of(
     engine: Engine = "torch",
     batch_size: int | None = None,
 ) -> Forward:
-    """A way through a network, made ready.
+    """A network that is ready to embed.
 
-    engine: `auto` tries what is installed on a few crops, float32 among it whatever the precision,
-    and keeps the fastest that agrees with float32 in torch (cosine of every crop at least 0.999).
-    The others give the same numbers in every run.
-    Raises UnidinoError for an engine that is not here.
+    engine: `auto` measures the installed engines on a few crops, with the precision and with
+    float32, and takes the fastest that agrees with float32 in torch (cosine of every crop at least
+    0.999). With any other engine every run returns the same numbers.
+    Raises UnidinoError for an engine that is not installed.
     """
-    choose("precision", precision, ["fp32", "bf16"])
-    choose("engine", engine, list(ENGINES))
+    choose("precision", precision, get_args(Precision))
+    choose("engine", engine, get_args(Engine))
     size = batch_size or default_batch_size(config, device)
     network = network.eval().to(device)
-    if engine == "auto":
-        ways = _ways(network, config, device, precision, size)
-        name = next(iter(ways)) if len(ways) == 1 else _fastest(ways, network, config, device, size)
+    candidates = _candidates(network, config, device, precision, size, engine)
+    if len(candidates) == 1:
+        (name,) = candidates
     else:
-        name = f"{engine} {precision}"
-        ways = _ways(network, config, device, precision, size, engine)
+        name = _fastest(candidates, network, config, device, size)
     about = dict(zip(("engine", "precision"), name.split(), strict=True)) | {"device": device.type}
-    return Forward(ways[name], device, size, about)
+    return Forward(candidates[name], device, size, about)
 
 
 def default_batch_size(config: ModelConfig, device: torch.device) -> int:
-    """Crops at once that a device computes fastest."""
+    """The number of crops at once that a device computes fastest."""
     tokens = max(1, (config.crop_size_px // 16) ** 2)
     return max(8, _TOKENS_AT_ONCE[device.type] // tokens // 8 * 8)
 
 
-def _ways(
+def _candidates(
     network: Network,
     config: ModelConfig,
     device: torch.device,
     precision: Precision,
     size: int,
-    engine: Engine = "auto",
-) -> dict[str, Embedder]:
-    """Ways through the network by engine and precision."""
+    engine: Engine,
+) -> dict[str, EmbedCrops]:
+    """Ways to compute a network, by engine and precision: one, or several for `auto`."""
     cpu = device.type == "cpu"
-    shape = (size, len(config.input_channels) or 1, config.crop_size_px, config.crop_size_px)
-    ways: dict[str, Embedder] = {}
+    shape = (size, config.num_inputs, config.crop_size_px, config.crop_size_px)
+    ways: dict[str, EmbedCrops] = {}
     if engine == "auto":
         if cpu or precision == "fp32":
             ways["torch fp32"] = network
@@ -132,7 +130,7 @@ def _ways(
     return ways
 
 
-def _autocast(network: Embedder, device: torch.device) -> Embedder:
+def _autocast(network: EmbedCrops, device: torch.device) -> EmbedCrops:
     def embed(crops: Tensor) -> Tensor:
         with torch.autocast(device.type, dtype=torch.bfloat16):
             return network(crops)
@@ -140,8 +138,8 @@ def _autocast(network: Embedder, device: torch.device) -> Embedder:
     return embed
 
 
-def _whole_batches(embed: Embedder, size: int) -> Embedder:
-    """An embedder that always sees as many crops, for engines that are made for one shape."""
+def _whole_batches(embed: EmbedCrops, size: int) -> EmbedCrops:
+    """The same with batches padded to one size, for engines that compile for one shape."""
 
     def embed_some(crops: Tensor) -> Tensor:
         missing = size - len(crops)
@@ -150,10 +148,10 @@ def _whole_batches(embed: Embedder, size: int) -> Embedder:
     return embed_some
 
 
-def _openvino(network: nn.Module, shape: tuple[int, ...], precision: Precision) -> Embedder:
+def _openvino(network: nn.Module, shape: tuple[int, ...], precision: Precision) -> EmbedCrops:
     """The network compiled by OpenVINO for the CPU.
 
-    Raises ModelError if OpenVINO is not installed or cannot take the network.
+    Raises ModelError if OpenVINO is not installed.
     """
     try:
         import openvino
@@ -175,16 +173,16 @@ def _openvino(network: nn.Module, shape: tuple[int, ...], precision: Precision) 
 
 
 def _fastest(
-    ways: dict[str, Embedder],
+    ways: dict[str, EmbedCrops],
     network: Network,
     config: ModelConfig,
     device: torch.device,
     size: int,
 ) -> str:
-    """Name of the fastest of several ways that agree with float32."""
+    """Name of the fastest way that agrees with float32 in torch."""
     generator = torch.Generator().manual_seed(0)
-    shape = (size, len(config.input_channels) or 1, config.crop_size_px, config.crop_size_px)
-    # Smooth noise: crops that differ from one another as images do.
+    shape = (size, config.num_inputs, config.crop_size_px, config.crop_size_px)
+    # Crops of smooth noise differ from one another like images, unlike those of white noise.
     coarse = torch.rand(*shape[:2], 14, 14, generator=generator)
     crops = F.interpolate(coarse, size=shape[2:], mode="bilinear").to(device)
     rates, refused = {}, []
@@ -202,7 +200,7 @@ def _fastest(
                 seconds.append(time.perf_counter() - started)
             rates[name] = size / min(seconds)
     best = max(rates, key=lambda name: rates[name])
-    rated = ", ".join(f"{name} {rate:.0f}" for name, rate in sorted(rates.items()))
+    measured = ", ".join(f"{name} {rate:.0f}" for name, rate in sorted(rates.items()))
     inexact = f" ({', '.join(refused)}: too far from float32)" if refused else ""
-    log.info(f"crops/s: {rated}{inexact}; using {best}")
+    log.info(f"crops/s: {measured}{inexact}; using {best}")
     return best

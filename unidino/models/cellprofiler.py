@@ -1,4 +1,4 @@
-"""Classical features of segmented nuclei and cells: one vector per channel, as CellProfiler names.
+"""Classical features of segmented nuclei and cells, named as by CellProfiler.
 
 Shapes: C channels, H rows, W columns of a field in pixels; N objects; D entries of a vector.
 Source: Carpenter et al. 2006, "CellProfiler: image analysis software for identifying and
@@ -22,49 +22,45 @@ from skimage.segmentation import expand_labels, watershed
 
 from unidino.core.errors import ModelError
 from unidino.core.statistics import median_and_mad
+from unidino.models.features import (
+    NUM_DIMS,
+    OBJECTS,
+    TEXTURE_SCALE_PX,
+    WITH_SPREAD,
+    group_names,
+)
+from unidino.models.kinds import CORRELATION, SHAPE
 
 Image = NDArray[Any]
 Labels = NDArray[np.int32]
 
 Group = dict[str, float]
 
-OBJECTS = ("Nuclei", "Cells")
-NUM_DIMS = 112
-"""D, the length of every vector: that of the correlations of 8 channels.
-
-A channel has 92 entries, `Shape` 103, `Correlation` 4 for each pair of channels.
-"""
 _MOST_CHANNELS = 8
 _NUCLEAR = r"dna|dapi|hoechst|nucle(?!ol)|draq|h2b|sytox|histone"
-_TEXTURE_SCALE_PX = 3
-# What tells where an object lies, or how it is turned, says nothing about a cell.
+# The place of an object in the field, and its rotation, say nothing about a cell.
 _PLACE = re.compile(r"Location|Center|BoundingBox(M|_)|Orientation|Moment|Inertia|Phase|Slope")
-# The spread over a field's objects tells cell cycle and mixed responses, which medians hide.
-_SPREAD = ("Intensity_IntegratedIntensity", "Intensity_MeanIntensity", "Area")
 
 
-def segment(
-    nuclear: Image, cellular: Image | None, *, nucleus_diameter_px: float | None = None
-) -> tuple[Labels, Labels]:
+def segment(nuclear: Image, cellular: Image | None) -> tuple[Labels, Labels]:
     """Labels 1..N (H, W) of nuclei and of their cells, 0 elsewhere; a cell has its nucleus's label.
 
     nuclear, cellular: (H, W), any type and scale; without `cellular`, cells are nuclei grown by
-    half a diameter. Nuclei cut by the field's border are kept. No object: both are 0.
-    nucleus_diameter_px: typical diameter; None: twice the inscribed radius of most of the
-    foreground, so that clumps do not mislead it.
+    half a diameter. Nuclei cut by the field's border are kept. Both are 0 where there is no object.
     """
     plane = _scaled(nuclear)
-    diameter = nucleus_diameter_px or _diameter(_foreground(ndimage.gaussian_filter(plane, 1.5)))
+    diameter = _diameter(_foreground(ndimage.gaussian_filter(plane, 1.5)))
     mask = _foreground(ndimage.gaussian_filter(plane, max(1.0, diameter / 15)))
     mask = ndimage.binary_fill_holes(ndimage.binary_opening(mask, iterations=1))
     depth = ndimage.gaussian_filter(ndimage.distance_transform_edt(mask), diameter / 20) * mask
-    # A lobe is a nucleus of its own where the neck is narrower by this share of a diameter.
+    # A lobe counts as a separate nucleus where the neck is narrower by this share of a diameter.
     markers = label(h_maxima(depth, 0.04 * diameter)) if mask.any() else np.zeros_like(mask, int)
     nuclei = _large(watershed(-depth, markers, mask=mask))
     if cellular is None or not nuclei.any():
         return nuclei, expand_labels(nuclei, diameter / 2).astype(np.int32)
     smooth = ndimage.gaussian_filter(_scaled(cellular), max(1.0, diameter / 15))
-    logarithm = np.log(smooth + 0.02)  # cytoplasm is far dimmer than its brightest parts
+    # Cytoplasm is far dimmer than its brightest parts, so the threshold is found on logarithms.
+    logarithm = np.log(smooth + 0.02)
     lit = logarithm > threshold_otsu(logarithm)
     near = ndimage.distance_transform_edt(nuclei == 0) < 2 * diameter
     inside = (lit & near) | (nuclei > 0)
@@ -72,7 +68,7 @@ def segment(
 
 
 def _scaled(plane: Image) -> NDArray[np.float64]:
-    """A plane in [0, 1]: its 0.1st..99.9th percentile, clamped; 0 if it has no range."""
+    """A plane in [0, 1]: 0.1st..99.9th percentile, clamped; 0 if these percentiles are equal."""
     low, high = np.percentile(plane, [0.1, 99.9])
     if high <= low:
         return np.zeros(plane.shape)
@@ -81,7 +77,7 @@ def _scaled(plane: Image) -> NDArray[np.float64]:
 
 
 def _foreground(plane: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Where a plane (H, W) is brighter than Otsu's threshold; nowhere if that halves mere noise."""
+    """Where a plane (H, W) is brighter than Otsu's threshold; nowhere if it is only noise."""
     mask: NDArray[np.bool_] = plane > threshold_otsu(plane)
     if not mask.any():
         return mask
@@ -92,7 +88,11 @@ def _foreground(plane: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def _diameter(mask: NDArray[np.bool_]) -> float:
-    """Twice the inscribed radius of the component in which the median foreground pixel lies."""
+    """Twice the inscribed radius of the component of the median foreground pixel.
+
+    The median over pixels, not over components, is not misled by specks; the inscribed radius is
+    not misled by clumps.
+    """
     components, count = ndimage.label(mask)
     if not count:
         return 1.0
@@ -111,7 +111,7 @@ def _weighted_median(values: NDArray[Any], weights: NDArray[Any]) -> float:
 def _large(labels: NDArray[Any]) -> Labels:
     """Labels 1..N without objects of less than 16 pixels or a quarter of the median area.
 
-    The median is that of the foreground's pixels, so that many specks do not become the norm.
+    The median is taken over foreground pixels, so that many specks do not lower it.
     """
     areas = np.bincount(labels.ravel())
     areas[0] = 0
@@ -131,12 +131,12 @@ def nuclear_channel(channels: Sequence[str]) -> str:
     found = [name for name in channels if re.search(_NUCLEAR, name, re.IGNORECASE)]
     if len(found) == 1:
         return found[0]
-    which = (
-        f"both {' and '.join(found)} may show" if found else "no channel's name tells that it shows"
+    problem = (
+        f"both {' and '.join(found)} may show nuclei"
+        if found
+        else f"no channel's name says that it shows nuclei ({', '.join(channels)})"
     )
-    raise ModelError(
-        f"{which} nuclei ({', '.join(channels)}); name it when the model is created: --nuclei NAME"
-    )
+    raise ModelError(f"{problem}; name the channel when you create the model: --nuclei NAME")
 
 
 def measure(
@@ -144,35 +144,32 @@ def measure(
 ) -> dict[str, NDArray[np.float32]] | None:
     """Vectors (D,) by group: each channel, `Shape`, and `Correlation` of several channels.
 
-    planes: (C, H, W), 8 or 16 bit, of up to 8 channels; nuclei: the name of the one to segment;
+    planes: (C, H, W), 8 or 16 bit, of up to 8 channels; nuclei: the channel that shows nuclei;
     cells are segmented on the mean of the others. Entries are medians over the field's objects, in
-    the order of `feature_names`; zeros at the end of shorter groups, and where nothing is defined.
-    None for a field without objects. Raises ModelError if cp_measure is not installed, or the
-    nuclear channel is not among the channels.
+    the order of `features.group_names`; zeros fill up shorter groups and undefined entries.
+    None for a field without objects. Raises ModelError if cp_measure is not installed or measures
+    other features, or if the nuclear channel is not among the channels.
     """
     groups = _groups(planes, channels, nuclei)
     if groups is None:
         return None
     vectors = {}
-    for group, features in groups.items():
+    for group, names in group_names(channels).items():
+        features = groups[group]
+        if tuple(features) != names:
+            other = sorted(set(features) ^ set(names))[:4]
+            raise ModelError(
+                f"this version of cp_measure has other features of {group}: {', '.join(other)};"
+                " install the version that unidino was tested with"
+            )
         vector = np.zeros(NUM_DIMS, np.float32)
         vector[: len(features)] = np.nan_to_num(list(features.values()), posinf=0, neginf=0)
         vectors[group] = vector
     return vectors
 
 
-def feature_names(channels: Sequence[str]) -> dict[str, list[str]]:
-    """Names of the entries of each group, as CellProfiler builds them, without the padding."""
-    disk = np.hypot(*np.ogrid[-32:32, -32:32]) < 12
-    planes = np.stack([disk * (1000 + 10 * i) + np.eye(64) for i in range(len(channels))])
-    planes = planes.astype(np.uint16)
-    groups = _groups(planes, channels, channels[0])
-    assert groups is not None
-    return {group: list(features) for group, features in groups.items()}
-
-
 def _groups(planes: Image, channels: Sequence[str], nuclei: str) -> dict[str, Group] | None:
-    """Named features of each group."""
+    """Measured features of each group by name; None for a field without objects."""
     try:
         from cp_measure.bulk import get_core_measurements, get_correlation_measurements
     except ImportError as error:
@@ -181,36 +178,36 @@ def _groups(planes: Image, channels: Sequence[str], nuclei: str) -> dict[str, Gr
         ) from error
     if nuclei not in channels or len(channels) > _MOST_CHANNELS:
         raise ModelError(
-            f"cells are measured with the nuclei's channel and at most {_MOST_CHANNELS} in all;"
-            f" '{nuclei}' and {', '.join(channels)} were given"
+            f"CellProfiler features need the nuclear channel and at most {_MOST_CHANNELS} in all;"
+            f" the nuclear channel is '{nuclei}', the channels are {', '.join(channels)}"
         )
     others = [_scaled(p) for p, name in zip(planes, channels, strict=True) if name != nuclei]
     labels = segment(planes[list(channels).index(nuclei)], np.mean(others, 0) if others else None)
     if not labels[0].any():
         return None
-    # cp_measure wants values in 0..1, as CellProfiler scales images by their type.
+    # cp_measure expects values in 0..1: CellProfiler divides images by their type's maximum.
     values = planes / np.iinfo(planes.dtype).max
     core = get_core_measurements(sanitize=False)
     pairs = get_correlation_measurements(sanitize=False)
     objects = dict(zip(OBJECTS, labels, strict=True))
     groups: dict[str, Group] = {}
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # of divisions by nothing, whose results are left out
+        warnings.simplefilter("ignore")  # of divisions by 0, whose results are skipped
         for name, plane in zip(channels, values, strict=True):
-            found: Group = {}
+            measured: Group = {}
             for kind, mask in objects.items():
-                found |= _aggregated(core["intensity"](mask, plane), f"{kind}_", f"_{name}")
-                angles = core["texture"](mask, plane, scale=_TEXTURE_SCALE_PX)
-                found |= _aggregated(_mean_of_angles(angles), f"{kind}_Texture_", f"_{name}")
+                measured |= _aggregated(core["intensity"](mask, plane), f"{kind}_", f"_{name}")
+                angles = core["texture"](mask, plane, scale=TEXTURE_SCALE_PX)
+                measured |= _aggregated(_mean_of_angles(angles), f"{kind}_Texture_", f"_{name}")
                 radial = core["radial_distribution"](mask, plane)
-                found |= _aggregated(radial, f"{kind}_", f"_{name}")
+                measured |= _aggregated(radial, f"{kind}_", f"_{name}")
             granular = core["granularity"](labels[1], plane)
-            groups[name] = found | _aggregated(granular, "Cells_", f"_{name}")
+            groups[name] = measured | _aggregated(granular, "Cells_", f"_{name}")
         shape: Group = {"Nuclei_Count": float(labels[0].max())}
         for kind, mask in objects.items():
-            for measured in ("sizeshape", "feret", "zernike"):
-                shape |= _aggregated(core[measured](mask, None), f"{kind}_AreaShape_", "")
-        groups["Shape"] = shape
+            for module in ("sizeshape", "feret", "zernike"):
+                shape |= _aggregated(core[module](mask, None), f"{kind}_AreaShape_", "")
+        groups[SHAPE] = shape
         if len(channels) > 1:
             correlation: Group = {}
             for (a, first), (b, second) in combinations(
@@ -220,24 +217,24 @@ def _groups(planes: Image, channels: Sequence[str], nuclei: str) -> dict[str, Gr
                     both = pairs["pearson"](first, second, mask)
                     both |= {"Correlation_Overlap": _overlap(first, second, mask)}
                     correlation |= _aggregated(both, f"{kind}_", f"_{a}_{b}")
-            groups["Correlation"] = correlation
+            groups[CORRELATION] = correlation
     return groups
 
 
 def _aggregated(measured: Mapping[str, Any], prefix: str, suffix: str) -> Group:
-    """Medians over objects, and of some features the median absolute deviation, by name."""
-    found: Group = {}
+    """Medians over objects by name; of some features the median absolute deviation too."""
+    aggregated: Group = {}
     for name, values in measured.items():
         if _PLACE.search(name):
             continue
         numbers = np.asarray(values, np.float64)
         numbers = numbers[np.isfinite(numbers)]
         middle = float(np.median(numbers)) if numbers.size else 0.0
-        found[f"{prefix}{name}{suffix}"] = middle
-        if name in _SPREAD:
+        aggregated[f"{prefix}{name}{suffix}"] = middle
+        if name in WITH_SPREAD:
             spread = float(np.median(np.abs(numbers - middle))) if numbers.size else 0.0
-            found[f"{prefix}{name}_MAD{suffix}"] = spread
-    return found
+            aggregated[f"{prefix}{name}_MAD{suffix}"] = spread
+    return aggregated
 
 
 def _mean_of_angles(texture: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,15 +4,21 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
+from unidino.models.kinds import EVERY_CHANNEL, KINDS, Kind, KindTraits
+
+Intensity = Literal["percentile", "dtype"]
+Normalization = Literal["none", "imagenet"]
+VIT_S = "vit_small_patch16_224"
+
 
 class ModelConfig(BaseModel):
     """What a model is and how images are prepared for it.
 
     kind: `vit` embeds by a vision transformer's CLS token, `timm` by any timm network's pooled
     features, `microsnoop` by that encoder, `cellprofiler` by features of segmented cells,
-    `gaussian` at random; `imported` profiles were made elsewhere.
+    `gaussian` by random numbers; `imported` profiles were computed by another program.
     architecture: name of a timm network; architecture_options override its shape.
-    crop_size_px: side of the square crops; stride_px: distance of their corners.
+    crop_size_px: side of the square crops; stride_px: distance between their corners.
     intensity: `percentile` scales a plane's 0.1st..99.9th percentile to 0..1, clamped;
     `dtype` divides by the type's maximum, as the published checkpoints were trained.
     instance_norm: crops have mean 0 and standard deviation 1 when they enter the network.
@@ -23,15 +29,36 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal["vit", "timm", "microsnoop", "cellprofiler", "gaussian", "imported"]
+    kind: Kind
     architecture: str | None = None
     architecture_options: dict[str, int] = {}
     num_dims: PositiveInt
     crop_size_px: PositiveInt = 224
     stride_px: PositiveInt = 224
-    intensity: Literal["percentile", "dtype"] = "percentile"
+    intensity: Intensity = "percentile"
     instance_norm: bool = False
     input_channels: tuple[str, ...] = ()
     nuclei: str | None = None
     features: tuple[str, ...] = ()
     seed: int = 0
+
+    @property
+    def traits(self) -> KindTraits:
+        """What all models of this kind have in common."""
+        return KINDS[self.kind]
+
+    @property
+    def num_inputs(self) -> int:
+        """Number of channels that the model sees at once."""
+        return len(self.input_channels) or 1
+
+
+def vector_names(config: ModelConfig) -> list[str] | None:
+    """Names of a model's vectors of a field; None where these are just the channels of its plate.
+
+    This is the column `channels` of the table `model`. `*` stands for the plate's channels.
+    """
+    if config.input_channels:
+        return ["+".join(config.input_channels)]
+    groups = list(config.traits.groups)
+    return None if groups == [EVERY_CHANNEL] else groups

@@ -1,7 +1,6 @@
-"""The networks that embed crops, the DINO head and the loss.
+"""The networks that embed crops, and the scaling of intensities before them.
 
-Shapes: N crops, C channels seen at once (1 if each is embedded alone), V views, T teacher views,
-B images of a minibatch, L tokens, D embedding, K head outputs.
+Shapes: N crops, C channels seen at once (1 if each is embedded alone), L tokens, D embedding.
 Source: Caron et al. 2021, "Emerging properties in self-supervised vision transformers";
 Morelli et al. 2025, doi 10.1016/j.csbj.2025.02.020.
 """
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unidino.core.errors import ModelError
-from unidino.models.config import ModelConfig
+from unidino.models.config import Intensity, ModelConfig
 from unidino.models.microsnoop import MicrosnoopEncoder
 
 
@@ -26,6 +25,7 @@ class Encoder(nn.Module):
 
     Parameter names under `vit` are timm's. Other crop sizes than the native one are embedded with
     bicubic position embeddings, interpolated by scale factor as the published program does.
+    options: of the architecture, such as its depth. drop_path: rate of stochastic depth.
     Raises ModelError for an architecture that timm does not know or that has no CLS token.
     """
 
@@ -58,10 +58,12 @@ class Encoder(nn.Module):
             )
         except TypeError as error:
             raise ModelError(
-                f"architecture '{architecture}' is no vision transformer: {error}"
+                f"architecture '{architecture}' is not a vision transformer: {error}"
             ) from error
         if not isinstance(vit, VisionTransformer) or vit.cls_token is None:
-            raise ModelError(f"architecture '{architecture}' is no vision transformer with CLS")
+            raise ModelError(
+                f"architecture '{architecture}' is not a vision transformer with a CLS token"
+            )
         self.vit = vit
         self.num_dims: int = vit.embed_dim
 
@@ -84,17 +86,17 @@ class Encoder(nn.Module):
         if (height, width) == (native_height, native_width):
             return positions
         grid = positions[:, 1:].reshape(1, native_height, native_width, -1).permute(0, 3, 1, 2)
-        # The published program adds 0.1 before it divides, so that rounding never loses a row.
+        # The published program adds 0.1 before it divides, so that rounding does not lose a row.
         scale = ((height + 0.1) / native_height, (width + 0.1) / native_width)
         grid = F.interpolate(grid, scale_factor=scale, mode="bicubic")
         return torch.cat([positions[:, :1], grid.flatten(2).transpose(1, 2)], dim=1)
 
 
 def _cls_of(block: Any, tokens: Tensor) -> Tensor:
-    """CLS (N, D) after the last block of a network; its other tokens (N, L, D) are seen no more.
+    """CLS (N, D) of tokens (N, L, D) after the last block of a network.
 
-    Without gradients a standard block computes only what CLS depends on: the same but for rounding,
-    and 7 % less work in a network of twelve blocks.
+    Without gradients, only the values that CLS depends on are computed in a standard block. The
+    result is the same up to rounding, for 7 % less work in a network of twelve blocks.
     """
     standard = type(block) is Block and type(block.attn) is Attention and block.attn.gate is None
     if torch.is_grad_enabled() or not standard:
@@ -151,14 +153,16 @@ Network = Encoder | PooledNetwork | MicrosnoopEncoder
 def scaled(planes: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """Intensities in [0, 1] of planes (N, ...) in counts: low maps to 0, high to 1, clamped.
 
-    low, high: (N,) or, for planes (N, C, ...), (N, C), counts. A plane without range becomes 0.
+    low, high: counts, (N,) or, for planes (N, C, ...), (N, C). Where they are equal, low becomes 0.
     """
     shape = (*low.shape, *[1] * (planes.dim() - low.dim()))
     span = (high - low).clamp_min(1e-6)
     return ((planes.float() - low.view(shape)) / span.view(shape)).clamp_(0, 1)
 
 
-def intensity_range(intensity: str, dtype: str, p0_1: float, p99_9: float) -> tuple[float, float]:
+def intensity_range(
+    intensity: Intensity, dtype: str, p0_1: float, p99_9: float
+) -> tuple[float, float]:
     """Counts that map to 0 and 1 under a model's intensity scaling."""
     if intensity == "percentile":
         return p0_1, p99_9
@@ -166,7 +170,10 @@ def intensity_range(intensity: str, dtype: str, p0_1: float, p99_9: float) -> tu
 
 
 def new_encoder(config: ModelConfig, *, drop_path: float = 0.0) -> Encoder:
-    """An encoder with weights drawn from the configuration's seed."""
+    """A vision transformer with weights drawn from the configuration's seed.
+
+    Raises ModelError for a model without network.
+    """
     if config.architecture is None:
         raise ModelError(f"a model of kind {config.kind} has no network")
     with torch.random.fork_rng():
@@ -175,7 +182,7 @@ def new_encoder(config: ModelConfig, *, drop_path: float = 0.0) -> Encoder:
             config.architecture,
             config.crop_size_px,
             config.architecture_options,
-            num_channels=len(config.input_channels) or 1,
+            num_channels=config.num_inputs,
             drop_path=drop_path,
             instance_norm=config.instance_norm,
         )
@@ -194,15 +201,15 @@ def new_network(config: ModelConfig) -> Network:
             return PooledNetwork(
                 config.architecture,
                 config.architecture_options,
-                num_channels=len(config.input_channels) or 1,
+                num_channels=config.num_inputs,
             )
         if config.kind == "microsnoop":
-            return MicrosnoopEncoder()
+            return MicrosnoopEncoder(config.num_dims)
     raise ModelError(f"a model of kind {config.kind} has no network")
 
 
 def weights_of(network: Network) -> nn.Module:
-    """The part of a network whose parameters are stored, under timm's names where it is timm's."""
+    """The part of a network whose parameters are stored: timm's module where timm built it."""
     if isinstance(network, Encoder):
         vit: nn.Module = network.vit
         return vit

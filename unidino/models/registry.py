@@ -13,16 +13,12 @@ from unidino.core.files import digest, written_beside
 from unidino.core.sql import insert
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
-from unidino.models.config import ModelConfig
+from unidino.models.config import ModelConfig, vector_names
 
 if TYPE_CHECKING:
     import torch
 
     from unidino.models.networks import Encoder, Network
-
-# Groups of features that are named like channels, after those of the plate (`*`).
-IMPORTED = "features"
-CELLPROFILER_GROUPS = ("*", "Shape", "Correlation")
 
 
 def register(
@@ -36,9 +32,10 @@ def register(
     parent: str | None = None,
     licence: str | None = None,
 ) -> None:
-    """Write a model's weights and configuration, and register it.
+    """Write a model's weights and configuration to the lake, and insert its row.
 
-    Raises ModelError if the name is taken or cannot be a folder.
+    samples: SQL that chose the training samples; parent: model or file that the weights come from.
+    Raises ModelError if the name is taken or cannot name a folder.
     """
     check_new_name(lake, name)
     folder = lake.path / "models" / name
@@ -54,7 +51,7 @@ def register(
         "kind": config.kind,
         "architecture": config.architecture,
         "num_dims": config.num_dims,
-        "channels": _channels_of(config),
+        "channels": vector_names(config),
         "preprocessing": config.model_dump_json(exclude={"kind", "architecture", "num_dims"}),
         "weights_hash": hashlib.sha256(weights).hexdigest() if network else digest(document),
         "samples": samples,
@@ -69,7 +66,7 @@ def register(
 
 
 def _as_bytes(network: "Network") -> bytes:
-    # torch is loaded only where there are weights: most commands need a model's name and config.
+    # Most commands need only a model's name and configuration; torch takes seconds to import.
     from safetensors.torch import save
 
     from unidino.models.networks import weights_of
@@ -94,7 +91,7 @@ def model_names(lake: Lake) -> list[str]:
 def load_config(lake: Lake, name: str) -> ModelConfig:
     """Configuration of a model in the lake.
 
-    Raises UnidinoError that lists the models if there is none of this name.
+    Raises UnidinoError that lists the models if the lake has none of this name.
     """
     choose("model", name, model_names(lake))
     path = lake.path / "models" / name / "config.json"
@@ -105,7 +102,7 @@ def load_config(lake: Lake, name: str) -> ModelConfig:
 
 
 def load_network(lake: Lake, name: str, device: "torch.device") -> "Network":
-    """A model's network for inference, with its weights.
+    """A model's network with its weights, for inference.
 
     Raises ModelError if the weights are missing, damaged or of another architecture.
     """
@@ -128,20 +125,11 @@ def load_network(lake: Lake, name: str, device: "torch.device") -> "Network":
 def load_encoder(lake: Lake, name: str, device: "torch.device") -> "Encoder":
     """A model's vision transformer, with its weights.
 
-    Raises ModelError if the model is something else, or as `load_network`.
+    Raises ModelError if the model is of another kind; other errors as of `load_network`.
     """
     from unidino.models.networks import Encoder
 
     network = load_network(lake, name, device)
     if not isinstance(network, Encoder):
-        raise ModelError(f"model '{name}' is no vision transformer")
+        raise ModelError(f"model '{name}' is not a vision transformer")
     return network
-
-
-def _channels_of(config: ModelConfig) -> list[str] | None:
-    """What a model's vectors are named by, where that is not just each channel of a plate."""
-    if config.input_channels:
-        return ["+".join(config.input_channels)]
-    if config.kind == "imported":
-        return [IMPORTED]
-    return list(CELLPROFILER_GROUPS) if config.kind == "cellprofiler" else None

@@ -22,7 +22,8 @@ from unidino.lake.lake import Lake
 from unidino.lake.parts import Part, Parts
 from unidino.lake.runs import Run
 from unidino.models.config import ModelConfig
-from unidino.models.registry import IMPORTED, model_names, register
+from unidino.models.kinds import IMPORTED
+from unidino.models.registry import model_names, register
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""DINO on single channels: student, teacher, loss and optimizer, and the step that moves them.
+"""DINO: student, teacher, loss and optimizer, and one step of training.
 
 Shapes: B images, G global and L local views of each, D embedding, K head outputs.
 Source: Caron et al. 2021; Morelli et al. 2025, doi 10.1016/j.csbj.2025.02.020.
@@ -20,10 +20,10 @@ from unidino.training.recipe import TrainConfig
 
 
 class Step(NamedTuple):
-    """Figures of one step, over the images of all processes but for the embeddings.
+    """Figures of one step.
 
-    embeddings: the teacher's of this process, (G * B, D). teacher_entropy: mean over the targets,
-    nats. center_norm: of the targets' centre.
+    loss, teacher_entropy (nats): means over the images of all processes. center_norm: norm of the
+    centre of the targets. embeddings: the teacher's, of the images of this process, (G * B, D).
     """
 
     loss: float
@@ -48,10 +48,10 @@ class Network(nn.Module):
 
 
 class Dino:
-    """Student, teacher, loss and optimizer: one object with one `step`.
+    """Student, teacher, loss and optimizer.
 
     start: an encoder whose weights student and teacher both start from.
-    Raises ModelError if that has another shape.
+    Raises ModelError if its network has another shape.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class Dino:
         )
 
     def _parts(self, global_views: Tensor, local_views: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Views of as many images as are computed at once: (G, b, C, S, S) and (L, b, C, s, s)."""
+        """The minibatch in parts of b images each: (G, b, C, S, S) and (L, b, C, s, s)."""
         config = self.config
         globals_ = _by_view(global_views, config.num_global_crops)
         locals_ = _by_view(local_views, config.num_local_crops)
@@ -168,7 +168,7 @@ class Dino:
     def _losses(
         self, global_views: Tensor, local_views: Tensor, teacher_temperature: float
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Loss, entropy of the targets, and the teacher's embeddings and outputs, (G, b, ...)."""
+        """Loss, entropy of the targets, and embeddings and outputs (G, b, ...) of the teacher."""
         num_global, num_images = global_views.shape[:2]
         bf16 = self.config.precision == "bf16"
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bf16):
@@ -206,7 +206,7 @@ class Dino:
         )
 
     def state(self) -> dict[str, Tensor]:
-        """Every tensor that a later step depends on, by name."""
+        """All tensors that later steps depend on, by name."""
         tensors = {f"student.{k}": v for k, v in self.student.state_dict().items()}
         tensors |= {f"teacher.{k}": v for k, v in self.teacher.state_dict().items()}
         tensors["center"] = self.loss.center
@@ -215,7 +215,7 @@ class Dino:
         return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
-        """Put back what `state` gave.
+        """Restore the tensors that `state` returned.
 
         Raises ModelError if a tensor is missing or has another shape.
         """
@@ -245,15 +245,17 @@ def _by_view(views: Tensor, num_views: int) -> Tensor:
 
 
 def parameter_groups(network: nn.Module) -> list[dict[str, Any]]:
-    """Parameters that decay, and biases and norms, which do not."""
-    named = list(network.named_parameters())
-    plain = [p for name, p in named if p.ndim == 1 or name.endswith(".bias")]
-    decayed = [p for name, p in named if not (p.ndim == 1 or name.endswith(".bias"))]
-    return [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
+    """Parameters with weight decay, then biases and norms without."""
+    with_decay: list[nn.Parameter] = []
+    without_decay: list[nn.Parameter] = []
+    for name, parameter in network.named_parameters():
+        is_bias_or_norm = parameter.ndim == 1 or name.endswith(".bias")
+        (without_decay if is_bias_or_norm else with_decay).append(parameter)
+    return [{"params": with_decay}, {"params": without_decay, "weight_decay": 0.0}]
 
 
 def model_config_of(config: TrainConfig) -> ModelConfig:
-    """Configuration of the model that a training run makes."""
+    """Configuration of the model that a training run creates."""
     with torch.device("meta"):
         num_dims = Encoder(
             config.architecture, config.crop_size_px, config.architecture_options
@@ -275,7 +277,7 @@ def model_config_of(config: TrainConfig) -> ModelConfig:
 def effective_rank(embeddings: Tensor) -> float:
     """Exponential of the entropy of the singular values of centred embeddings (N, D).
 
-    1 when all lie on a line, up to min(N - 1, D). Source: Roy and Vetterli 2007.
+    It is 1 if all lie on a line, and at most min(N - 1, D). Source: Roy and Vetterli 2007.
     """
     values = torch.linalg.svdvals(embeddings.double() - embeddings.double().mean(dim=0))
     shares = values / values.sum().clamp_min(1e-300)

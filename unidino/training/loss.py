@@ -48,7 +48,7 @@ class DinoHead(nn.Module):
 
 
 class DinoLoss(nn.Module):
-    """Cross-entropy of student views against sharpened and centred teacher views."""
+    """Cross-entropy of a student's outputs against a teacher's, centred and sharpened."""
 
     center: Tensor
 
@@ -61,13 +61,13 @@ class DinoLoss(nn.Module):
         self.register_buffer("center", torch.zeros(1, num_outputs))
 
     def targets(self, teacher: Tensor, temperature: float) -> Tensor:
-        """What the student shall say: the teacher's outputs (T, B, K), centred and sharpened."""
+        """Targets of the student: the teacher's outputs (T, B, K), centred and sharpened."""
         return ((teacher - self.center) / temperature).softmax(dim=-1).detach()
 
     def forward(self, student: Tensor, targets: Tensor) -> Tensor:
         """Mean cross-entropy over the pairs of different views.
 
-        student: (V, B, K), the first T views being the teacher's. targets: (T, B, K).
+        student: (V, B, K), of which the first T views are those of the targets. targets: (T, B, K).
         """
         log_student = (student / self.student_temperature).log_softmax(dim=-1)
         pairs = -torch.einsum("tbk,vbk->tv", targets, log_student) / student.shape[1]

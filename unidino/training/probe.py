@@ -1,4 +1,4 @@
-"""How well a network under training tells labels apart: 1-NN over wells under one rule.
+"""How well a network in training separates labels: 1-NN accuracy over wells under one rule.
 
 Shapes: W wells, D features of a channel.
 """
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from unidino.core.errors import InputError
 from unidino.core.statistics import median_and_mad
-from unidino.embeddings.crops import stacked
 from unidino.embeddings.encode import encode
 from unidino.embeddings.forward import forward_of
+from unidino.embeddings.inputs import stacked
 from unidino.lake.lake import Lake
 from unidino.models.config import ModelConfig
 from unidino.models.networks import Encoder
@@ -26,10 +26,11 @@ from unidino.training.samples import query_samples
 
 @dataclass(frozen=True)
 class Probe:
-    """Images with labels, read once; called with an encoder it returns the share that it tells.
+    """Images with labels; called with an encoder, it returns the accuracy of its embeddings.
 
-    rows: of `labelled_sample`. Wells are compared within a dataset, after the median and the
-    median absolute deviation of their plate; a neighbour may not share what is in `exclude`.
+    rows: of `labelled_sample`. Wells are compared within a dataset. Their features are centred by
+    the median of their plate and scaled by its median absolute deviation. A neighbour may not have
+    the same value of `exclude`.
     """
 
     lake: Lake
@@ -41,7 +42,7 @@ class Probe:
     def of(cls, lake: Lake, query: str, config: ModelConfig, device: torch.device) -> "Probe":
         """The probe on a view or SELECT with the columns of `labelled_sample`.
 
-        Without a column `exclude` that is the compound.
+        Without a column `exclude`, the compound is excluded.
         Raises InputError if a column is missing, or no label has a neighbour.
         """
         table = query_samples(lake, query, "--probe")
@@ -64,8 +65,8 @@ class Probe:
         kept = frame.join(reachable, on=["dataset", "label"], how="semi")
         if kept.is_empty():
             raise InputError(
-                f"--probe '{query}' has no label that a neighbour may have too:"
-                " each has one value to exclude (the compound, if not said)"
+                f"--probe '{query}' has no label that an allowed neighbour has too:"
+                " all wells of a label have one value of `exclude` (by default the compound)"
             )
         order = ["dataset", "plate", "well", "field", "channel_index"]
         return cls(lake, kept.sort(order).to_dicts(), config, device)
@@ -74,7 +75,7 @@ class Probe:
         """Accuracy by dataset."""
         training = encoder.training
         forward = forward_of(encoder, self.config, self.device)
-        vectors = encode(self.lake, self.rows, encoder.num_dims, self.config, forward).means
+        vectors = encode(self.lake, self.rows, self.config, forward).means
         encoder.train(training)
         frame = pl.DataFrame(self.rows).with_columns(
             pl.Series("vector", vectors, dtype=pl.Array(pl.Float32, vectors.shape[1]))
@@ -83,7 +84,7 @@ class Probe:
 
 
 def _accuracy(images: pl.DataFrame) -> float:
-    """Share of a dataset's wells whose nearest well that is allowed has their label."""
+    """Share of a dataset's wells whose nearest allowed well has their label."""
     wells = images.partition_by("plate", "well", maintain_order=True)
     channels = images["channel"].unique().sort().to_list()
     profiles = []
@@ -112,7 +113,7 @@ def _accuracy(images: pl.DataFrame) -> float:
 
 
 def _robust(features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Features (W, D) of a plate, less their median, over their spread; 0 without any."""
+    """Features (W, D) of a plate minus their median, divided by their spread; 0 if that is 0."""
     centre, spread = median_and_mad(np.ascontiguousarray(features.T))
     centred = features - centre
     scaled: NDArray[np.float32] = np.divide(

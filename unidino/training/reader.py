@@ -15,8 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from unidino.embeddings.crops import otsu, random_crops
-from unidino.lake import pixels
+from unidino.embeddings.crops import otsu, random_crops, read_planes
 from unidino.lake.lake import Lake
 from unidino.lake.pixels import Plane
 from unidino.training.samples import per_channel
@@ -26,9 +25,9 @@ _MINIBATCHES_AHEAD = 2
 
 @dataclass(frozen=True)
 class Crops:
-    """Raw crops of one minibatch, counts.
+    """Raw crops of one minibatch, in counts.
 
-    images: rows of the samples' table. global_crops: (B, G, C, S, S). local_crops:
+    images: indices of the samples (B,). global_crops: (B, G, C, S, S). local_crops:
     (B, L, C, s, s).
     """
 
@@ -40,7 +39,7 @@ class Crops:
 class CropReader:
     """Reads minibatches of crops in threads, ahead of their use.
 
-    sizes: (number, side in px) of the global and of the local crops.
+    global_crops, local_crops: number and side in px.
     cells: crops must show cells, by Otsu's threshold of their plane.
     """
 
@@ -52,7 +51,6 @@ class CropReader:
         local_crops: tuple[int, int],
         *,
         cells: bool = False,
-        threads: int | None = None,
     ) -> None:
         self._lake = lake
         self._uris = samples["uri"]
@@ -60,7 +58,7 @@ class CropReader:
         self._global = global_crops
         self._local = local_crops
         self._cells = cells
-        self._threads = threads or os.cpu_count() or 1
+        self._num_threads = os.cpu_count() or 1
 
     def minibatches(
         self,
@@ -73,14 +71,14 @@ class CropReader:
         rank: int = 0,
         world: int = 1,
     ) -> Iterator[Crops]:
-        """Minibatches in order from number `first`, the last incomplete one left out.
+        """Minibatches in order from number `first`; an incomplete one at the end is left out.
 
-        Each of `world` processes gets its part of every minibatch. The crops of a sample depend on
-        seed, epoch and its place in the order alone.
+        Each of `world` processes gets its part of every minibatch. The crops of a sample depend
+        only on seed, epoch and its place in the order.
         """
         part = batch_size // world
         starts = iter(range(first * batch_size, len(order) - batch_size + 1, batch_size))
-        with ThreadPoolExecutor(self._threads) as pool:
+        with ThreadPoolExecutor(self._num_threads) as pool:
 
             def submit(start: int) -> tuple[range, list[Future[tuple[Plane, Plane]]]]:
                 places = range(start + rank * part, start + (rank + 1) * part)
@@ -103,7 +101,7 @@ class CropReader:
     ) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
         rng = np.random.default_rng(key)
         field = self._lake.resolve(self._uris[image].as_py())
-        planes = np.stack([pixels.read_plane(field, int(c)) for c in self._channels[image]])
+        planes = read_planes(field, self._channels[image])
         threshold = otsu(planes[0]) if self._cells else -1.0
         global_crops, local_crops = (
             random_crops(planes, number, size_px, rng, threshold=threshold)

@@ -1,39 +1,46 @@
-"""What a training run does: its choices, its presets, and how they change from step to step."""
+"""The choices of a training run, and the recipes that make them."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
 
 from unidino.core.errors import InputError, choose
+from unidino.embeddings.how import Precision
+from unidino.models.config import VIT_S, Intensity
+
+RecipeName = Literal["paper", "published", "small"]
 
 
 class TrainConfig(BaseModel):
     """Every choice of a training run; defaults are the paper's.
 
-    learning_rate: at the peak. Schedules run from the first value to the second; warm-ups and the
+    learning_rate: the highest. Schedules run from the first value to the second; warm-ups and the
     freezing of the last layer are counted in epochs. batch_size: images over all processes;
-    accumulate: parts that each process computes one after the other, to the same gradient.
+    accumulate: parts of a minibatch that each process computes one after the other, to the same
+    gradient.
 
-    channels: `one` draws a channel of every field at random, `all` makes each a sample of its own.
+    channels: `one` draws a channel of every field at random, `all` takes each channel as a sample.
     balance: `equal` cycles every dataset to exactly the length of the longest, `repeats` by whole
     repeats as published. controls: share of the negative and positive controls of each plate.
-    cells: global and local crops must show cells: by Otsu's threshold, in up to 20 tries.
-    input_channels: names of the channels of a multi-channel network, which sees them all at once
-    and is trained on fields that have them; without, each channel is embedded alone.
+    cells: crops must show cells, by Otsu's threshold, in up to 20 tries.
+    input_channels: names of the channels of a multi-channel network, which sees all of these at
+    once and is trained on fields that have them; without, each channel is embedded alone.
     instance_norm: views have mean 0 and standard deviation 1. saturation_noise: share of pixels set
     to the maximum.
+
+    >>> import unidino as ud
+    >>> ud.TrainConfig(input_channels=("DNA", "Actin"), epochs=3).learning_rate
+    0.0004
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    architecture: str = "vit_small_patch16_224"
+    architecture: str = VIT_S
     architecture_options: dict[str, int] = {}
-    intensity: Literal["percentile", "dtype"] = "percentile"
+    intensity: Intensity = "percentile"
     crop_size_px: PositiveInt = 224
     num_global_crops: PositiveInt = 2
     local_crop_size_px: PositiveInt = 96
@@ -63,7 +70,7 @@ class TrainConfig(BaseModel):
     cells: bool = False
     instance_norm: bool = False
     saturation_noise: float = Field(0.0, ge=0, lt=1)
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Precision = "fp32"
     compile: bool = False
     accumulate: PositiveInt = 1
     probe_every: PositiveInt = 1
@@ -71,7 +78,7 @@ class TrainConfig(BaseModel):
 
 
 _PUBLISHED_BATCH_SIZE = 510
-PRESETS: dict[str, TrainConfig] = {
+RECIPES: dict[RecipeName, TrainConfig] = {
     "paper": TrainConfig(),
     "published": TrainConfig(
         epochs=201,
@@ -81,8 +88,8 @@ PRESETS: dict[str, TrainConfig] = {
         balance="repeats",
         controls=0.15,
     ),
-    # For a laptop and minutes. Small crops make many images a step; without a long warm-up only a
-    # sharp teacher keeps the targets of different images apart.
+    # For minutes on a laptop. A step has many images, because crops are small; without a long
+    # warm-up only a sharp teacher keeps the targets of different images apart.
     "small": TrainConfig(
         architecture="vit_tiny_patch16_224",
         architecture_options={"depth": 4},
@@ -105,59 +112,30 @@ PRESETS: dict[str, TrainConfig] = {
 }
 
 
-def read_config(preset: str, file: Path | None, changes: dict[str, Any]) -> TrainConfig:
-    """The preset, changed by a JSON file and then by single options.
+def config_of(recipe: RecipeName, changes: Mapping[str, Any]) -> TrainConfig:
+    """A recipe with some of its choices changed.
 
-    Raises InputError that names the field that is wrong.
+    Raises UnidinoError for an unknown recipe, InputError that names a choice that is invalid.
     """
-    values = PRESETS[choose("preset", preset, sorted(PRESETS))].model_dump()
+    choose("recipe", recipe, get_args(RecipeName))
     try:
-        if file:
-            values |= json.loads(file.read_text(encoding="utf-8"))
-        return TrainConfig.model_validate(values | changes)
-    except OSError as error:
-        raise InputError(f"cannot read --config '{file}': {error.strerror}") from error
+        return TrainConfig.model_validate(RECIPES[recipe].model_dump() | dict(changes))
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(f"configuration: {first['loc'][0]}: {first['msg']}") from error
+
+
+def read_changes(file: Path) -> dict[str, Any]:
+    """Changes to a recipe, by name, of a JSON file.
+
+    Raises InputError if the file cannot be read or is not a JSON object.
+    """
+    try:
+        changes = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read --config '{file}': {error.strerror}") from error
     except ValueError as error:
-        raise InputError(f"--config '{file}' is no JSON: {error}") from error
-
-
-def cosine(
-    start: float, end: float, num_steps: int, *, warmup_steps: int = 0
-) -> NDArray[np.float64]:
-    """Values (num_steps,): linear from 0 to start in the warm-up, then by cosine to end."""
-    warmup = np.linspace(0, start, warmup_steps)
-    steps = np.arange(num_steps - warmup_steps)
-    decay = end + 0.5 * (start - end) * (1 + np.cos(np.pi * steps / max(1, len(steps))))
-    return np.concatenate([warmup, decay])[:num_steps]
-
-
-def teacher_temperatures(config: TrainConfig) -> NDArray[np.float64]:
-    """Temperature of each epoch (epochs,): linear, then constant."""
-    low, high = config.teacher_temperature
-    warmup = np.linspace(low, high, config.teacher_temperature_warmup)
-    return np.concatenate([warmup, np.full(config.epochs, high)])[: config.epochs]
-
-
-@dataclass(frozen=True)
-class Schedules:
-    """What changes from step to step: each (epochs * steps_per_epoch,)."""
-
-    learning_rate: NDArray[np.float64]
-    weight_decay: NDArray[np.float64]
-    teacher_momentum: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, config: TrainConfig, steps_per_epoch: int) -> "Schedules":
-        """Schedules of a run."""
-        num_steps = config.epochs * steps_per_epoch
-        warmup = min(num_steps, round(config.learning_rate_warmup * steps_per_epoch))
-        return cls(
-            cosine(
-                config.learning_rate, config.final_learning_rate, num_steps, warmup_steps=warmup
-            ),
-            cosine(*config.weight_decay, num_steps),
-            cosine(*config.teacher_momentum, num_steps),
-        )
+        raise InputError(f"--config '{file}' is not JSON: {error}") from error
+    if not isinstance(changes, dict):
+        raise InputError(f"--config '{file}' is not a JSON object of choices and values")
+    return changes

@@ -1,21 +1,21 @@
-"""From catalog and store to training samples: raw crops of planes, drawn by SQL.
+"""The samples of a training, selected and drawn by SQL: one row of a table each.
 
-Shapes: B images, C channels of each that are seen at once (1 but for multi-channel networks),
-G global and L local crops of each.
+Shapes: N samples, C channels of each that are seen at once (1 but for multi-channel networks).
 """
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from unidino.core import assets
 from unidino.core.errors import InputError
-from unidino.core.sql import quoted, read_only_statement, scratch
-from unidino.embeddings.crops import stacked
+from unidino.core.sql import quoted, scratch
+from unidino.core.user_sql import ask
+from unidino.embeddings.inputs import stacked
 from unidino.lake.lake import Lake
 
 COLUMNS = (
@@ -30,6 +30,7 @@ COLUMNS = (
     "p0_1",
     "p99_9",
 )
+_MOST_NAMES = 8
 
 
 def select_samples(
@@ -42,16 +43,16 @@ def select_samples(
 ) -> pa.Table:
     """Images to train on: the rows of a view of the lake, or of a SELECT over its tables.
 
-    controls: share of negative and positive controls to keep, the same of each plate.
-    input_channels: names of channels that are one sample together; without, each image is one.
+    controls: share of the negative and positive controls of each plate to keep.
+    input_channels: names of channels that form one sample together; none: each image is a sample.
     Raises InputError if the query fails, lacks a column of `training_sample`, or has no row.
     """
     table = query_samples(lake, samples, "--samples")
     if controls < 1:
         if "control_type" not in table.column_names:
             raise InputError(
-                f"--samples '{samples}' lacks the column control_type, which controls"
-                f" = {controls} needs"
+                f"--samples '{samples}' lacks the column control_type, which"
+                f" controls = {controls} needs"
             )
         con = scratch()
         try:
@@ -66,7 +67,7 @@ def select_samples(
         if table.num_rows == 0:
             raise InputError(
                 f"--samples '{samples}' has no field with all of the channels"
-                f" {', '.join(input_channels)}; there are {there}"
+                f" {', '.join(input_channels)}; the channels are {there}"
             )
     keys = [(c, "ascending") for c in ("dataset", "plate", "well", "field")]
     if not input_channels:
@@ -77,29 +78,24 @@ def select_samples(
 def query_samples(lake: Lake, samples: str, option: str) -> pa.Table:
     """Rows of a view or SELECT that has the columns of `training_sample`.
 
-    option: the command's option that gave it. Raises InputError as `select_samples`.
+    option: the command's option that gave the query, for messages. Errors as of `select_samples`.
     """
     query = f"from {quoted(samples)}" if samples.isidentifier() else samples
-    with lake.snapshot(("plate", "channel", "well", "field", "image", "part")) as con:
-        read_only_statement(con, query)
-        try:
-            table = con.sql(query).to_arrow_table()
-        except duckdb.Error as error:
-            reason = str(error).strip().splitlines()[0]
-            raise InputError(f"{option} '{samples}': {reason}") from error
+    with lake.confined() as con:
+        table = ask(con, query, what=f"{option} '{samples}'")
     missing = [c for c in COLUMNS if c not in table.column_names]
     if missing:
         raise InputError(
-            f"{option} '{samples}' lacks the column {missing[0]}; it must give"
+            f"{option} '{samples}' lacks the column {missing[0]}; it must have"
             f" {', '.join(COLUMNS)} (start from `select * from training_sample`)"
         )
     if table.num_rows == 0:
-        raise InputError(f"{option} '{samples}' gives no image; ingest plates or widen the query")
+        raise InputError(f"{option} '{samples}' selects no image; ingest plates or widen the query")
     return table
 
 
 def per_channel(column: pa.ChunkedArray) -> NDArray[Any]:
-    """Values (N, C) of a column of samples: numbers, or lists of as many."""
+    """Values (N, C) of a column of samples that holds numbers, or lists of C numbers."""
     values = column.combine_chunks()
     num_rows = len(values)
     if pa.types.is_list(values.type):
@@ -116,7 +112,7 @@ def draw_epoch(
     every_channel: bool = False,
     whole_repeats: bool = False,
 ) -> NDArray[np.int64]:
-    """Rows of `samples` that make up an epoch, in order: see `sql/queries/epoch.sql`."""
+    """Indices of the samples of an epoch, in order: see `sql/queries/epoch.sql`."""
     con = scratch()
     try:
         keys = samples.select(["dataset", "plate", "well", "field", "channel_index"])
@@ -134,3 +130,18 @@ def draw_epoch(
         return drawn.fetchnumpy()["image_id"].astype(np.int64)
     finally:
         con.close()
+
+
+def rows_hash(samples: pa.Table) -> str:
+    """SHA-256 (hex) of the rows of a table."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, samples.schema) as writer:
+        writer.write_table(samples)
+    return hashlib.sha256(sink.getvalue()).hexdigest()
+
+
+def image_names(samples: pa.Table, images: NDArray[np.int64]) -> str:
+    """Plate, well, field and channel of the first of some samples, by their indices."""
+    rows = samples.take(pa.array(images[:_MOST_NAMES])).to_pylist()
+    names = [f"{r['plate']}/{r['well']}/{r['field']}/{r['channel']}" for r in rows]
+    return ", ".join(names) + (" ..." if len(images) > _MOST_NAMES else "")

@@ -1,0 +1,75 @@
+"""The figures of each epoch: computed, logged, written to files, and judged.
+
+Shapes: G * B teacher views of a minibatch, D embedding.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.tensorboard import SummaryWriter
+
+from unidino.core.errors import ModelError
+from unidino.core.log import log
+from unidino.training.dino import Step, effective_rank
+
+Figures = dict[str, float]
+
+_LEAST_RANK, _LEAST_SPREAD = 1.2, 1e-3  # of embeddings that tell images apart
+
+
+def step_figures(steps: Sequence[Step]) -> Figures:
+    """Figures of the last steps of an epoch, of embeddings (G * B, D) of each."""
+    embeddings = torch.cat([step.embeddings for step in steps]).cpu()
+    return {
+        "teacher_entropy": float(np.mean([step.teacher_entropy for step in steps])),
+        "center_norm": steps[-1].center_norm,
+        "feature_sd": float(embeddings.std(dim=0).mean()),
+        "effective_rank": effective_rank(embeddings),
+    }
+
+
+def refuse_collapse(figures: Figures, name: str) -> None:
+    """Raise ModelError if the embeddings of different images are alike."""
+    if figures["effective_rank"] < _LEAST_RANK or figures["feature_sd"] < _LEAST_SPREAD:
+        raise ModelError(
+            f"training {name} has collapsed: the features of all images are alike (effective rank"
+            f" {figures['effective_rank']:.2f}, standard deviation {figures['feature_sd']:.1e});"
+            " lower the learning rate or the teacher's temperature, and train anew"
+        )
+
+
+class EpochLog:
+    """Writes the figures of a training to `train.jsonl`, TensorBoard and the log.
+
+    folder: the model's.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._writer = SummaryWriter(str(folder / "tensorboard"))
+
+    def step(self, step: int, loss: float) -> None:
+        """Record the loss of a step."""
+        self._writer.add_scalar("loss", loss, step)
+
+    def epoch(self, epochs: Sequence[Figures]) -> None:
+        """Record the last of all epochs; the file is written anew, with all of them."""
+        figures = epochs[-1]
+        probes = "".join(f", {k} {v:.3f}" for k, v in figures.items() if k.startswith("probe_"))
+        log.info(
+            "epoch {epoch:.0f}: loss {loss:.3f}, effective rank {effective_rank:.1f},"
+            " {images_per_s:.0f} images/s, {waiting:.0%} waiting for data".format(**figures)
+            + probes
+        )
+        with (self._folder / "train.jsonl").open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(row) + "\n" for row in epochs)
+        for key, value in figures.items():
+            if key != "epoch":
+                self._writer.add_scalar(f"epoch/{key}", value, int(figures["epoch"]))
+
+    def close(self) -> None:
+        """Write what TensorBoard still holds."""
+        self._writer.close()
