@@ -1,6 +1,9 @@
 """Drawn cells are found and measured as they were drawn."""
 
+from dataclasses import replace
+
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +14,7 @@ from unidino.lake.lake import Lake
 from unidino.models import baselines
 from unidino.models.cellprofiler import measure, nuclear_channel, segment
 from unidino.models.features import NUM_DIMS, group_names
+from unidino.profiles.export import export_profiles
 from unidino.profiles.profile import profile
 from unidino.profiles.selection import Selection
 
@@ -149,6 +153,22 @@ def test_a_plate_is_measured_and_profiled(lake: Lake) -> None:
     profile(lake, Selection(models=["cellprofiler"]))
     channels = lake.query("select distinct channels from profile").item()
     assert channels.to_list() == ["DNA", "Actin", "Tubulin", "Shape", "Correlation"]
+    # What is exported has the names of the measurements.
+    selection = Selection(["cellprofiler"])
+    export_profiles(lake, lake.path.parent / "measured.parquet", selection)
+    names = [
+        n
+        for n in pl.read_parquet_schema(lake.path.parent / "measured.parquet")
+        if n[:9] != "Metadata_"
+    ]
+    assert len(set(names)) == 5 * 112
+    assert names[0] == "Nuclei_Intensity_IntegratedIntensity_DNA"
+    for name in ("Nuclei_Count", "Cells_AreaShape_Area", "Cells_Correlation_Pearson_Actin_DNA"):
+        assert name in names
+    two = replace(selection, channels=["Shape", "DNA"])
+    export_profiles(lake, lake.path.parent / "two.parquet", two)
+    cut = [n for n in pl.read_parquet_schema(lake.path.parent / "two.parquet") if n in set(names)]
+    assert cut == names[3 * 112 : 4 * 112] + names[:112]
 
 
 def test_a_plate_without_nuclei_asks_for_their_channel(lake: Lake) -> None:

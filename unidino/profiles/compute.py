@@ -9,7 +9,7 @@ Shapes: N raw profiles, D = C channels of d features, K features out, L profiles
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from unidino.core.errors import ProfileError
 from unidino.core.sql import Connection, first_row
 from unidino.core.user_sql import ask, confined
 from unidino.models.config import ModelConfig
+from unidino.models.features import feature_names
 from unidino.profiles.files import ROW_GROUP
 from unidino.profiles.form import ProfileForm
 from unidino.profiles.normalize import ROTATING, Array, Learnt
@@ -72,6 +73,7 @@ def compute(
         " row_number() over (order by plate, well, field) - 1 as row_id"
         " from every_profile where is_complete order by row_id"
     )
+    plate_channels = first_channels(channels_of(con, replace(form, channels=())))
     channels = channels_of(con, form)
     with tempfile.TemporaryDirectory(prefix="unidino-") as folder:
         raw = raw_vectors(con, files, form, Path(folder) / "raw")
@@ -80,9 +82,12 @@ def compute(
             dropped["constant_feature"] = constant
         if form.clip is not None:
             np.clip(profiles, -form.clip, form.clip, out=profiles)
-        features = _feature_names(config, first_channels(channels), profiles.shape[1], learnt)
         if any(k.method in ROTATING for k in learnt):
             channels = (("mixed",),)
+            features = [f"axis_{i}" for i in range(profiles.shape[1])]
+        else:
+            named = first_channels(channels)
+            features = _feature_names(config, named, plate_channels, profiles.shape[1])
         if form.select:
             kept, gone = select_features(profiles, features, form.select)
             profiles, features = profiles[:, kept], [features[k] for k in kept]
@@ -107,15 +112,19 @@ def first_channels(channels: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
 
 
 def _feature_names(
-    config: ModelConfig, channels: Sequence[str], num: int, learnt: Sequence[Learnt]
+    config: ModelConfig, channels: Sequence[str], plate_channels: Sequence[str], num: int
 ) -> list[str]:
-    """Names (num,) of the features of a profile: imported names, or channel and number."""
-    if any(k.method in ROTATING for k in learnt):
-        return [f"axis_{i}" for i in range(num)]
-    if config.features:
-        return list(config.features)
+    """Names (num,) of the features of a profile: as measured or imported, else channel and number.
+
+    plate_channels: all channels that a plate's profiles could have.
+    """
     per_channel = num // max(1, len(channels))
-    return [f"{channel}_{i}" for channel in channels for i in range(per_channel)]
+    return [
+        name
+        for channel in channels
+        for name in feature_names(config, channel, plate_channels)
+        or [f"{channel}_{i}" for i in range(per_channel)]
+    ]
 
 
 def _choose_members(con: Connection, form: ProfileForm, level: str) -> dict[str, int]:

@@ -175,7 +175,7 @@ def _config(lake: Lake, model: str, names: list[str]) -> ModelConfig:
     config = ModelConfig(kind="imported", num_dims=len(names), features=tuple(names))
     if model in model_names(lake):
         there = load_config(lake, model)
-        if there.kind != "imported":
+        if there.traits.embeds:
             raise ModelError(f"model '{model}' was not imported; choose another --model")
         if there.features != config.features:
             raise ModelError(

@@ -178,7 +178,7 @@ def _profile_dataset(
                 dropped=computed.dropped,
                 details={"features": computed.features},
             ) as path:
-                is_exact = config.kind == "imported"
+                is_exact = not config.traits.embeds
                 write_profiles(path, computed.table, computed.vectors, named, exact=is_exact)
             if computed.learnt:
                 learnt = replace(

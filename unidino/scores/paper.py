@@ -21,7 +21,6 @@ from unidino.scores.accuracy import LakeScore, compared, score
 from unidino.scores.question import Question
 
 Preset = Literal["bbbc021", "jump-target2", "insect"]
-_MEASURED = ("cellprofiler", "imported")
 # Measured features are selected after normalization, learnt ones are left whole.
 _SELECTION = "select=na+variance+correlation+blocklist"
 
@@ -118,7 +117,7 @@ def score_preset(
     scores: list[LakeScore] = []
     for model in chosen:
         form = normalize or "mad_robustize"
-        if normalize is None and load_config(lake, model).kind in _MEASURED:
+        if normalize is None and load_config(lake, model).traits.is_measured:
             form = f"{form},{_SELECTION}"
         if table.wells:
             form = f"{form},wells={table.wells}"
