@@ -216,7 +216,7 @@ def test_features_that_differ_want_another_model(tmp_path: Path) -> None:
     lake = Lake.create(tmp_path / "lake")
     import_profiles(lake, _write(_table(), tmp_path / "t.csv"), "m")
     other = _write(_table(("p3",)).drop(FEATURES[0]), tmp_path / "u.csv")
-    with pytest.raises(ModelError, match="has 2 features, the table 1 or others"):
+    with pytest.raises(ModelError, match="has 2 features, the table has 1 that differ"):
         import_profiles(lake, other, "m")
 
 
