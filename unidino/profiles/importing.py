@@ -179,7 +179,7 @@ def _config(lake: Lake, model: str, names: list[str]) -> ModelConfig:
             raise ModelError(f"model '{model}' was not imported; choose another --model")
         if there.features != config.features:
             raise ModelError(
-                f"model '{model}' has {len(there.features)} features, the table has {len(names)} that"
-                " differ; choose another --model, or the same columns by --features"
+                f"model '{model}' has {len(there.features)} features, the table has {len(names)}"
+                " that differ; choose another --model, or the same columns by --features"
             )
     return config
