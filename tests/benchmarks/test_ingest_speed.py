@@ -20,7 +20,7 @@ import zarr
 from numcodecs import blosc
 from scipy.ndimage import gaussian_filter
 
-from unidino.lake import pixels
+from unidino.lake import ngff, pixels
 from unidino.lake.lake import Lake
 from unidino.plates.ingest import ingest
 from unidino.plates.quality import plane_statistics
@@ -28,7 +28,7 @@ from unidino.plates.quality import plane_statistics
 pytestmark = pytest.mark.benchmark
 
 _SIDE, _CHANNELS, _FIELDS, _ROUNDS, _JOBS = 1080, 5, 24, 9, 2
-_DISPLAYS = [pixels.Display(f"c{i}", 0, 1) for i in range(_CHANNELS)]
+_DISPLAYS = [ngff.Display(f"c{i}", 0, 1) for i in range(_CHANNELS)]
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +53,9 @@ def _in_threads(action: Callable[[int], object], jobs: int) -> None:
 
 def _ours(path: Path, planes: list[np.ndarray], jobs: int) -> None:
     def write(field: int) -> None:
-        pixels.write_field(path / pixels.field_path("A01", field), planes, _DISPLAYS, 0.65)
+        pixels.write_field(path / ngff.field_path("A01", field), planes, _DISPLAYS, 0.65)
 
-    pixels.write_plate(path, "p", {"A01": list(range(_FIELDS))}, {"A01": (1, 1)})
+    ngff.write_plate(path, "p", {"A01": list(range(_FIELDS))})
     _in_threads(write, jobs)
 
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from unidino.core.errors import InputError
 from unidino.core.sql import scratch
+from unidino.core.wells import well_name
 from unidino.lake.check import check
 from unidino.lake.lake import Lake
 from unidino.plates.images import Files
 from unidino.plates.ingest import ingest
-from unidino.plates.layouts.filenames import well_name
 from unidino.plates.manifest import Choice
 
 
@@ -101,7 +101,7 @@ def test_an_overwrite_cut_off_before_it_registers_is_mended_by_running_it_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("unidino.plates.ingest.register", cut_off)
+        patched.setattr("unidino.plates.landing.register", cut_off)
         with pytest.raises(KeyboardInterrupt):
             ingest_tiny(lake, changed, overwrite=True)
     assert check(lake) == []
@@ -120,9 +120,9 @@ def test_an_overwrite_cut_off_before_it_registers_is_mended_by_running_it_again(
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda p: p.write_bytes(p.read_bytes()[:900]), "truncated or no valid image"),
-        (lambda p: p.write_bytes(b""), "truncated or no valid image"),
-        (lambda p: p.write_bytes(b"II*\0 no image"), "truncated or no valid image"),
+        (lambda p: p.write_bytes(p.read_bytes()[:900]), "truncated or not a valid image"),
+        (lambda p: p.write_bytes(b""), "truncated or not a valid image"),
+        (lambda p: p.write_bytes(b"II*\0 no image"), "truncated or not a valid image"),
         (lambda p: tifffile.imwrite(p, np.zeros((96, 96), np.float32)), "expected uint8 or uint16"),
         (lambda p: tifffile.imwrite(p, np.zeros((50, 96), np.uint16)), "is uint16 (50, 96)"),
         (lambda p: tifffile.imwrite(p, np.zeros((96, 96), np.uint8)), "is uint8 (96, 96)"),
@@ -201,7 +201,7 @@ def _manifest(folder: Path, text: str) -> Path:
         ("path,plate,well,field,channel\nb.tif,p,A01,1,DNA\n", "no image file .*b.tif"),
         ("path,plate,well,field,channel\na.tif,p,ZZ9,1,DNA\n", "line 2, column well: .*'ZZ09'"),
         ("path,plate,well,field,channel\na.tif,p,A49,1,DNA\n", "column well"),
-        ("path,plate,well,field,channel\na.tif,p,A01,x,DNA\n", "column field: 'x' is no integer"),
+        ("path,plate,well,field,channel\na.tif,p,A01,x,DNA\n", "column field: 'x' is not an integer"),
         ("path,plate,well,field,channel\na.tif,p,A01,1,DNA\na.tif,p,a1,1,DNA\n", "named 2 times"),
         (
             "path,plate,well,field,channel,control_type\na.tif,p,A01,1,DNA,dmso\n",
@@ -454,10 +454,10 @@ def test_a_pattern_that_cannot_work_is_refused(tmp_path: Path, pattern: str | No
 @pytest.mark.parametrize(
     ("xml", "message"),
     [
-        ("<EvaluationInputData><Images>", "no valid Harmony index"),
+        ("<EvaluationInputData><Images>", "not a valid Harmony index"),
         (
             '<!DOCTYPE x [<!ENTITY a "b">]><EvaluationInputData>&a;</EvaluationInputData>',
-            "no valid Harmony index",
+            "not a valid Harmony index",
         ),
         ("<EvaluationInputData><Images/></EvaluationInputData>", "lists no image"),
         (

@@ -148,7 +148,7 @@ def test_scanr_by_its_names(tmp_path: Path, new_lake: Lake) -> None:
 
 def test_scanr_without_well_names_is_refused(tmp_path: Path, new_lake: Lake) -> None:
     _write(tmp_path / "run5" / "data" / "W00014--P00001--Z00000--T00000--DAPI.tif", 1)
-    with pytest.raises(InputError, match=r"names its well by number alone.*--pattern"):
+    with pytest.raises(InputError, match=r"names its well only by number.*--pattern"):
         ingest(new_lake, tmp_path / "run5", "scanr")
     with pytest.raises(InputError, match="matches none of the 0 images"):
         ingest(new_lake, new_lake.path, "scanr")
@@ -157,10 +157,10 @@ def test_scanr_without_well_names_is_refused(tmp_path: Path, new_lake: Lake) -> 
 @pytest.mark.parametrize(
     ("name", "text", "layout", "message"),
     [
-        ("a.HTD", "no settings here\n", "imagexpress", "a.HTD' is no HTD file"),
+        ("a.HTD", "no settings here\n", "imagexpress", "a.HTD' is not an HTD file"),
         ("a.HTD", '"HTSInfoFile", Version 1.0\n', "imagexpress", "no images beside"),
         ("a.txt", "", "imagexpress", "no HTD file under"),
-        ("MeasurementData.mlf", "<a", "cellvoyager", "no valid CellVoyager measurement"),
+        ("MeasurementData.mlf", "<a", "cellvoyager", "not a valid CellVoyager measurement"),
         ("MeasurementData.mlf", "<a/>", "cellvoyager", "lists no image"),
         (
             "MeasurementData.mlf",
@@ -170,7 +170,7 @@ def test_scanr_without_well_names_is_refused(tmp_path: Path, new_lake: Lake) -> 
         ),
         ("a.txt", "", "cellvoyager", "no MeasurementData.mlf"),
         ("a.txt", "", "ome-tiff", "no OME-TIFF"),
-        ("a.ome.tif", "no TIFF", "ome-tiff", "no valid TIFF"),
+        ("a.ome.tif", "no TIFF", "ome-tiff", "not a valid TIFF"),
         ("a.txt", "", "ome-zarr", "no OME-Zarr plate"),
     ],
 )
@@ -358,7 +358,7 @@ def test_a_lakes_own_plate_registers_in_another_lake(lake: Lake, tmp_path: Path)
 )
 def test_a_damaged_ome_zarr_plate_is_named(lake: Lake, tmp_path: Path, damage) -> None:
     damage(lake.path / "plates" / "tiny_b1_p1.zarr" / "B" / "02" / "1")
-    with pytest.raises(InputError, match="B/02/1' is no valid part of an OME-Zarr plate"):
+    with pytest.raises(InputError, match="B/02/1' is not a valid part of an OME-Zarr plate"):
         ingest(Lake.create(tmp_path / "other"), lake.path / "plates", "ome-zarr")
 
 
