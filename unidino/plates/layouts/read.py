@@ -8,8 +8,10 @@ A layout is one of
 - a reader: for the export of an instrument, or for file names of any pattern.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 
@@ -72,9 +74,7 @@ def read_manifest(
         raise InputError(f"no such file or folder: '{path}'")
     root = images or _image_root(path)
     given = [*([platemap] if platemap else []), *metadata]
-    con = scratch()
-    keep_small(con)
-    try:
+    with _scratch_on_disk() as con:
         notes = _create_images(con, layout, path, root, given, pattern)
         found = manifest.build(
             con,
@@ -85,8 +85,22 @@ def read_manifest(
             allow_incomplete=allow_incomplete,
         )
         return Manifest(found.images, found.digests, tuple(notes), found.problems)
-    finally:
-        con.close()
+
+
+@contextmanager
+def _scratch_on_disk() -> Iterator[Connection]:
+    """A scratch connection that holds little in memory, with a temporary folder of its own.
+
+    A confined connection may still read its temporary folder, so nothing else may be in there.
+    """
+    with TemporaryDirectory(prefix="unidino-") as folder:
+        con = scratch()
+        try:
+            con.execute("set temp_directory = $folder", {"folder": folder})
+            keep_small(con)
+            yield con
+        finally:
+            con.close()
 
 
 def _create_images(
