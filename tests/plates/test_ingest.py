@@ -1,6 +1,5 @@
 """Plates land whole or not at all, once, and say what is wrong with what did not."""
 
-import doctest
 import inspect
 import json
 import re
@@ -262,12 +261,6 @@ def test_what_was_ingested_prints_as_a_row(tiny_export: Path, new_lake: Lake) ->
     head, _, row = str(done).splitlines()
     assert head.split() == list(counts)
     assert row.split() == [str(count) for count in counts.values()]
-
-
-def test_the_example_of_the_docstring_holds(new_lake: Lake, tiny_export: Path) -> None:
-    names = {"ingest": ingest, "lake": new_lake, "export": tiny_export}
-    (example,) = doctest.DocTestFinder(recurse=False).find(ingest, "ingest", globs=names)
-    assert doctest.DocTestRunner().run(example) == (0, 1)
 
 
 def test_images_are_usable_by_their_flag(lake: Lake) -> None:

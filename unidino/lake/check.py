@@ -22,7 +22,8 @@ class Problem:
 def check(lake: Lake) -> Results[Problem]:
     """Every problem of a lake: rows that `sql/checks` finds, files that are missing or changed.
 
-    >>> len(check(lake))
+    >>> import unidino as ud
+    >>> len(ud.check(lake))
     0
     """
     problems = [*_wrong_rows(lake), *_wrong_parts(lake), *_missing_fields(lake)]

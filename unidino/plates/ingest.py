@@ -81,8 +81,13 @@ def ingest(
     Raises InputError if the manifest is wrong or a file is missing (nothing is written), or if a
     plate has no usable image or is in the lake with other content (the other plates land).
 
-    >>> ingest(lake, export, "harmony", platemap=export / "platemap.csv").num_images
-    72
+    >>> import unidino as ud
+    >>> from unidino.simulation.screens import SCREENS
+    >>> from unidino.simulation.simulate import simulate_screen
+    >>> _ = simulate_screen(folder, SCREENS["sim3"], plates=["sim3_b1_p1"], size_px=64)
+    >>> done = ud.ingest(lake, folder, "harmony", platemap=folder / "platemap.csv")
+    >>> done.landed, done.num_images
+    (('sim3_b1_p1',), 180)
     """
     run = Run.of("ingest", locals())
     choose("OME-Zarr version", form.ngff, VERSIONS)
