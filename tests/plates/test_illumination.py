@@ -1,4 +1,4 @@
-"""Illumination is divided out, by functions that are given or estimated, and on record."""
+"""Planes are divided by illumination functions, given or estimated, which the lake keeps."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def _vignette() -> np.ndarray:
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> Path:
-    """Fields of even light with shot noise, seen through a vignette; two channels, one plain."""
+    """Fields of even light with shot noise; one of two channels has a vignette."""
     rng = np.random.default_rng(0)
     rows = ["path,plate,well,field,channel"]
     for field in range(_FIELDS):
