@@ -11,5 +11,5 @@ create table if not exists field (
     position_y_um double
 );
 comment on table field is 'One row per plate, well and field of view.';
-comment on column field.path is 'Of the image group in the plate, #t=&z= chosen of a stack in place; NULL if not here.';
-comment on column field.pixel_size_um is 'Micrometre per pixel, if known.';
+comment on column field.path is 'Image group in the plate, with #t=&z= of a stack in place; NULL if not here.';
+comment on column field.pixel_size_um is 'Micrometres per pixel, if known.';

@@ -20,4 +20,4 @@ comment on column well.well_column is 'Column from 1 rightwards.';
 comment on column well.concentration_um is 'Micromolar.';
 comment on column well.control_type is 'trt, negcon, poscon or empty.';
 comment on column well.moa is 'Mechanism of action.';
-comment on column well.extra is 'What the dataset says besides.';
+comment on column well.extra is 'Other columns of the manifest, by name.';

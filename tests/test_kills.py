@@ -1,4 +1,8 @@
-"""Whatever is killed, or runs beside another, leaves the lake as one undisturbed run does."""
+"""A run that is killed, or that runs beside others, leaves the lake as one undisturbed run does.
+
+The ordinary suite kills one process of each kind, while it writes. The slow tests kill many, at
+random moments.
+"""
 
 import hashlib
 import random
@@ -6,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +23,7 @@ from unidino.lake.runs import Run
 from unidino.models import registry
 from unidino.models.config import ModelConfig
 from unidino.models.networks import new_encoder
+from unidino.plates.ingest import Ingested, ingest
 
 _PLATES, _WELLS, _CHANNELS = 3, 24, 3
 
@@ -56,10 +61,20 @@ def _start(lake: Path, source: Path, *options: str) -> subprocess.Popen[bytes]:
     )
 
 
-def _run(lake: Path, source: Path, *options: str) -> None:
-    process = _start(lake, source, *options)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors.decode()
+def _run(lake: Path, source: Path, *, overwrite: bool = False) -> Ingested:
+    """Ingest in this process as `_start` does in another."""
+    return ingest(Lake.create(lake), source, "harmony", dataset="d", overwrite=overwrite)
+
+
+def _kill_when(process: subprocess.Popen[bytes], is_reached: Callable[[], bool]) -> None:
+    """Kill a process once it has reached a state, which it must reach before it ends."""
+    deadline = time.monotonic() + 120
+    while not is_reached():
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()[1].decode()
+        time.sleep(0.002)
+    process.kill()
+    process.communicate()
 
 
 def _files(folder: Path) -> Iterator[tuple[str, str]]:
@@ -80,86 +95,128 @@ def _content(folder: Path) -> dict[str, object]:
     return rows | {"files": list(_files(folder / "plates"))}
 
 
-def _killed(lake: Path, export: Path, num: int, seed: int) -> list[str]:
-    """How far each of several ingests had come when it was killed at a random moment."""
-    rng = random.Random(seed)
+@pytest.fixture(scope="module")
+def whole(export: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    """Content of a lake that one undisturbed run filled."""
+    lake = tmp_path_factory.mktemp("whole") / "lake"
+    _run(lake, export)
+    return _content(lake)
+
+
+def _is_mended(lake: Path, export: Path, whole: dict[str, object]) -> bool:
+    """Whether a lake is healthy after a kill, and whole after another run."""
+    if (lake / "catalog.duckdb").exists():
+        assert check(Lake.open(lake)) == []
+    _run(lake, export)
+    assert not list((lake / "plates").glob(".*"))
+    return _content(lake) == whole
+
+
+def test_an_ingest_that_is_killed_while_it_writes_is_whole_when_run_again(
+    export: Path, whole: dict[str, object], tmp_path: Path
+) -> None:
+    lake = tmp_path / "lake"
+    written = lake / "plates" / ".p1.zarr.tmp"
+    _kill_when(_start(lake, export), lambda: any(written.glob("*/*/1")))
+    landed = Lake.open(lake).query("select plate_id from plate order by all")["plate_id"]
+    assert landed.to_list() in (["p0"], ["p0", "p1"])  # the kill may come a moment late
+    assert _is_mended(lake, export, whole)
+
+
+@pytest.mark.slow
+def test_fifty_killed_ingests_run_again_are_whole(
+    export: Path, whole: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = random.Random(2)
     started = time.monotonic()
-    _run(lake.with_name("whole"), export)
+    _finish(_start(tmp_path / "undisturbed", export))
     whole_s = time.monotonic() - started
-    expected = _content(lake.with_name("whole"))
     reached = []
-    for kill in range(num):
-        folder = lake / str(kill)
-        process = _start(folder, export)
+    for kill in range(50):
+        lake = tmp_path / str(kill)
+        process = _start(lake, export)
         # Half of the kills come while pixels are written, which is the last part of a run.
         earliest = 0.0 if kill % 2 else 0.6 * whole_s
         time.sleep(rng.uniform(earliest, whole_s))
         process.kill()
         process.communicate()
-        catalog = (folder / "catalog.duckdb").exists()
-        num_plates = Lake.open(folder).query("from plate").height if catalog else 0
-        temporary = any((folder / "plates").glob(".*.tmp")) if catalog else False
+        catalog = (lake / "catalog.duckdb").exists()
+        num_plates = Lake.open(lake).query("from plate").height if catalog else 0
+        temporary = any((lake / "plates").glob(".*.tmp")) if catalog else False
         reached.append(f"{num_plates} plates{' and a part' if temporary else ''}")
-        if catalog:
-            assert check(Lake.open(folder)) == []
-        _run(folder, export)
-        assert _content(folder) == expected
-        assert not list((folder / "plates").glob(".*"))
-    return reached
-
-
-def test_a_few_killed_ingests_run_again_are_whole(export: Path, tmp_path: Path) -> None:
-    assert len(_killed(tmp_path / "lakes", export, 3, seed=1)) == 3
-
-
-@pytest.mark.slow
-def test_fifty_killed_ingests_run_again_are_whole(
-    export: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    reached = _killed(tmp_path / "lakes", export, 50, seed=2)
+        assert _is_mended(lake, export, whole)
     with capsys.disabled():
         for stage in sorted(set(reached)):
             print(f"\n{reached.count(stage)} kills after {stage}", end="")
 
 
-def test_ingests_at_once_land_every_plate_once(export: Path, tmp_path: Path) -> None:
-    lake = tmp_path / "lake"
-    sources = [export / "p0", export / "p1", export, export]
-    processes = [_start(lake, source) for source in sources]
-    for process in processes:
-        _, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors.decode()
-    _run(tmp_path / "one", export)
-    assert _content(lake) == _content(tmp_path / "one")
+def _ingest_at_once(lake: Path, sources: list[Path]) -> None:
+    for process in [_start(lake, source) for source in sources]:
+        _finish(process)
     assert check(Lake.open(lake)) == []
 
 
-def test_an_overwrite_that_is_killed_leaves_the_old_plate_or_the_new(
-    export: Path, tmp_path: Path
+def test_two_ingests_at_once_land_every_plate_once(
+    export: Path, whole: dict[str, object], tmp_path: Path
 ) -> None:
+    _ingest_at_once(tmp_path / "lake", [export, export])
+    assert _content(tmp_path / "lake") == whole
+
+
+@pytest.mark.slow
+def test_four_ingests_at_once_land_every_plate_once(
+    export: Path, whole: dict[str, object], tmp_path: Path
+) -> None:
+    _ingest_at_once(tmp_path / "lake", [export / "p0", export / "p1", export, export])
+    assert _content(tmp_path / "lake") == whole
+
+
+@pytest.fixture
+def changed(export: Path, tmp_path: Path) -> tuple[Path, Path, object, object]:
+    """A lake of one plate, its export with one image changed, and the old and new content."""
     source = tmp_path / "export"
-    (source / "p0" / "Images").mkdir(parents=True)
-    for image in (export / "p0" / "Images").iterdir():
-        (source / "p0" / "Images" / image.name).write_bytes(image.read_bytes())
+    shutil.copytree(export / "p0", source / "p0")
     lake = tmp_path / "lake"
     _run(lake, source)
-    old = _pixels_and_rows(lake)
     first = sorted((source / "p0" / "Images").iterdir())[0]
     tifffile.imwrite(first, np.full((512, 512), 9, np.uint16))
     _run(tmp_path / "new", source)
-    new = _pixels_and_rows(tmp_path / "new")
+    old, new = _pixels_and_rows(lake), _pixels_and_rows(tmp_path / "new")
     assert new != old
+    return lake, source, old, new
+
+
+def _finish_overwrite(lake: Path, source: Path, new: object) -> None:
+    _run(lake, source, overwrite=True)
+    assert _pixels_and_rows(lake) == new
+    assert len(list((lake / "plates").iterdir())) == 1
+
+
+def test_an_overwrite_that_is_killed_while_it_writes_leaves_the_old_plate_or_the_new(
+    changed: tuple[Path, Path, object, object],
+) -> None:
+    lake, source, old, new = changed
+    written = lake / "plates" / ".p0.zarr.tmp"
+    _kill_when(_start(lake, source, "--overwrite"), lambda: any(written.glob("*/*/1")))
+    assert check(Lake.open(lake)) == []
+    assert _pixels_and_rows(lake) in (old, new)
+    _finish_overwrite(lake, source, new)
+
+
+@pytest.mark.slow
+def test_overwrites_that_are_killed_leave_the_old_plate_or_the_new(
+    changed: tuple[Path, Path, object, object],
+) -> None:
+    lake, source, old, new = changed
     rng = random.Random(3)
-    for _ in range(3):
+    for _ in range(6):
         process = _start(lake, source, "--overwrite")
         time.sleep(rng.uniform(1.2, 2.2))
         process.kill()
         process.communicate()
         assert check(Lake.open(lake)) == []
         assert _pixels_and_rows(lake) in (old, new)
-    _run(lake, source, "--overwrite")
-    assert _pixels_and_rows(lake) == new
-    assert len(list((lake / "plates").iterdir())) == 1
+    _finish_overwrite(lake, source, new)
 
 
 def _pixels_and_rows(folder: Path) -> object:

@@ -82,6 +82,7 @@ def _relations(con: Connection, path: Path) -> None:
         " from typed"
     )
     con.execute(f"create table measured as {assets.sql('register', 'absent')}")
+    con.execute(f"create view landed_image as {assets.sql('register', 'landed_image')}")
     for table in assets.names("upgrade"):
         new = "('question', 'question_hash', 'versus_normalization', 'versus_n')"
         con.execute(
@@ -223,6 +224,7 @@ def test_views_keep_their_grain(lake: Lake) -> None:
     for view, key, num_rows in (
         ("embedding", "model, plate, well, field, channel", 144),
         ("crop_embedding", "model, plate, well, field, channel, top_px, left_px", 72 * 9),
+        ("located_image", "plate, well, field, channel", 72),
         ("training_sample", "plate, well, field, channel", 72),
         ("labelled_sample", "plate, well, field, channel", 48),
         ("profile", "model, normalization, level, dataset, profile_id", 12),

@@ -1,5 +1,5 @@
--- Keys that stand more than once in a table that has one row for each.
--- Reads: channel, well, field, image.
+-- Keys that occur more than once in a table that must have one row for each.
+-- Grain: one row per table_name, key.   Reads: channel, well, field, image.
 select
     'channel' as table_name,
     plate || ' ' || channel_index as key

@@ -1,5 +1,6 @@
--- Plates that lack rows in a table they must have rows in: those of imported profiles have wells only.
--- Reads: plate, well, field, image, part, model.
+-- Plates without rows in a table where every plate must have rows. Plates of imported profiles need
+-- rows of wells only.
+-- Grain: one row per plate.   Reads: plate, well, field, image, part, model.
 select
     plate_id as plate,
     'no wells, fields or images are registered' as problem

@@ -1,4 +1,5 @@
--- Rows with a control type that is none of the vocabulary.   Reads: manifest.
+-- Rows whose control type is not in the vocabulary.
+-- Grain: one row per line of the manifest.   Reads: manifest.
 select
     line,
     'control_type' as "column",

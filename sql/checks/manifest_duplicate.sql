@@ -1,4 +1,5 @@
--- Rows that name a plane a second time.   Reads: manifest.
+-- Rows that name a plane again.
+-- Grain: one row per line of the manifest.   Reads: manifest.
 with repeated as (
     select
         plate,

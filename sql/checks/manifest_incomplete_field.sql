@@ -1,4 +1,5 @@
--- Fields that lack one of their plate's channels.   Reads: manifest.
+-- Fields that lack a channel of their plate.
+-- Grain: one row per plate, well, field and missing channel.   Reads: manifest.
 with plate_channel as (
     select distinct
         plate,

@@ -1,4 +1,5 @@
--- Rows without a value that every image must have.   Reads: manifest.
+-- Rows without a value that every image must have.
+-- Grain: one row per line of the manifest.   Reads: manifest.
 select
     line,
     case

@@ -1,4 +1,5 @@
--- Rows whose dataset or plate cannot be the name of a file in the lake.   Reads: manifest.
+-- Rows whose dataset or plate cannot be the name of a file in the lake.
+-- Grain: one row per line of the manifest and column.   Reads: manifest.
 with named as (
     select
         line,

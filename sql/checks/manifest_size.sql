@@ -1,4 +1,5 @@
--- Rows with a size or concentration that cannot be.   Reads: manifest.
+-- Rows with an impossible pixel size or concentration.
+-- Grain: one row per line of the manifest.   Reads: manifest.
 select
     line,
     case when pixel_size_um <= 0 then 'pixel_size_um' else 'concentration_um' end as "column",

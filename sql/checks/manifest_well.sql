@@ -1,4 +1,5 @@
--- Rows whose well is on no plate up to 1,536 wells.   Reads: manifest.
+-- Rows whose well is on no plate of up to 1536 wells.
+-- Grain: one row per line of the manifest.   Reads: manifest.
 select
     line,
     'well' as "column",

@@ -1,4 +1,4 @@
--- BBBC021: MCF-7 cells, three stains, 55 plates in 10 weeks; the batch is the week.
+-- BBBC021: MCF-7 cells, three stains, 55 plates in 10 weeks. The batch is the week.
 -- Grain: one row per image.   Reads: BBBC021_v1_image.csv, BBBC021_v1_moa.csv.
 -- Source: Caie et al. 2010, doi 10.1158/1535-7163.MCT-09-1148; annotation: Ljosa et al. 2013.
 with field as (

@@ -1,9 +1,9 @@
--- Cell Health: A549, ES2 and HCC44 cells, CRISPR guides, Cell Painting; its images are at the Image
--- Data Resource.
--- Grain: one row per image.   Reads: image_file (each image under the folder of the images),
+-- Cell Health: A549, ES2 and HCC44 cells, CRISPR guides, Cell Painting.
+-- Grain: one row per image.   Reads: image_file (every image under the folder of the images),
 -- idr0080-screenA-annotation.csv.
--- Source: Way et al. 2021, doi 10.1091/mbc.E20-12-0784; annotation: Image Data Resource, idr0080.
--- A plate's folder may carry the time of its measurement behind the barcode.
+-- Source: Way et al. 2021, doi 10.1091/mbc.E20-12-0784; images and annotation: Image Data Resource,
+-- idr0080.
+-- The name of a plate's folder may have the time of the measurement after the barcode.
 with image as (
     select
         path,

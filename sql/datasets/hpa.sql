@@ -1,8 +1,8 @@
--- Human Protein Atlas, subcellular section, as listed for the 2021 classification challenge.
+-- Human Protein Atlas, subcellular section, as listed for the classification challenge of 2021.
 -- Grain: one row per image.   Reads: kaggle_2021.tsv.
 -- Source: Thul et al. 2017, doi 10.1126/science.aal3321; list: Le et al. 2022,
 -- doi 10.1038/s41592-022-01606-z.
--- An image is named plate_well_field; its four colours are files of their own.
+-- An image is named plate_well_field; each of its four colours is a file.
 with named as (
     select
         *,

@@ -1,10 +1,11 @@
--- JUMP Cell Painting (cpg0016): U2OS cells, 12 laboratories; each names its own files in load_data.
--- Grain: one row per image.   Reads: load_data.csv (or .parquet; one for each plate is fine),
+-- JUMP Cell Painting (cpg0016): U2OS cells, 12 laboratories. Each laboratory lists its files in a
+-- load_data table.
+-- Grain: one row per image.   Reads: load_data.csv (or .parquet; one file or one per plate),
 -- plate.csv.gz, well.csv.gz, compound.csv.gz, perturbation_control.csv.
 -- Source: Chandrasekaran et al. 2023, doi 10.1101/2023.03.23.534023.
--- Every column FileName_Orig<channel> is a channel, so that laboratories with brightfield planes
--- have them too (drop them with --drop-channels 'Brightfield*'). Paths in the Cell Painting Gallery
--- are taken from below its bucket.
+-- Every column FileName_Orig<channel> is a channel, also the brightfield planes of some laboratories
+-- (--drop-channels 'Brightfield*' leaves them out). Paths in the Cell Painting Gallery start below
+-- its bucket.
 -- Optional: JUMP-Target-2_compound_metadata(InChIKey, pert_iname, target_list).
 with document as (
     select
@@ -30,7 +31,7 @@ image as (
     where file.name like 'FileName_Orig%'
 ),
 
--- The order of the paper; what is not stained comes last.
+-- Channels in the order of the paper; those that are no stain come last.
 stained as (
     select
         *,

@@ -1,38 +1,28 @@
--- One field of each dataset to look at: the first of its first treated well, else of any.
--- Grain: one row per dataset, channel_index.   Reads: plate, well, field, image.
-with readable as (
-    select distinct
+-- One field of each dataset to look at: the first field of its first treated well, or of its first
+-- well if none is treated.
+-- Grain: one row per dataset, channel_index.   Reads: located_image.
+with first_field as (
+    select
         plate,
         well,
         field
-    from image
-    where qc not in ('damaged', 'absent')
-),
-
-first_field as (
-    select
-        plate.dataset,
-        plate.uri,
-        field.*
-    from field
-    inner join plate on plate.plate_id = field.plate
-    inner join readable using (plate, well, field)
-    inner join well on field.plate = well.plate and field.well = well.well
+    from located_image
+    where has_pixels
     qualify row_number() over (
-        partition by plate.dataset
-        order by coalesce(well.control_type, '') <> 'trt', field.plate, field.well, field.field
+        partition by dataset
+        order by coalesce(control_type, '') <> 'trt', plate, well, field
     ) = 1
 )
 
 select
-    first_field.dataset,
-    'plate ' || first_field.plate || ', well ' || first_field.well || ', field ' || first_field.field as place,
-    first_field.uri || '/' || first_field.path as uri,
-    image.channel_index,
-    image.channel,
-    image.p0_1,
-    image.p99_9
-from first_field
-inner join image using (plate, well, field)
-where image.qc not in ('damaged', 'absent')
-order by first_field.dataset, image.channel_index
+    dataset,
+    'plate ' || plate || ', well ' || well || ', field ' || field as place,
+    uri,
+    channel_index,
+    channel,
+    p0_1,
+    p99_9
+from located_image
+inner join first_field using (plate, well, field)
+where has_pixels
+order by dataset, channel_index

@@ -1,24 +1,22 @@
--- Images of a well, with where they lie and the window that shows them.
--- Grain: one row per field, channel_index.   Reads: plate, field, image, channel.
+-- Images of a well, with where they lie and the intensities that they are shown between.
+-- Grain: one row per field, channel_index.   Reads: located_image, channel.
+-- $plate, $well: names of the plate and the well.
 select
     image.field,
     image.channel_index,
     image.channel,
     channel.marker,
-    plate.uri || '/' || field.path as uri,
-    field.height_px,
-    field.width_px,
+    image.uri,
+    image.height_px,
+    image.width_px,
     image.dtype,
     image.p0_1,
     image.p99_9,
     image.qc,
+    image.has_pixels,
     image.problem,
-    plate.content_hash
-from image
-inner join plate on plate.plate_id = image.plate
-inner join field
-    on image.plate = field.plate and image.well = field.well and image.field = field.field
-left join channel
-    on image.plate = channel.plate and image.channel_index = channel.channel_index
+    image.content_hash
+from located_image as image
+left join channel using (plate, channel_index)
 where image.plate = $plate and image.well = $well
 order by image.field, image.channel_index

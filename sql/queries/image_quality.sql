@@ -1,17 +1,16 @@
--- Intensities and flags of the images.
--- Grain: one row per dataset, channel.   Reads: image, plate.
+-- How bright and sharp are the images of each channel, and how many are flagged?
+-- Grain: one row per dataset, channel.   Reads: located_image.
 select
-    plate.dataset,
-    image.channel,
+    dataset,
+    channel,
     count(*) as images,
-    round(median(image.mean), 1) as median_mean_counts,
-    round(median(image.p99_9), 1) as median_p99_9_counts,
-    round(median(image.focus), 4) as median_focus,
-    count(*) filter (where image.qc = 'blank') as blank,
-    count(*) filter (where image.qc = 'saturated') as saturated,
-    count(*) filter (where image.qc = 'damaged') as damaged,
-    count(*) filter (where image.qc = 'absent') as absent
-from image
-inner join plate on plate.plate_id = image.plate
-group by plate.dataset, image.channel
-order by plate.dataset, min(image.channel_index)
+    round(median(mean), 1) as median_mean_counts,
+    round(median(p99_9), 1) as median_p99_9_counts,
+    round(median(focus), 4) as median_focus,
+    count(*) filter (where qc = 'blank') as blank,
+    count(*) filter (where qc = 'saturated') as saturated,
+    count(*) filter (where qc = 'damaged') as damaged,
+    count(*) filter (where qc = 'absent') as absent
+from located_image
+group by dataset, channel
+order by dataset, min(channel_index)

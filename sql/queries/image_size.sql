@@ -1,12 +1,11 @@
--- How many images of each size the plates have to embed.
--- Grain: one row per plate, height, width.   Reads: image, field.
+-- How many usable images of each size do the plates have?
+-- Grain: one row per plate, height_px, width_px.   Reads: located_image.
 -- $plates: names of the plates.
 select
-    image.plate,
-    field.height_px,
-    field.width_px,
+    plate,
+    height_px,
+    width_px,
     count(*) as num_images
-from image
-inner join field using (plate, well, field)
-where list_contains($plates, image.plate) and image.qc not in ('blank', 'damaged', 'absent')
+from located_image
+where list_contains($plates, plate) and is_usable
 group by all

@@ -1,8 +1,9 @@
--- The manifest: every plane with its metadata, in one shape whatever the layout.
+-- The manifest: every plane with its metadata, the same columns for every layout.
 -- Grain: one row per plane of a file.   Reads: typed (the layout's rows in the manifest's columns).
--- $dataset: default collection; $root: folder of relative paths; $channel_names: by channel index;
--- $channels, $drop_channels: names or patterns (*, ?) to keep and to leave out; $timepoint, $z: the
--- one to keep, NULL for all; $keep_index: whether channels keep the index that they were given.
+-- $dataset: default collection; $root: folder that relative paths start from; $channel_names: new
+-- names, by channel index; $channels, $drop_channels: names or patterns (*, ?) to keep and to leave
+-- out; $timepoint, $z: the one to keep, NULL for all; $keep_index: channels keep the index that they
+-- were given.
 with given as (
     select distinct
         plate,

@@ -1,4 +1,4 @@
--- Hash of what the manifest says of each plate, but for where its files lie.
+-- Hash of what the manifest says of each plate. The places of its files do not count.
 -- Grain: one row per plate.   Reads: image_list.
 with described as (
     select * exclude (paths)

@@ -1,5 +1,5 @@
--- The images of the manifest: slices of a stack are one image, in order of z.
--- Grain: one row per plate, well, field, channel.   Reads: manifest.
+-- The images of the manifest. The slices of a stack are one image; its files are in order of z.
+-- Grain: one row per plate, well, field, channel_index.   Reads: manifest.
 with stack as (
     select
         plate,
@@ -18,12 +18,6 @@ select
     stack.paths,
     stack.pages
 from manifest
-inner join stack
-    on
-        manifest.plate = stack.plate
-        and manifest.well = stack.well
-        and manifest.field = stack.field
-        and manifest.channel_index = stack.channel_index
-        and manifest.line = stack.line
+inner join stack using (plate, well, field, channel_index, line)
 order by
     manifest.plate, manifest.well_row, manifest.well_column, manifest.field, manifest.channel_index

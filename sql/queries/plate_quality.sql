@@ -1,4 +1,4 @@
--- Flags and focus of the images of each plate.
+-- How many images of each plate are flagged, and how sharp are its images?
 -- Grain: one row per plate.   Reads: plate, well, image.
 with flags as (
     select

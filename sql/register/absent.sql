@@ -1,5 +1,5 @@
--- What is known of images whose pixels are not here: that they are absent.
--- Grain: one row per plate, well, field, channel.   Reads: manifest.
+-- Measurements of images whose pixels are not here: all unknown, and the flag says so.
+-- Grain: one row per plate, well, field, channel_index.   Reads: manifest.
 select
     plate,
     well,

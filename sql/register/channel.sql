@@ -1,17 +1,14 @@
 -- The channels of each plate that lands.
 -- Grain: one row per plate, channel_index.   Reads: manifest, illuminated.
 select
-    manifest.plate,
-    manifest.channel_index,
-    min(manifest.channel) as channel,
-    min(manifest.marker) as marker,
-    min(manifest.excitation_nm) as excitation_nm,
-    min(manifest.emission_nm) as emission_nm,
+    plate,
+    channel_index,
+    min(channel) as channel,
+    min(marker) as marker,
+    min(excitation_nm) as excitation_nm,
+    min(emission_nm) as emission_nm,
     min(illuminated.uri) as illumination
 from manifest
-left join illuminated
-    on
-        manifest.plate = illuminated.plate
-        and manifest.channel_index = illuminated.channel_index
-group by manifest.plate, manifest.channel_index
-order by manifest.plate, manifest.channel_index
+left join illuminated using (plate, channel_index)
+group by plate, channel_index
+order by plate, channel_index

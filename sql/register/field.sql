@@ -1,21 +1,15 @@
--- The fields of each plate that lands.
--- Grain: one row per plate, well, field.   Reads: manifest, measured.
+-- The fields of each plate that lands; what its images differ in is taken from the first channel.
+-- Grain: one row per plate, well, field.   Reads: landed_image.
 select
-    manifest.plate,
-    manifest.well,
-    manifest.field,
-    min(measured.path) as path,
-    min(measured.height_px) as height_px,
-    min(measured.width_px) as width_px,
-    arg_min(manifest.pixel_size_um, manifest.channel_index) as pixel_size_um,
-    arg_min(manifest.position_x_um, manifest.channel_index) as position_x_um,
-    arg_min(manifest.position_y_um, manifest.channel_index) as position_y_um
-from manifest
-inner join measured
-    on
-        manifest.plate = measured.plate
-        and manifest.well = measured.well
-        and manifest.field = measured.field
-        and manifest.channel_index = measured.channel_index
-group by manifest.plate, manifest.well, manifest.well_row, manifest.well_column, manifest.field
-order by manifest.plate, manifest.well_row, manifest.well_column, manifest.field
+    plate,
+    well,
+    field,
+    min(path) as path,
+    min(height_px) as height_px,
+    min(width_px) as width_px,
+    arg_min(pixel_size_um, channel_index) as pixel_size_um,
+    arg_min(position_x_um, channel_index) as position_x_um,
+    arg_min(position_y_um, channel_index) as position_y_um
+from landed_image
+group by plate, well, well_row, well_column, field
+order by plate, well_row, well_column, field

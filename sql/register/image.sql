@@ -1,32 +1,21 @@
 -- The images of each plate that lands.
--- Grain: one row per plate, well, field, channel.   Reads: manifest, measured.
+-- Grain: one row per plate, well, field, channel_index.   Reads: landed_image.
 select
-    manifest.plate,
-    manifest.well,
-    manifest.field,
-    manifest.channel_index,
-    manifest.channel,
-    measured.dtype,
-    measured.p0_1,
-    measured.p99_9,
-    measured.mean,
-    measured.saturation,
-    measured.focus,
-    measured.qc,
-    measured.problem,
-    manifest.paths[1] as origin,
-    measured.origin_hash,
-    len(manifest.paths)::integer as num_slices
-from manifest
-inner join measured
-    on
-        manifest.plate = measured.plate
-        and manifest.well = measured.well
-        and manifest.field = measured.field
-        and manifest.channel_index = measured.channel_index
-order by
-    manifest.plate,
-    manifest.well_row,
-    manifest.well_column,
-    manifest.field,
-    manifest.channel_index
+    plate,
+    well,
+    field,
+    channel_index,
+    channel,
+    dtype,
+    p0_1,
+    p99_9,
+    mean,
+    saturation,
+    focus,
+    qc,
+    problem,
+    paths[1] as origin,
+    origin_hash,
+    len(paths)::integer as num_slices
+from landed_image
+order by plate, well_row, well_column, field, channel_index

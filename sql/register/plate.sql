@@ -1,6 +1,7 @@
--- The row of each plate that lands.
+-- The plates that land.
 -- Grain: one row per plate.   Reads: manifest, landed.
--- num_rows, num_columns: if not given, of the smallest of 96, 384 and 1536 wells that has them.
+-- num_rows, num_columns: as given, else those of the smallest format of 96, 384 and 1536 wells that
+-- has the plate's last row and last column.
 with extent as (
     select
         plate,

@@ -1,7 +1,7 @@
-"""How fast plates are written: against ome-zarr's own writer, against the codec, and from files.
+"""How fast plates are written: compared to the writer of ome-zarr and to the codec, and from files.
 
 Run with `python -m pytest -m benchmark tests/benchmarks/test_ingest_speed.py -s`.
-Each pair alternates on the same planes, so that other work on the machine meets both.
+The ways alternate on the same planes, so that other work on the machine slows all of them alike.
 """
 
 import resource
@@ -20,7 +20,7 @@ import zarr
 from numcodecs import blosc
 from scipy.ndimage import gaussian_filter
 
-from unidino.lake import pixels
+from unidino.lake import ngff, pixels
 from unidino.lake.lake import Lake
 from unidino.plates.ingest import ingest
 from unidino.plates.quality import plane_statistics
@@ -28,7 +28,7 @@ from unidino.plates.quality import plane_statistics
 pytestmark = pytest.mark.benchmark
 
 _SIDE, _CHANNELS, _FIELDS, _ROUNDS, _JOBS = 1080, 5, 24, 9, 2
-_DISPLAYS = [pixels.Display(f"c{i}", 0, 1) for i in range(_CHANNELS)]
+_DISPLAYS = [ngff.Display(f"c{i}", 0, 1) for i in range(_CHANNELS)]
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +51,11 @@ def _in_threads(action: Callable[[int], object], jobs: int) -> None:
         list(pool.map(action, range(_FIELDS)))
 
 
-def _ours(path: Path, planes: list[np.ndarray], jobs: int) -> None:
+def _unidino(path: Path, planes: list[np.ndarray], jobs: int) -> None:
     def write(field: int) -> None:
-        pixels.write_field(path / pixels.field_path("A01", field), planes, _DISPLAYS, 0.65)
+        pixels.write_field(path / ngff.field_path("A01", field), planes, _DISPLAYS, 0.65)
 
-    pixels.write_plate(path, "p", {"A01": list(range(_FIELDS))}, {"A01": (1, 1)})
+    ngff.write_plate(path, "p", {"A01": list(range(_FIELDS))})
     _in_threads(write, jobs)
 
 
@@ -98,7 +98,7 @@ def _codec(_: Path, planes: list[np.ndarray], jobs: int) -> None:
 
 
 def _files(folder: Path, planes: list[np.ndarray], jobs: int) -> None:
-    """The floor on this disk: the codec, and a plain file of its bytes for each plane."""
+    """The least that this disk needs: the codec, and a plain file of the bytes of each plane."""
     folder.mkdir()
 
     def write(field: int) -> None:
@@ -113,7 +113,7 @@ def test_the_writer_against_ome_zarr_and_the_codec(
     planes: list[np.ndarray], tmp_path: Path, capsys: pytest.CaptureFixture[str], jobs: int
 ) -> None:
     megabytes = sum(plane.nbytes for plane in planes) * _FIELDS / 1e6
-    ways = {"unidino": _ours, "ome-zarr": _ome_zarr, "codec and files": _files, "codec": _codec}
+    ways = {"unidino": _unidino, "ome-zarr": _ome_zarr, "codec and files": _files, "codec": _codec}
     rates: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(_ROUNDS):
         for name, way in ways.items():
@@ -137,10 +137,12 @@ def test_the_writer_against_ome_zarr_and_the_codec(
             )
 
 
-def test_a_planes_figures(planes: list[np.ndarray], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_statistics_of_a_plane(
+    planes: list[np.ndarray], capsys: pytest.CaptureFixture[str]
+) -> None:
     times = [_seconds(lambda: plane_statistics(planes[0])) for _ in range(30)]
     with capsys.disabled():
-        print(f"\nfigures of a plane of {_SIDE} px: {statistics.median(times) * 1e3:.1f} ms")
+        print(f"\nstatistics of a plane of {_SIDE} px: {statistics.median(times) * 1e3:.1f} ms")
 
 
 @pytest.mark.parametrize("compression", [None, "lzw"])

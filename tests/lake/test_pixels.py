@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from unidino.core.errors import LakeError
-from unidino.lake import pixels
+from unidino.lake import ngff, pixels
 from unidino.lake.lake import Lake
 from unidino.plates.convert import Form
 
@@ -23,13 +23,13 @@ from unidino.plates.convert import Form
         st.tuples(st.just(2), st.integers(3, 40), st.integers(3, 40)),
     )
 )
-@pytest.mark.parametrize("version", pixels.VERSIONS)
+@pytest.mark.parametrize("version", ngff.VERSIONS)
 def test_planes_round_trip(version: str, planes: np.ndarray) -> None:
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "A" / "01" / "1"
-        displays = [pixels.Display("a", 0, 9), pixels.Display("b", 1, 8)]
+        displays = [ngff.Display("a", 0, 9), ngff.Display("b", 1, 8)]
         pixels.write_field(path, list(planes), displays, 0.5, version)
         pixels._open_array.cache_clear()
         for index, plane in enumerate(planes):
@@ -126,7 +126,7 @@ def test_a_pyramid_halves_by_means(tiny_export: Path, tmp_path: Path) -> None:
     assert zarr.open_array(str(field / "2")).shape == (3, 24, 24)
     scales = [
         level["coordinateTransformations"][0]["scale"]
-        for level in pixels.group_metadata(field)["multiscales"][0]["datasets"]
+        for level in ngff.group_metadata(field)["multiscales"][0]["datasets"]
     ]
     assert scales == [[1, 1, 1], [1, 2, 2], [1, 4, 4]]
 
@@ -135,8 +135,8 @@ def test_a_damaged_plane_reads_as_zeros_and_the_others_as_they_are(tmp_path: Pat
     import zarr
 
     plane = np.arange(50 * 60, dtype=np.uint16).reshape(50, 60)
-    displays = [pixels.Display(name, 0, 9) for name in "abc"]
-    for version in pixels.VERSIONS:
+    displays = [ngff.Display(name, 0, 9) for name in "abc"]
+    for version in ngff.VERSIONS:
         path = tmp_path / version / "A" / "01" / "1"
         pixels.write_field(path, [None, plane, None], displays, None, version)
         stored = zarr.open_array(str(path / "0"))[:]

@@ -1,4 +1,4 @@
-"""Illumination is divided out, by functions that are given or estimated, and on record."""
+"""Planes are divided by illumination functions, given or estimated, which the lake keeps."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 from unidino.core.errors import InputError
-from unidino.lake import pixels
+from unidino.lake import ngff, pixels
 from unidino.lake.lake import Lake
 from unidino.plates import illumination
 from unidino.plates.convert import Form
@@ -23,7 +23,7 @@ def _vignette() -> np.ndarray:
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> Path:
-    """Fields of even light with shot noise, seen through a vignette; two channels, one plain."""
+    """Fields of even light with shot noise; one of two channels has a vignette."""
     rng = np.random.default_rng(0)
     rows = ["path,plate,well,field,channel"]
     for field in range(_FIELDS):
@@ -38,7 +38,7 @@ def manifest(tmp_path: Path) -> Path:
 def _mean_plane(lake: Lake, channel_index: int) -> np.ndarray:
     uri = lake.resolve(lake.query("select uri from plate").item())
     planes = [
-        pixels.read_plane(uri / pixels.field_path("B02", field), channel_index)
+        pixels.read_plane(uri / ngff.field_path("B02", field), channel_index)
         for field in range(_FIELDS)
     ]
     return np.mean(planes, axis=0)
@@ -77,7 +77,7 @@ def test_a_given_function_divides_to_the_digit(manifest: Path, tmp_path: Path) -
         {"DNA": _vignette().astype(np.float32), "RNA": np.float32(2)}.items()
     ):
         raw = tifffile.imread(tmp_path / f"3{name}.tif")
-        plane = pixels.read_plane(uri / pixels.field_path("B02", 3), index)
+        plane = pixels.read_plane(uri / ngff.field_path("B02", 3), index)
         np.testing.assert_array_equal(plane, np.rint(raw / function).astype(np.uint16))
     assert ingest(lake, manifest, "manifest", form=form).skipped == ("p",)
     np.save(functions / "RNA.npy", np.full((_SIDE, _SIDE), 3.0))
@@ -101,7 +101,7 @@ def test_a_quotient_beyond_the_type_is_its_maximum() -> None:
         (np.zeros((_SIDE, _SIDE)), "all positive"),
         (np.full((_SIDE, _SIDE), np.nan), "all positive"),
         (np.ones((5, 5)), "is \\(5, 5\\), but the image is"),
-        (np.array([object()]), "no .npy array"),
+        (np.array([object()]), "not a .npy array"),
     ],
 )
 def test_a_function_that_cannot_be_used_is_named(

@@ -1,5 +1,7 @@
 """Plates land whole or not at all, once, and say what is wrong with what did not."""
 
+import inspect
+import json
 import re
 import shutil
 from pathlib import Path
@@ -8,17 +10,14 @@ import numpy as np
 import pytest
 import tifffile
 from conftest import ingest_tiny
-from hypothesis import given
-from hypothesis import strategies as st
+from planes import stored_plane
 
 from unidino.core.errors import InputError
-from unidino.core.sql import scratch
+from unidino.lake import pixels
 from unidino.lake.check import check
 from unidino.lake.lake import Lake
 from unidino.plates.images import Files
 from unidino.plates.ingest import ingest
-from unidino.plates.layouts.filenames import well_name
-from unidino.plates.manifest import Choice
 
 
 def _counts(lake: Lake) -> dict[str, int]:
@@ -44,14 +43,9 @@ def test_every_image_is_registered_with_its_metadata(lake: Lake) -> None:
 
 
 def test_pixels_are_the_files(lake: Lake) -> None:
-    from unidino.lake import pixels
-
-    rows = lake.query(
-        "select origin, uri, path, channel_index from image join field using (plate, well, field)"
-        " join plate on plate_id = image.plate using sample 5"
-    )
-    for origin, uri, path, index in rows.iter_rows():
-        plane = pixels.read_plane(lake.resolve(uri) / path, index)
+    rows = lake.query("select origin, uri, channel_index from located_image using sample 5")
+    for origin, uri, index in rows.iter_rows():
+        plane = pixels.read_plane(lake.resolve(uri), index)
         np.testing.assert_array_equal(plane, tifffile.imread(origin))
 
 
@@ -90,8 +84,6 @@ def test_changed_content_is_refused_and_overwrite_replaces_it(
 def test_an_overwrite_cut_off_before_it_registers_is_mended_by_running_it_again(
     lake: Lake, tiny_export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from unidino.lake import pixels
-
     changed = tmp_path / "changed" / "tiny"
     shutil.copytree(tiny_export, changed)
     image = sorted((changed / "tiny_b1_p1" / "Images").iterdir())[0]
@@ -101,7 +93,7 @@ def test_an_overwrite_cut_off_before_it_registers_is_mended_by_running_it_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("unidino.plates.ingest.register", cut_off)
+        patched.setattr("unidino.plates.landing.register", cut_off)
         with pytest.raises(KeyboardInterrupt):
             ingest_tiny(lake, changed, overwrite=True)
     assert check(lake) == []
@@ -109,20 +101,16 @@ def test_an_overwrite_cut_off_before_it_registers_is_mended_by_running_it_again(
     done = ingest_tiny(lake, changed, overwrite=True)
     assert done.landed == ("tiny_b1_p1",)
     assert check(lake) == []
-    uri, path, index = lake.query(
-        "select uri, path, channel_index from image join field using (plate, well, field)"
-        " join plate on plate_id = image.plate where origin = $origin",
-        {"origin": str(image.resolve())},
-    ).row(0)
-    assert set(np.unique(pixels.read_plane(lake.resolve(uri) / path, index))) == {7}
+    plane = stored_plane(lake, f"origin = '{image.resolve()}'")
+    assert set(np.unique(plane)) == {7}
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda p: p.write_bytes(p.read_bytes()[:900]), "truncated or no valid image"),
-        (lambda p: p.write_bytes(b""), "truncated or no valid image"),
-        (lambda p: p.write_bytes(b"II*\0 no image"), "truncated or no valid image"),
+        (lambda p: p.write_bytes(p.read_bytes()[:900]), "truncated or not a valid image"),
+        (lambda p: p.write_bytes(b""), "truncated or not a valid image"),
+        (lambda p: p.write_bytes(b"II*\0 no image"), "truncated or not a valid image"),
         (lambda p: tifffile.imwrite(p, np.zeros((96, 96), np.float32)), "expected uint8 or uint16"),
         (lambda p: tifffile.imwrite(p, np.zeros((50, 96), np.uint16)), "is uint16 (50, 96)"),
         (lambda p: tifffile.imwrite(p, np.zeros((96, 96), np.uint8)), "is uint8 (96, 96)"),
@@ -187,104 +175,6 @@ def test_a_field_without_a_readable_image_is_left_out(tiny_export: Path, tmp_pat
     assert check(lake) == []
 
 
-def _manifest(folder: Path, text: str) -> Path:
-    tifffile.imwrite(folder / "a.tif", np.arange(64 * 64, dtype=np.uint16).reshape(64, 64))
-    path = folder / "manifest.csv"
-    path.write_text(text)
-    return path
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("path,plate,well,field\na.tif,p,A01,1\n", "lacks the column channel"),
-        ("path,plate,well,field,channel\nb.tif,p,A01,1,DNA\n", "no image file .*b.tif"),
-        ("path,plate,well,field,channel\na.tif,p,ZZ9,1,DNA\n", "line 2, column well: .*'ZZ09'"),
-        ("path,plate,well,field,channel\na.tif,p,A49,1,DNA\n", "column well"),
-        ("path,plate,well,field,channel\na.tif,p,A01,x,DNA\n", "column field: 'x' is no integer"),
-        ("path,plate,well,field,channel\na.tif,p,A01,1,DNA\na.tif,p,a1,1,DNA\n", "named 2 times"),
-        (
-            "path,plate,well,field,channel,control_type\na.tif,p,A01,1,DNA,dmso\n",
-            "'dmso' is none of trt",
-        ),
-        (
-            "path,plate,well,field,channel,pixel_size_um\na.tif,p,A01,1,DNA,-1\n",
-            "column pixel_size_um",
-        ),
-        (
-            "path,plate,well,field,channel\na.tif,p,A01,1,DNA\na.tif,p,A01,1,RNA\n"
-            "a.tif,p,A02,1,DNA\n",
-            "line 4, .*well A02 field 1 has no channel RNA",
-        ),
-        ("path,plate,well,field,channel\na.tif,../p,A01,1,DNA\n", "plate: it may not be named"),
-        ("path,plate,well,field,channel\na.tif,p~,A01,1,DNA\n", "plate: it may not be named 'p~'"),
-        (
-            "path,plate,well,field,channel,dataset\na.tif,p,A01,1,DNA,../../d\n",
-            "column dataset: it may not be named '../../d'",
-        ),
-    ],
-)
-def test_a_wrong_manifest_is_refused_with_its_place(
-    tmp_path: Path, text: str, message: str
-) -> None:
-    manifest = _manifest(tmp_path, text)
-    lake = Lake.create(tmp_path / "lake")
-    with pytest.raises(InputError, match=message) as caught:
-        ingest(lake, manifest, "manifest")
-    assert "\n" not in str(caught.value)
-    assert _counts(lake) == dict.fromkeys(WHOLE, 0)
-
-
-def _rows_of_manifest(*rows: str) -> str:
-    return "path,plate,well,field,channel,control_type\n" + "".join(f"{row}\n" for row in rows)
-
-
-BROKEN = _rows_of_manifest(
-    "a.tif,p,A01,1,DNA,trt",
-    "a.tif,p,A01,1,RNA,trt",
-    "a.tif,p,A02,1,DNA,trt",  # lacks RNA
-    "a.tif,p,Z99,1,DNA,trt",  # no such well
-    "a.tif,p,Z99,1,RNA,trt",
-    "a.tif,p,A03,1,DNA,dmso",  # no such control type
-    "a.tif,p,A03,1,RNA,trt",
-    "a.tif,p,A04,1,DNA,trt",
-    "a.tif,p,A04,1,DNA,trt",  # twice
-    "a.tif,p,A04,1,RNA,trt",
-    "a.tif,p,A05,one,DNA,trt",  # no number
-    "a.tif,p,A06,1,DNA,trt",
-    "a.tif,p,A06,1,RNA,trt",
-)
-
-
-def test_every_wrong_row_is_named_with_its_line_and_column(tmp_path: Path) -> None:
-    manifest = _manifest(tmp_path, BROKEN)
-    with pytest.raises(InputError, match="--allow-incomplete") as caught:
-        ingest(Lake.create(tmp_path / "lake"), manifest, "manifest")
-    named = {
-        (int(line), column)
-        for line, column in re.findall(
-            r"manifest\.csv, line (\d+), column (\w+): ", "\n".join(caught.value.details)
-        )
-    }
-    assert named == {
-        (4, "channel"),
-        (5, "well"),
-        (6, "well"),
-        (7, "control_type"),
-        (10, "path"),
-        (12, "field"),
-    }
-
-
-def test_what_is_whole_lands_if_asked(tmp_path: Path) -> None:
-    manifest = _manifest(tmp_path, BROKEN)
-    lake = Lake.create(tmp_path / "lake")
-    done = ingest(lake, manifest, "manifest", allow_incomplete=True)
-    assert lake.query("select well from well order by well").rows() == [("A01",), ("A06",)]
-    assert len(done.problems) == 6
-    assert check(lake) == []
-
-
 def test_missing_files_are_all_named_and_left_out_if_asked(
     tiny_export: Path, tmp_path: Path
 ) -> None:
@@ -312,42 +202,6 @@ def test_missing_files_are_all_named_and_left_out_if_asked(
     assert ingest(lake, tmp_path / "m.csv", "manifest", allow_incomplete=True).skipped == ("p",)
 
 
-def test_a_wrong_value_in_a_joined_table_is_named_there(tiny_export: Path, tmp_path: Path) -> None:
-    table = tmp_path / "doses.csv"
-    table.write_text("well,concentration_um,control_type\nB02,lots,trt\nB03,1,dmso\n")
-    with pytest.raises(InputError, match=r"doses\.csv, line 2, column concentration_um") as caught:
-        ingest(Lake.create(tmp_path / "lake"), tiny_export, "harmony", metadata=[table])
-    assert "doses.csv, line 3, column control_type" in caught.value.details[1]
-
-
-def test_what_a_joined_table_lacks_is_said(
-    tiny_export: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    table = tmp_path / "doses.csv"
-    table.write_text("well,concentration_um\nB02,1\nH12,2\n")
-    ingest(Lake.create(tmp_path / "lake"), tiny_export, "harmony", metadata=[table])
-    said = caplog.text
-    assert "doses.csv: joined by well; 1 of 6 matched, 1 rows not used; nothing for B03; " in said
-
-
-def test_channels_are_kept_and_dropped_by_name(tiny_export: Path, tmp_path: Path) -> None:
-    lake = Lake.create(tmp_path / "lake")
-    names = ("DNA", "Brightfield_H", "Tubulin")
-    ingest(
-        lake, tiny_export, "harmony", choice=Choice(channel_names=names, drop_channels=["Bright*"])
-    )
-    assert lake.query(
-        "select distinct channel_index, channel from channel order by all"
-    ).rows() == [(0, "DNA"), (1, "Tubulin")]
-    other = Lake.create(tmp_path / "other")
-    ingest(other, tiny_export, "harmony", choice=Choice(channel_names=names, channels=["Tubulin"]))
-    assert other.query("select distinct channel_index, channel from image").rows() == [
-        (0, "Tubulin")
-    ]
-    with pytest.raises(InputError, match="nothing is left of its images; channels: "):
-        ingest(other, tiny_export, "harmony", choice=Choice(channels=["GFP"]))
-
-
 def test_blank_and_saturated_images_are_flagged(tmp_path: Path) -> None:
     planes = {
         "zero": np.zeros((64, 64), np.uint16),
@@ -359,7 +213,8 @@ def test_blank_and_saturated_images_are_flagged(tmp_path: Path) -> None:
     for number, (name, plane) in enumerate(planes.items(), start=1):
         tifffile.imwrite(tmp_path / f"{name}.tif", plane.astype(np.uint16))
         rows.append(f"{name}.tif,p,A{number:02d},1,DNA,trt")
-    (tmp_path / "m.csv").write_text(_rows_of_manifest(*rows))
+    header = "path,plate,well,field,channel,control_type"
+    (tmp_path / "m.csv").write_text("\n".join([header, *rows]) + "\n")
     lake = Lake.create(tmp_path / "lake")
     ingest(lake, tmp_path / "m.csv", "manifest")
     assert [qc for (qc,) in lake.query("select qc from image order by well").iter_rows()] == [
@@ -370,119 +225,54 @@ def test_blank_and_saturated_images_are_flagged(tmp_path: Path) -> None:
     ]
 
 
-def test_a_manifest_with_metadata_of_its_own_lands(tmp_path: Path) -> None:
-    manifest = _manifest(
-        tmp_path,
-        "path,plate,well,field,channel,compound,concentration_um,solvent,pixel_size_um\n"
-        "a.tif,p,b7,3,DNA,taxol,0.3,DMSO,0.65\n",
-    )
-    lake = Lake.create(tmp_path / "lake")
-    ingest(lake, manifest, "manifest", dataset="mine")
-    assert lake.query(
-        "select plate, well, well_row, well_column, compound, concentration_um, control_type,"
-        " extra ->> 'solvent' from well"
-    ).rows() == [("p", "B07", 2, 7, "taxol", 0.3, "trt", "DMSO")]
-    assert lake.query("select field, pixel_size_um, height_px from field").rows() == [(3, 0.65, 64)]
-
-
-def test_a_table_with_two_rows_for_a_well_is_refused(tiny_export: Path, tmp_path: Path) -> None:
-    table = tmp_path / "platemap.csv"
-    table.write_text(
-        (tiny_export / "platemap.csv").read_text() + "tiny_b1_p1,B02,water,0,negcon,\n"
-    )
-    lake = Lake.create(tmp_path / "lake")
-    with pytest.raises(InputError, match=r"two rows for plate tiny_b1_p1, well B02"):
-        ingest(lake, tiny_export, "harmony", platemap=table)
-
-
-def test_a_table_that_shares_no_column_is_refused(tiny_export: Path, tmp_path: Path) -> None:
-    table = tmp_path / "prices.csv"
-    table.write_text("supplier,price\nacme,3\n")
-    with pytest.raises(InputError, match="shares no column"):
-        ingest(Lake.create(tmp_path / "lake"), tiny_export, "harmony", metadata=[table])
-
-
-def test_a_layout_without_its_table_says_which(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="needs the table bbbc021_v1_image"):
-        ingest(Lake.create(tmp_path / "lake"), tmp_path, "bbbc021")
-
-
-def test_a_layout_whose_table_lacks_a_column_says_which(tmp_path: Path) -> None:
-    (tmp_path / "BBBC021_v1_image.csv").write_text("ImageNumber,Replicate\n1,1\n")
-    (tmp_path / "BBBC021_v1_moa.csv").write_text("compound,concentration,moa\na,1,b\n")
-    with pytest.raises(InputError, match="needs the column image_"):
-        ingest(Lake.create(tmp_path / "lake"), tmp_path, "bbbc021")
-
-
-def test_a_users_own_layout_is_one_select(tmp_path: Path) -> None:
-    folder = tmp_path / "mine"
-    folder.mkdir()
-    _manifest(folder, "file,where\na.tif,C3\n")
-    (folder / "layout.sql").write_text(
-        "select 'p1' as plate, \"where\" as well, 1 as field, 'DNA' as channel, file as path"
-        " from manifest"
-    )
-    lake = Lake.create(tmp_path / "lake")
-    ingest(lake, folder, str(folder / "layout.sql"))
-    assert lake.query("select dataset, well from well join plate on plate_id = plate").rows() == [
-        ("mine", "C03")
-    ]
-
-
-def test_a_pattern_reads_any_file_names(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    folder = tmp_path / "scope"
-    folder.mkdir()
-    for channel in (1, 2):
-        tifffile.imwrite(folder / f"run7_C04_s2_w{channel}.tif", np.eye(64, dtype=np.uint8))
-    tifffile.imwrite(folder / "overview.tif", np.eye(64, dtype=np.uint8))
-    lake = Lake.create(tmp_path / "lake")
-    pattern = r"(?P<plate>run\d+)_(?P<well>[A-H]\d\d)_s(?P<field>\d+)_w(?P<channel_index>\d)"
-    ingest(lake, folder, "filename", pattern=pattern, choice=Choice(channel_names=["DNA"]))
-    rows = lake.query("select plate, well, field, channel from image order by channel_index").rows()
-    assert rows == [("run7", "C04", 2, "DNA"), ("run7", "C04", 2, "ch2")]
-    said = " ".join(caplog.text.split())
-    assert "1 of 3 images are left out: their names do not match" in said
-    assert "overview.tif" in said
-
-
-@pytest.mark.parametrize("pattern", [None, "(", "(?P<plate>x)", "(?P<nonsense>x)(?P<well>y)"])
-def test_a_pattern_that_cannot_work_is_refused(tmp_path: Path, pattern: str | None) -> None:
-    with pytest.raises(InputError, match="--pattern"):
-        ingest(Lake.create(tmp_path / "lake"), tmp_path, "filename", pattern=pattern)
-
-
-@pytest.mark.parametrize(
-    ("xml", "message"),
-    [
-        ("<EvaluationInputData><Images>", "no valid Harmony index"),
-        (
-            '<!DOCTYPE x [<!ENTITY a "b">]><EvaluationInputData>&a;</EvaluationInputData>',
-            "no valid Harmony index",
-        ),
-        ("<EvaluationInputData><Images/></EvaluationInputData>", "lists no image"),
-        (
-            "<EvaluationInputData><Images><Image><URL>a.tiff</URL></Image></Images>"
-            "</EvaluationInputData>",
-            "an image without Row",
-        ),
-    ],
-)
-def test_a_damaged_index_is_named(tmp_path: Path, xml: str, message: str) -> None:
-    folder = tmp_path / "plate" / "Images"
-    folder.mkdir(parents=True)
-    (folder / "Index.idx.xml").write_text(xml)
-    with pytest.raises(InputError, match=message) as caught:
-        ingest(Lake.create(tmp_path / "lake"), tmp_path / "plate", "harmony")
-    assert "Index.idx.xml" in str(caught.value)
-
-
-@given(st.integers(1, 32), st.integers(1, 48))
-def testwell_names_round_trip(row: int, column: int) -> None:
-    name = well_name(row, column)
-    found = scratch().execute("select row_of($w), column_of($w)", {"w": name}).fetchall()
-    assert found == [(row, column)]
-
-
 def test_reading_says_what_a_missing_image_is(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file"):
         Files().read_image([str(tmp_path / "none.tif")], [None])
+
+
+def test_pixels_take_the_place_of_metadata_alone(tiny_export: Path, new_lake: Lake) -> None:
+    ingest_tiny(new_lake, tiny_export, metadata_only=True)
+    assert new_lake.query("select distinct qc from image").rows() == [("absent",)]
+    ingest_tiny(new_lake, tiny_export)
+    assert new_lake.query("select distinct qc from image").rows() == [("ok",)]
+    with pytest.raises(InputError, match="has its pixels in the lake"):
+        ingest_tiny(new_lake, tiny_export, metadata_only=True)
+
+
+def test_every_argument_is_recorded(new_lake: Lake, tiny_export: Path) -> None:
+    ingest_tiny(new_lake, tiny_export)
+    recorded = json.loads(new_lake.query("select arguments from run").item())
+    assert set(recorded) == set(inspect.signature(ingest).parameters) - {"lake"}
+    assert recorded["platemap"] == str(tiny_export / "platemap.csv")
+    assert recorded["metadata"] == [str(tiny_export / "plates.csv")]
+    assert recorded["choice"]["channel_names"] == ["DNA", "Actin", "Tubulin"]
+    assert recorded["form"] == {
+        "ngff": "0.5",
+        "pyramid": 0,
+        "illumination": None,
+        "in_place": False,
+    }
+
+
+def test_what_was_ingested_prints_as_a_row(tiny_export: Path, new_lake: Lake) -> None:
+    done = ingest_tiny(new_lake, tiny_export)
+    counts = {"plates": 2, "skipped": 0, "wells": 12, "fields": 24, "images": 72, "problems": 0}
+    assert done.frame.to_dicts() == [counts]
+    head, _, row = str(done).splitlines()
+    assert head.split() == list(counts)
+    assert row.split() == [str(count) for count in counts.values()]
+
+
+def test_images_are_usable_by_their_flag(lake: Lake) -> None:
+    """A flag is one of five; of each, whether the plane can be shown and can be learnt from."""
+    expected = {
+        "ok": (True, True),
+        "saturated": (True, True),
+        "blank": (True, False),
+        "damaged": (False, False),
+        "absent": (False, False),
+    }
+    for qc, flags in expected.items():
+        lake.execute(f"update image set qc = '{qc}'")
+        found = lake.look_up("select distinct has_pixels, is_usable from located_image")
+        assert found.rows() == [flags]

@@ -1,4 +1,4 @@
-"""The figures of a plane are numpy's."""
+"""The statistics of a plane equal those of numpy."""
 
 import numpy as np
 import pytest

@@ -11,6 +11,7 @@ from unidino.core.errors import InputError, UnidinoError
 from unidino.core.log import log
 from unidino.core.text import flat
 from unidino.lake.lake import Lake
+from unidino.lake.ngff import Version
 
 Format = Literal["table", "csv", "json", "parquet", "arrow"]
 
@@ -75,7 +76,7 @@ def ingest(
     illumination: Annotated[
         str | None, typer.Option(help="Folder of .npy functions to divide images by, or estimate.")
     ] = None,
-    ngff: Annotated[Literal["0.5", "0.4"], typer.Option(help="Version of OME-Zarr.")] = "0.5",
+    ngff: Annotated[Version, typer.Option(help="Version of OME-Zarr.")] = "0.5",
     pyramid: Annotated[
         int, typer.Option(min=0, help="Levels to add, each half the size of the last.")
     ] = 0,

@@ -86,6 +86,9 @@ class Results(Sequence[T], Generic[T]):
     def __iter__(self) -> Iterator[T]:
         return iter(self._items)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
     def __repr__(self) -> str:
         return as_text(self.frame)
 

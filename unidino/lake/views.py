@@ -12,6 +12,7 @@ from unidino.core.sql import Connection, sql_error
 
 # Views over tables, in the order in which they build on each other, and the tables that they read.
 OVER_TABLES = {
+    "located_image": {"plate", "well", "field", "image"},
     "training_sample": {"plate", "well", "field", "image"},
     "labelled_sample": {"plate", "well", "field", "image"},
     "latest": {"score", "label_score", "attribution", "readout_score", "run"},

@@ -1,28 +1,24 @@
-"""One plate's files to OME-Zarr: read, gathered into planes, corrected, measured, written.
-
-Shapes: H height, W width.
-"""
+"""Files of a plate to OME-Zarr: planes are read, corrected, measured and written."""
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from unidino.core import assets
 from unidino.core.errors import InputError
-from unidino.lake import pixels
-from unidino.lake.pixels import Display, Plane
+from unidino.lake import ngff, pixels
+from unidino.lake.ngff import Display, Version
+from unidino.lake.pixels import Plane
 from unidino.plates import illumination
 from unidino.plates.illumination import Function
 from unidino.plates.images import Files
+from unidino.plates.manifest import Row
 from unidino.plates.quality import PlaneStatistics, plane_statistics
-
-Row = dict[str, Any]  # of the manifest's images
 
 _UNMEASURED = dict.fromkeys(("dtype", "p0_1", "p99_9", "mean", "saturation", "focus"), None)
 
@@ -31,12 +27,12 @@ _UNMEASURED = dict.fromkeys(("dtype", "p0_1", "p99_9", "mean", "saturation", "fo
 class Form:
     """How plates are stored.
 
-    ngff: version of OME-Zarr. pyramid: levels below full resolution, each half as large.
-    illumination: folder of functions to divide planes by, or `estimate`; None leaves pixels raw.
-    in_place: register OME-Zarr plates where they lie.
+    ngff: version of OME-Zarr. pyramid: levels after full resolution, each with half the height and
+    width. illumination: folder of illumination functions, or `estimate`; None leaves pixels as they
+    are. in_place: register OME-Zarr plates where they lie.
     """
 
-    ngff: str = "0.5"
+    ngff: Version = "0.5"
     pyramid: int = 0
     illumination: str | None = None
     in_place: bool = False
@@ -44,11 +40,11 @@ class Form:
 
 @dataclass(frozen=True)
 class Converted:
-    """A plate that is written.
+    """A plate that was written.
 
     measured: a row per image, in the schema of `schemas/measured.arrow.json`.
-    hashes: of what each image was read from, in the order of its rows; None where it was not read.
-    problems: a line for each image that is damaged or was left out with its field.
+    hashes: hash of the files of each image, in the order of the rows; None if they were not read.
+    problems: a line for each image that is damaged, or was left out with its field.
     """
 
     measured: pa.Table
@@ -76,16 +72,18 @@ def convert(
     name: str,
     rows: Sequence[Row],
     form: Form,
+    *,
     functions: dict[int, Function],
     z: str,
     jobs: int,
     advance: Callable[[int], None],
 ) -> Converted:
-    """Write a plate's images into a new folder, or only measure them if they stay in place.
+    """The plate, written into a new folder, or only measured if it stays in place.
 
-    functions: illumination by channel index. z: what is taken of a stack that stays in place.
-    A field without any image that can be read is left out.
-    Raises InputError if that is every field.
+    functions: illumination by channel index. z: slice to take of stacks that stay in place. jobs:
+    threads. advance: called with the number of fields that are done.
+    A field without a readable image is left out.
+    Raises InputError if no field is left.
     """
 
     def convert_field(field_rows: list[Row]) -> _Field:
@@ -109,8 +107,7 @@ def convert(
         numbers: dict[str, list[int]] = {}
         for well, number in by_field(measured):
             numbers.setdefault(well, []).append(number)
-        positions = {row["well"]: (row["well_row"], row["well_column"]) for row in rows}
-        pixels.write_plate(folder, name, numbers, positions, form.ngff)
+        ngff.write_plate(folder, name, numbers, form.ngff)
     return Converted(
         pa.Table.from_pylist(measured, schema=assets.arrow_schema("measured")),
         [content for field in fields for content in field.hashes],
@@ -138,7 +135,7 @@ def _convert_field(
         planes.append(plane)
         hashes.append(content)
         reasons.append(reason)
-    _set_aside_odd_ones(rows, planes, reasons)
+    _drop_unlike_planes(rows, planes, reasons)
     problems = [
         f"plate {row['plate']} well {row['well']} field {row['field']} channel {row['channel']}:"
         f" {reason}"
@@ -148,19 +145,20 @@ def _convert_field(
     shapes = [plane.shape for plane in planes if plane is not None]
     if not shapes:
         return _Field([], hashes, problems)
-    figures = [None if plane is None else plane_statistics(plane) for plane in planes]
+    statistics = [None if plane is None else plane_statistics(plane) for plane in planes]
     well, number = rows[0]["well"], rows[0]["field"]
-    path = _path_in_place(rows[0], z) if form.in_place else pixels.field_path(well, number)
+    path = _path_in_place(rows[0], z) if form.in_place else ngff.field_path(well, number)
     if not form.in_place:
-        displays = [_display(row, f) for row, f in zip(rows, figures, strict=True)]
+        displays = [_display(row, known) for row, known in zip(rows, statistics, strict=True)]
         pixels.write_field(
             folder / path, planes, displays, rows[0]["pixel_size_um"], form.ngff, form.pyramid
         )
     measured = []
-    for row, plane, f, content, reason in zip(rows, planes, figures, hashes, reasons, strict=True):
-        known = _UNMEASURED | {"qc": "damaged"}
-        if plane is not None and f is not None:
-            known = asdict(f) | {"dtype": plane.dtype.name, "qc": f.qc}
+    images = zip(rows, planes, statistics, hashes, reasons, strict=True)
+    for row, plane, known, content, reason in images:
+        values = _UNMEASURED | {"qc": "damaged"}
+        if plane is not None and known is not None:
+            values = asdict(known) | {"dtype": plane.dtype.name, "qc": known.qc}
         measured.append(
             {
                 "plate": row["plate"],
@@ -173,15 +171,15 @@ def _convert_field(
                 "problem": reason,
                 "origin_hash": content,
             }
-            | known
+            | values
         )
     return _Field(measured, hashes, problems)
 
 
-def _set_aside_odd_ones(
+def _drop_unlike_planes(
     rows: list[Row], planes: list[Plane | None], reasons: list[str | None]
 ) -> None:
-    """Drop planes whose size or type is not that of most planes of their field, and say so."""
+    """Replace planes that differ in size or type from most planes of their field by a reason."""
     kinds = Counter((p.shape, p.dtype.name) for p in planes if p is not None)
     if len(kinds) > 1:
         shape, dtype = kinds.most_common(1)[0][0]
@@ -194,13 +192,13 @@ def _set_aside_odd_ones(
                 planes[i] = None
 
 
-def _display(row: Row, figures: PlaneStatistics | None) -> Display:
-    start, end = (figures.p0_1, figures.p99_9) if figures else (0.0, 1.0)
+def _display(row: Row, known: PlaneStatistics | None) -> Display:
+    start, end = (known.p0_1, known.p99_9) if known else (0.0, 1.0)
     return Display(row["channel"], start, end)
 
 
 def _path_in_place(row: Row, z: str) -> str:
-    """Path of a field's group in its own plate, with the time point and slice to take."""
+    """Path of a field's group in the plate that stays in place, with the time point and slice."""
     field = Path(row["paths"][0])
     chosen = [f"t={row['timepoint']}"] if row["timepoint"] is not None else []
     chosen += [f"z={z}"] if row["z"] is not None else []
@@ -209,45 +207,10 @@ def _path_in_place(row: Row, z: str) -> str:
 
 
 def plate_in_place(row: Row) -> Path:
-    """Folder of the OME-Zarr plate that an image lies in: row, column and field are below it."""
+    """Folder of the OME-Zarr plate of an image, whose field is the group row/column/field."""
     return Path(row["paths"][0]).parents[2]
 
 
-def illumination_functions(
-    source: str | None, plate: str, rows: Sequence[Row], jobs: int
-) -> dict[int, Function]:
-    """The illumination function of each channel index of a plate: loaded, or estimated.
-
-    Raises InputError if one cannot be found.
-    """
-    if source is None:
-        return {}
-    channels: dict[int, list[Row]] = {}
-    for row in rows:
-        channels.setdefault(row["channel_index"], []).append(row)
-    if source != illumination.ESTIMATE:
-        folder = Path(source)
-        return {
-            index: illumination.load(folder, plate, group[0]["channel"])
-            for index, group in channels.items()
-        }
-    with ThreadPoolExecutor(jobs) as pool:
-        estimates = pool.map(
-            lambda group: illumination.estimate(_sampled(group)), channels.values()
-        )
-        return dict(zip(channels, estimates, strict=True))
-
-
-def _sampled(rows: list[Row]) -> Iterator[Plane]:
-    """Planes of evenly spaced fields of one channel; what cannot be read is reported later."""
-    step = max(1, len(rows) // illumination.NUM_SAMPLED)
-    for row in rows[::step][: illumination.NUM_SAMPLED]:
-        try:
-            yield Files().read_image(row["paths"], row["pages"])
-        except InputError:
-            continue
-
-
 def default_jobs() -> int:
-    """One thread a core."""
+    """One thread per core."""
     return os.cpu_count() or 1

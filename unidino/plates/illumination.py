@@ -1,9 +1,10 @@
-"""Illumination functions: how much light each pixel of a plate's channel got, to divide by.
+"""Illumination functions of a plate's channels: planes are divided by them to even the light.
 
 Shapes: H height, W width.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,35 +12,70 @@ from numpy.typing import NDArray
 
 from unidino.core.errors import InputError
 from unidino.lake.pixels import Plane
+from unidino.plates.images import Files
+from unidino.plates.manifest import Row
 
-Function = NDArray[np.float32]  # (H, W), unitless, about 1 where there is least light
+Function = NDArray[np.float32]  # (H, W), unitless, about 1 where the light is least
 
 ESTIMATE = "estimate"
-NUM_SAMPLED = 200  # fields that an estimate averages
+_NUM_SAMPLED = 200  # fields that an estimate averages
 _SMOOTHING = 0.1  # standard deviation of the smoothing, share of the shorter side
-_ROBUST_MINIMUM = 0.02
+_ROBUST_MINIMUM = 0.02  # quantile
+
+
+def functions_of_plate(
+    source: str | None, plate: str, rows: Sequence[Row], jobs: int
+) -> dict[int, Function]:
+    """The illumination function of each channel index of a plate, loaded or estimated.
+
+    source: folder of functions, or `estimate`; None for no functions. jobs: threads.
+    Raises InputError if a function is missing or not valid.
+    """
+    if source is None:
+        return {}
+    channels: dict[int, list[Row]] = {}
+    for row in rows:
+        channels.setdefault(row["channel_index"], []).append(row)
+    if source != ESTIMATE:
+        folder = Path(source)
+        return {
+            index: load(folder, plate, group[0]["channel"]) for index, group in channels.items()
+        }
+    with ThreadPoolExecutor(jobs) as pool:
+        estimates = pool.map(lambda group: estimate(_sampled(group)), channels.values())
+        return dict(zip(channels, estimates, strict=True))
+
+
+def _sampled(rows: list[Row]) -> Iterator[Plane]:
+    """Planes of evenly spaced fields of one channel; unreadable ones are reported by `convert`."""
+    step = max(1, len(rows) // _NUM_SAMPLED)
+    for row in rows[::step][:_NUM_SAMPLED]:
+        try:
+            yield Files().read_image(row["paths"], row["pages"])
+        except InputError:
+            continue
 
 
 def load(folder: Path, plate: str, channel: str) -> Function:
     """The function (H, W) of a plate's channel, from a .npy file in a folder.
 
-    Names are tried in the order of `names`; the first is that of the Cell Painting Gallery.
-    Raises InputError if there is none, or it is not a positive 2-D array.
+    The names in `names` are tried in order; the first is that of the Cell Painting Gallery.
+    Raises InputError if there is no such file, or if it is not a positive 2-D array.
     """
     path = find(folder, plate, channel)
     try:
         function = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"'{path}' is no .npy array: {error}") from error
+        raise InputError(f"'{path}' is not a .npy array: {error}") from error
     if function.ndim != 2 or not (np.isfinite(function).all() and (function > 0).all()):
-        raise InputError(f"'{path}' is no illumination function: expected (H, W), all positive")
+        raise InputError(f"'{path}' is not an illumination function: expected (H, W), all positive")
     return np.asarray(function, dtype=np.float32)
 
 
 def find(folder: Path, plate: str, channel: str) -> Path:
-    """The file of the function of a plate's channel.
+    """The file of the function of a plate's channel in a folder.
 
-    Raises InputError if there is none.
+    Raises InputError if there is no such file.
     """
     for name in names(plate, channel):
         if (folder / name).is_file():
@@ -51,7 +87,7 @@ def find(folder: Path, plate: str, channel: str) -> Path:
 
 
 def names(plate: str, channel: str) -> list[str]:
-    """File names under which the function of a plate's channel may lie in a folder."""
+    """File names that the function of a plate's channel may have in a folder."""
     return [
         f"{plate}/{plate}_Illum{channel}.npy",
         f"{plate}_Illum{channel}.npy",
@@ -61,18 +97,19 @@ def names(plate: str, channel: str) -> list[str]:
 
 
 def estimate(planes: Iterable[Plane]) -> Function:
-    """The function (H, W) of a channel from planes of many of its fields.
+    """The function (H, W) of a channel, estimated from planes of many of its fields.
 
-    The mean of the planes, smoothed, over its own robust minimum, and at least 1.
+    It is the smoothed mean of the planes divided by the robust minimum of that mean, and at least
+    1.
     Source: Singh et al. 2014, doi 10.1111/jmi.12178.
     """
+    from scipy import ndimage
+
     total: NDArray[np.float64] | None = None
     num = 0
     for plane in planes:
         total = plane.astype(np.float64) if total is None else total + plane
         num += 1
-    from scipy import ndimage
-
     if total is None:
         raise InputError("no plane to estimate the illumination from")
     sigma = _SMOOTHING * min(total.shape)
@@ -84,7 +121,7 @@ def estimate(planes: Iterable[Plane]) -> Function:
 
 
 def corrected(plane: Plane, function: Function) -> Plane:
-    """The plane (H, W) divided by the function, rounded, of the plane's own type.
+    """The plane (H, W) divided by the function, rounded, in the type of the plane.
 
     Raises InputError if their sizes differ.
     """

@@ -1,4 +1,4 @@
-"""Planes out of the files that microscopes write, and the hashes of those files.
+"""Planes read from the files that microscopes write, and hashes of these files.
 
 Shapes: H height, W width.
 """
@@ -18,15 +18,15 @@ from unidino.core.errors import InputError, LakeError
 from unidino.lake import pixels
 from unidino.lake.pixels import Plane
 
-# What is wrong with a file is said once, by read_image.
+# read_image reports what is wrong with a file; tifffile would report it again.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
-_HELD_BYTES = 1 << 26  # larger files are read page by page
+_SMALL_BYTES = 1 << 26  # larger files are read page by page
 _DAMAGE = (ValueError, OSError, IndexError, KeyError, TypeError, RuntimeError)
 
 
 class Files:
-    """Files of one field, each read and hashed once however many planes it gives."""
+    """Files of one field; each is read and hashed once, also if it has several planes."""
 
     def __init__(self) -> None:
         self._data: dict[str, bytes | None] = {}
@@ -34,8 +34,9 @@ class Files:
         self._planes: dict[tuple[str, int | None], Plane] = {}
 
     def hash_of(self, paths: Sequence[str], pages: Sequence[int | None]) -> str:
-        """A hash of what an image is read from: its files, or its planes in an OME-Zarr plate.
+        """SHA-256 (hex) of an image's file, or of its plane in an OME-Zarr plate.
 
+        Of several slices, the hash of their hashes.
         Raises InputError for a file that cannot be read.
         """
         hashes = []
@@ -51,9 +52,10 @@ class Files:
         return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
     def read_image(self, paths: Sequence[str], pages: Sequence[int | None]) -> Plane:
-        """The maximum (H, W) over planes of uint8 or uint16.
+        """The maximum (H, W) over slices of uint8 or uint16.
 
-        pages: position of each plane in its file; None for the only one.
+        paths: file of each slice. pages: position of each slice in its file; None if the file has
+        only one plane.
         Raises InputError that names the file and what is wrong with it.
         """
         plane = self._read_page(paths[0], pages[0])
@@ -82,7 +84,7 @@ class Files:
         except _DAMAGE as error:
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise InputError(
-                f"image '{path}' is truncated or no valid image ({os.path.getsize(path)} bytes):"
+                f"image '{path}' is truncated or not a valid image ({os.path.getsize(path)} bytes):"
                 f" {reason[0]}"
             ) from error
         return _checked(plane, path)
@@ -96,10 +98,10 @@ class Files:
         return self._planes[path, page]
 
     def _open(self, path: str) -> bytes | None:
-        """Bytes of a small file, None for a large one; either is hashed."""
+        """Bytes of a small file, None for a large one; both are hashed."""
         if path not in self._hashes:
             try:
-                small = os.path.getsize(path) <= _HELD_BYTES
+                small = os.path.getsize(path) <= _SMALL_BYTES
                 data = Path(path).read_bytes() if small else None
                 self._hashes[path] = _file_hash(path, data)
                 self._data[path] = data
@@ -111,7 +113,7 @@ class Files:
 def _checked(plane: Plane, path: str) -> Plane:
     plane = np.squeeze(plane)
     if plane.size == 0:
-        raise InputError(f"image '{path}' is truncated or no valid image (no pixel)")
+        raise InputError(f"image '{path}' is truncated or not a valid image (no pixel)")
     if plane.ndim != 2:
         raise InputError(f"image '{path}' has shape {plane.shape}; expected one plane (H, W)")
     if plane.dtype not in (np.uint8, np.uint16):
@@ -120,7 +122,7 @@ def _checked(plane: Plane, path: str) -> Plane:
 
 
 def _file_hash(path: str, data: bytes | None) -> str:
-    """SHA-256 (hex) of a file's bytes, which may be at hand already."""
+    """SHA-256 (hex) of a file. data: its bytes, if they were read already."""
     if data is not None:
         return hashlib.sha256(data).hexdigest()
     with open(path, "rb") as file:
@@ -128,9 +130,9 @@ def _file_hash(path: str, data: bytes | None) -> str:
 
 
 def file_state(path: str) -> tuple[int, int]:
-    """Size in bytes and time of change (ns) of a file, or of all files under a folder.
+    """Size (bytes) and time of change (ns) of a file; of a folder, total size and latest time.
 
-    Raises OSError if it is not there.
+    Raises OSError if the path does not exist.
     """
     stat = os.stat(path)
     if not os.path.isdir(path):

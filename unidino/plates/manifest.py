@@ -1,8 +1,9 @@
-"""The manifest: the layout's rows in its columns, typed, checked, slices gathered into images."""
+"""The manifest: rows of a layout with typed and checked columns, gathered into images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pyarrow as pa
 
@@ -11,18 +12,21 @@ from unidino.core.errors import InputError
 from unidino.core.sql import Connection, first_row, quoted
 from unidino.plates import tables
 
+Row = dict[str, Any]  # one image of a manifest
+
 _KINDS = {"string": "varchar", "integer": "integer", "number": "double"}
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """Rows for every image, checked.
+    """Every image, checked.
 
-    images: columns of `schemas/manifest.schema.json`, but for `path` and `page` the lists `paths`
-    (absolute) and `pages` of its slices; ordered by plate, well position, field and channel_index.
-    digests: for each plate a hash of what its rows say.
-    notes: one line for each table that was joined: what matched and what did not.
-    problems: one line for each row that was left out, with its place.
+    images: a row per image in the columns of `schemas/manifest.schema.json`, with the lists `paths`
+    (absolute) and `pages` of its slices instead of `path` and `page`; ordered by plate, well
+    position, field and channel_index.
+    digests: for each plate, a hash of its rows.
+    notes: for each joined table, a line that says what matched.
+    problems: for each row that was left out, a line with its place.
     """
 
     images: pa.Table
@@ -33,11 +37,12 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Choice:
-    """What of the images to take.
+    """Which of the images to take.
 
-    channels, drop_channels: names or patterns (`*`, `?`) to keep and to leave out.
-    z: `max` for the maximum over slices, or the number of one. timepoint: the one to take.
-    keep_index: channels keep the index they were given, even if that leaves gaps.
+    channel_names: new names, by channel index. channels, drop_channels: names or patterns (`*`,
+    `?`) to keep and to leave out. z: `max` for the maximum over slices, or the number of a slice.
+    timepoint: the time point to take. keep_index: channels keep the index that they were given,
+    even if that leaves gaps.
     """
 
     channel_names: Sequence[str] = ()
@@ -48,7 +53,7 @@ class Choice:
     keep_index: bool = False
 
     def slice_number(self) -> int | None:
-        """Number of the one slice to take, None for all.
+        """Number of the slice to take, None for all.
 
         Raises InputError if z is neither `max` nor a number.
         """
@@ -61,7 +66,7 @@ class Choice:
 
 @dataclass
 class _Problems:
-    """Rows that are wrong: the line of each, and what to say of it."""
+    """Wrong rows: the line of each in the table, and a text for people."""
 
     lines: list[int] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
@@ -70,6 +75,14 @@ class _Problems:
         for line, place, column, problem in rows:
             self.lines.append(line)
             self.texts.append(f"{place}, column {column}: {problem}")
+
+    def refuse(self, next_step: str = "") -> NoReturn:
+        """Raise InputError with the first problem, and all of them as details."""
+        more = len(self.texts) - 1
+        raise InputError(
+            self.texts[0] + (f" (and {more} more)" if more else "") + next_step,
+            self.texts if more else (),
+        )
 
 
 def build(
@@ -83,10 +96,10 @@ def build(
 ) -> Manifest:
     """The manifest of the rows in the table `_images`.
 
-    source: file or folder that messages name where a row's own place is not known.
-    dataset: default collection. root: folder that relative paths start from.
-    allow_incomplete: leave out fields of rows that are wrong instead of raising.
-    Raises InputError, with a line for every row that is wrong.
+    source: file or folder that messages name if the file of a row is not known. dataset: default
+    collection. root: folder that relative paths start from. allow_incomplete: leave out the fields
+    of wrong rows instead of raising.
+    Raises InputError, with a line for every wrong row.
     """
     problems = _Problems()
     _create_typed(con, "_images", source, required=True)
@@ -106,7 +119,7 @@ def build(
     _check_choice(con, choice)
     con.execute(f"create table manifest as {assets.sql('queries', 'manifest')}", parameters)
     if first_row(con, "select count(*) from manifest") == (0,):
-        raise InputError(f"'{source}': nothing is left of its images; {_what_there_is(con)}")
+        raise InputError(f"'{source}': nothing is left of its images; {_channels_and_slices(con)}")
     con.execute("drop table typed")
     _leave_out(con, problems.lines)
     for name in assets.names("checks"):
@@ -115,13 +128,7 @@ def build(
             problems.add(found)
             _leave_out(con, [row[0] for row in found])
     if problems.texts and not allow_incomplete:
-        more = len(problems.texts) - 1
-        raise InputError(
-            problems.texts[0]
-            + (f" (and {more} more)" if more else "")
-            + "; mend it, or pass --allow-incomplete to land the fields that are whole",
-            problems.texts if more else (),
-        )
+        problems.refuse("; mend it, or pass --allow-incomplete to land the fields that are whole")
     con.execute(f"create table image_list as {assets.sql('queries', 'manifest_image')}")
     con.execute("drop table manifest")
     digests = dict(con.execute(assets.sql("queries", "manifest_digest")).fetchall())
@@ -142,9 +149,9 @@ def check(con: Connection, name: str) -> list[tuple[int, str, str, str]]:
 
 
 def check_metadata(con: Connection, table: str, source: Path) -> None:
-    """Check the columns of the manifest that a table of metadata has.
+    """Check those columns of a table of metadata that are columns of the manifest.
 
-    Raises InputError, with a line for every row that is wrong.
+    Raises InputError, with a line for every wrong row.
     """
     problems = _Problems()
     _create_typed(con, table, source, required=False)
@@ -154,15 +161,16 @@ def check_metadata(con: Connection, table: str, source: Path) -> None:
         problems.add(check(con, name))
     con.execute("drop view manifest")
     if problems.texts:
-        more = len(problems.texts) - 1
-        raise InputError(
-            problems.texts[0] + (f" (and {more} more)" if more else ""),
-            problems.texts if more else (),
-        )
+        problems.refuse()
 
 
 def _create_typed(con: Connection, table: str, source: Path, *, required: bool) -> None:
-    """Create `typed`: every column of the manifest with its type, `extra`, `line` and `place`."""
+    """Create `numbered` and `typed` from a table.
+
+    numbered: the table with the number and place of each row. typed: every column of the manifest
+    with its type, NULL if a value is not of the type; other columns as JSON in `extra`.
+    required: whether columns that the manifest needs must be there.
+    """
     have = tables.columns(con, table)
     schema = assets.manifest_schema()
     if required:
@@ -204,22 +212,22 @@ def _create_typed(con: Connection, table: str, source: Path, *, required: bool) 
 
 
 def _type_problems(con: Connection, table: str) -> list[tuple[int, str, str, str]]:
-    """Values of the table `numbered` that are not of their column's type."""
+    """Values in the table `numbered` that are not of the type of their column."""
     found: list[tuple[int, str, str, str]] = []
     have = tables.columns(con, table)
     for name, rule in assets.manifest_schema()["properties"].items():
         if name in have and rule["type"] != "string":
             found += con.execute(
-                f"select _number, _place, $name, '''' || {quoted(name)} || ''' is no ' || $type"
+                f"select _number, _place, $name, '''' || {quoted(name)} || ''' is not ' || $kind"
                 f" from numbered where {quoted(name)} is not null"
                 f" and try_cast({quoted(name)} as {_KINDS[rule['type']]}) is null order by 1",
-                {"name": name, "type": rule["type"]},
+                {"name": name, "kind": "an integer" if rule["type"] == "integer" else "a number"},
             ).fetchall()
     return found
 
 
 def _check_choice(con: Connection, choice: Choice) -> None:
-    """Refuse to choose a time point for the user, or one that is not there."""
+    """Raise InputError if the time point is not chosen but must be, or is not there."""
     timepoints = [
         row[0]
         for row in con.execute(
@@ -233,8 +241,8 @@ def _check_choice(con: Connection, choice: Choice) -> None:
         raise InputError(f"there is no time point {choice.timepoint}; the images have {listed}")
 
 
-def _what_there_is(con: Connection) -> str:
-    """The channels and slices that a choice may name."""
+def _channels_and_slices(con: Connection) -> str:
+    """The channels and slices that a choice can name, in words."""
     slices = con.execute("select distinct z from typed where z is not null order by 1").fetchall()
     names = con.execute("select distinct channel from typed order by 1").fetchall()
     return f"channels: {', '.join(str(n) for (n,) in names)}" + (
@@ -243,7 +251,7 @@ def _what_there_is(con: Connection) -> str:
 
 
 def _leave_out(con: Connection, lines: Sequence[int]) -> None:
-    """Delete these rows of `manifest`, and with each its whole field."""
+    """Delete from `manifest` the whole fields of these rows."""
     if lines:
         con.execute(
             "create or replace temp table wrong as select * from manifest"

@@ -1,6 +1,7 @@
-"""Figures of one plane, measured once when it is read: how bright, how sharp, fit for use."""
+"""Statistics of one plane, measured when it is read: brightness, saturation, focus, flag."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -14,10 +15,10 @@ _ROWS_AT_ONCE = 256
 
 @dataclass(frozen=True)
 class PlaneStatistics:
-    """Figures of one plane, intensities in counts.
+    """Statistics of one plane; intensities are in counts.
 
-    saturation: share of pixels at the maximum of the type.
-    focus: variance of the Laplacian over the variance of the plane, unitless.
+    p0_1, p99_9: percentiles. saturation: share of pixels at the maximum of the type. focus:
+    variance of the Laplacian over the variance of the plane, unitless.
     """
 
     p0_1: float
@@ -27,7 +28,7 @@ class PlaneStatistics:
     focus: float
 
     @property
-    def qc(self) -> str:
+    def qc(self) -> Literal["ok", "blank", "saturated"]:
         """`blank` if both percentiles are equal, `saturated` if over 1 % are at the maximum."""
         if self.p0_1 == self.p99_9:
             return "blank"
@@ -37,8 +38,8 @@ class PlaneStatistics:
 def plane_statistics(plane: Plane) -> PlaneStatistics:
     """Percentiles (linear between ranks), mean, saturation and focus of a plane (H, W).
 
-    Every step runs without Python's lock, so that threads measure planes side by side. Sums of
-    squares are of rows in float32, then in float64: within 1e-6 of their value.
+    Every step releases Python's global lock, so that threads measure planes in parallel. Squares
+    are summed over a row in float32 and over rows in float64; the relative error is below 1e-6.
     """
     maximum = np.iinfo(plane.dtype).max
     low, high = pc.quantile(pa.array(plane.ravel()), [0.001, 0.999]).to_pylist()
@@ -58,7 +59,7 @@ def plane_statistics(plane: Plane) -> PlaneStatistics:
 def _laplacian_variance(plane: Plane) -> float:
     """Variance of the four-neighbour Laplacian over the inner pixels of a plane (H, W).
 
-    It is summed over bands of rows that stay in the processor's cache.
+    It is summed over bands of rows that fit in the processor's cache.
     """
     height, width = plane.shape
     if height < 3 or width < 3:

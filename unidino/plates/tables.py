@@ -13,12 +13,12 @@ from unidino.core.sql import Connection, first_row, quoted
 
 _TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".parquet")
 _KEY_FIRST = (("plate", "well"), ("well",), ("plate",))
-_OWN = ("_line", "_file")  # where a row came from: number of the line, path of the file
+_PLACE = ("_line", "_file")  # columns that say where a row came from
 _SHOWN = 5
 
 
 def is_table(path: Path) -> bool:
-    """Whether the file is a CSV, TSV or Parquet table by its name."""
+    """Whether the name of a file is that of a CSV, TSV or Parquet table."""
     return path.name.lower().endswith(_TABLE_SUFFIXES)
 
 
@@ -30,17 +30,19 @@ def stem(path: Path) -> str:
 
 
 def load(con: Connection, name: str, paths: Sequence[Path]) -> None:
-    """Create a table of text columns from CSV, TSV or Parquet files, each row with its place.
+    """Create a table of text columns from CSV, TSV or Parquet files.
 
-    Columns that only some of the files have are empty for the others.
-    Raises InputError if a file is missing or no table.
+    Each row has its place: `_line` and `_file`. A column that a file lacks is NULL in its rows.
+    Raises InputError if a file is missing or is not a table.
     """
     con.execute(f"drop table if exists {quoted(name)}")
     for path in paths:
         if not path.is_file():
             raise InputError(f"no such table: '{path}'")
         if not is_table(path):
-            raise InputError(f"'{path}' is no table; expected one of {', '.join(_TABLE_SUFFIXES)}")
+            raise InputError(
+                f"'{path}' is not a table; expected one of {', '.join(_TABLE_SUFFIXES)}"
+            )
         if path.suffix == ".parquet":
             source = "read_parquet($path)"
         else:
@@ -67,38 +69,14 @@ def load(con: Connection, name: str, paths: Sequence[Path]) -> None:
             raise InputError(f"cannot read the table '{path}': {reason}") from error
 
 
-def run_select(con: Connection, name: str, query: str, layout: str) -> None:
-    """Create a table from a layout's SELECT.
-
-    Raises InputError that names the table or column that it lacks.
-    """
-    try:
-        con.execute(f"create table {quoted(name)} as {query}")
-    except duckdb.CatalogException as error:
-        missing = re.search(r"Table with name (\S+) does not exist", str(error))
-        if not missing:
-            raise InputError(f"layout {layout}: {str(error).splitlines()[0]}") from error
-        have = ", ".join(sorted(row[0] for row in con.execute("show tables").fetchall()))
-        raise InputError(
-            f"layout {layout} needs the table {missing[1]}; put {missing[1]}.csv in the folder or"
-            f" pass it with --metadata (tables found: {have or 'none'})"
-        ) from error
-    except duckdb.BinderException as error:
-        missing = re.search(r'column "([^"]+)"', str(error), re.IGNORECASE)
-        what = f"needs the column {missing[1]}" if missing else str(error).splitlines()[0]
-        raise InputError(f"layout {layout} {what}, which its tables lack") from error
-    except duckdb.Error as error:
-        raise InputError(f"layout {layout}: {str(error).strip().splitlines()[0]}") from error
-
-
 def columns(con: Connection, table: str) -> list[str]:
-    """Names of a table's columns, without those that say where a row came from."""
+    """Names of a table's columns, without `_line` and `_file`."""
     names = [row[0] for row in con.execute(f"describe {quoted(table)}").fetchall()]
-    return [name for name in names if name not in _OWN]
+    return [name for name in names if name not in _PLACE]
 
 
 def text_table(rows: Sequence[Mapping[str, str | None]]) -> pa.Table:
-    """Rows of text as a table that has every column that some row has."""
+    """Rows of text as a table with every column that a row has."""
     names = dict.fromkeys(name for row in rows for name in row)
     return pa.table(
         {name: pa.array([row.get(name) for row in rows], pa.string()) for name in names}
@@ -106,7 +84,7 @@ def text_table(rows: Sequence[Mapping[str, str | None]]) -> pa.Table:
 
 
 def rename_to_manifest(con: Connection, table: str) -> None:
-    """Rename columns that mean a manifest column: by case, `Metadata_` prefix or known alias."""
+    """Rename columns whose name, without case and prefix `Metadata_`, means a manifest column."""
     meaning = {}
     for name, rule in assets.manifest_schema()["properties"].items():
         for alias in (name, *rule.get("aliases", ())):
@@ -123,17 +101,18 @@ def rename_to_manifest(con: Connection, table: str) -> None:
 
 
 def join(con: Connection, table: str, joined: str, name: str) -> str:
-    """Join a table of metadata and say what matched; what it gives replaces what was there.
+    """Join a table of metadata to a table of images; returns a line that says what matched.
 
-    It joins by plate and well, by well, by plate, or else by every column that both have.
-    name: of the table's file. Raises InputError if nothing is shared, or two rows have one key.
+    The key is plate and well, else well, else plate, else every column that both tables have.
+    Values of the joined table replace those of the images. name: of the file of the joined table.
+    Raises InputError if the tables share no column, or if two joined rows have the same key.
     """
     have, new = columns(con, table), columns(con, joined)
     keys = _join_keys(have, new, name)
     for side in (table, joined):
         if "well" in keys:
             con.execute(f"update {quoted(side)} set well = canonical_well(well)")
-        for key in set(keys) & _numbers():  # 0.3 is 0.300
+        for key in set(keys) & _numbers():  # 0.3 and 0.300 are the same key
             column = quoted(key)
             con.execute(
                 f"update {quoted(side)} set {column} ="
@@ -148,7 +127,7 @@ def join(con: Connection, table: str, joined: str, name: str) -> str:
         for c in gives
     ]
     places = [row[0] for row in con.execute(f"describe {quoted(table)}").fetchall()]
-    kept += [f"t.{quoted(c)}" for c in places if c in _OWN]
+    kept += [f"t.{quoted(c)}" for c in places if c in _PLACE]
     note = _match_report(con, table, joined, keys, name)
     con.execute(
         f"create table merged as select {', '.join(kept + given)}"
@@ -160,7 +139,7 @@ def join(con: Connection, table: str, joined: str, name: str) -> str:
 
 
 def _numbers() -> set[str]:
-    """Columns of the manifest that hold numbers with a fraction."""
+    """Columns of the manifest whose numbers may have a fraction."""
     properties = assets.manifest_schema()["properties"]
     return {name for name, rule in properties.items() if rule["type"] == "number"}
 
@@ -194,7 +173,7 @@ def _refuse_repeated_keys(con: Connection, joined: str, keys: list[str], name: s
 
 
 def _match_report(con: Connection, table: str, joined: str, keys: list[str], name: str) -> str:
-    """How many keys of the images found a row, which did not, and how many rows were not used."""
+    """A line: how many keys of the images have a row, which have none, how many rows are unused."""
     key_list = ", ".join(map(quoted, keys))
     distinct = f"(select distinct {key_list} from {quoted(table)})"
     num_keys = first_row(con, f"select count(*) from {distinct}")[0]

@@ -157,7 +157,7 @@ def _register_plates(catalog: Connection, rows: pa.Table, landed: list[dict[str,
         )
     catalog.register("manifest", rows)
     catalog.register("landed", pa.Table.from_pylist(landed))
-    catalog.register("measured", rows.select(["plate", "well", "field", "channel_index"]))
+    catalog.register("landed_image", rows)
     for name in ("well", "plate"):
         catalog.execute(f"insert into {name} by name {assets.sql('register', name)}")
 

@@ -1,4 +1,4 @@
-"""Staining and microscope: what differs from batch to batch, plate to plate and well to well.
+"""Staining and microscope, which differ between batches, plates and wells.
 
 Shapes: S pixels across a field.
 """
@@ -18,7 +18,7 @@ HAZE_PX = 9.0  # spread of the light that is out of focus
 
 @dataclass(frozen=True)
 class Optics:
-    """How staining and microscope change one channel."""
+    """Staining and microscope of one channel."""
 
     gain: float  # times FULL_SIGNAL
     background: float  # counts
@@ -33,7 +33,7 @@ class Optics:
     mottle_px: float  # wavelength of uneven staining
 
 
-# Middle and half range over the batches of a screen.
+# Middle and half width of the range over the batches of a screen.
 BATCH_RANGE = {
     "gain": (0.8, -0.3),
     "background": (250.0, 100.0),
@@ -50,10 +50,10 @@ BATCH_RANGE = {
 
 
 def batch_optics(screen: Screen, seed: int) -> dict[int, dict[str, Optics]]:
-    """Optics of every batch, then of every channel.
+    """Optics by batch and channel.
 
-    Batches lie evenly over each range, so they differ by its width whatever the seed; which of
-    them is the poor one (faint, blurred, noisy, uneven) is drawn for every channel.
+    Batches are spread evenly over each range, so that they differ by its width for every seed. For
+    each channel the seed decides which batch is the poor one (faint, blurred, noisy, uneven).
     """
     levels = screen.batch_effect * (
         np.linspace(-1, 1, screen.num_batches) if screen.num_batches > 1 else np.zeros(1)
@@ -69,7 +69,7 @@ def batch_optics(screen: Screen, seed: int) -> dict[int, dict[str, Optics]]:
 
 
 def well_optics(screen: Screen, plate: str, well: str, channel: str, seed: int) -> Optics:
-    """Optics of a channel in a well: its batch's, moved a little by plate, well and edge."""
+    """Optics of a channel in a well: those of its batch, with shifts by plate, well and edge."""
     of_plate = stream(seed, screen, "plate", plate, channel)
     of_well = stream(seed, screen, "well", plate, well, channel)
     optics = asdict(batch_optics(screen, seed)[screen.plates[plate]][channel])
@@ -83,7 +83,7 @@ def well_optics(screen: Screen, plate: str, well: str, channel: str, seed: int) 
 
 
 def expose(signal: Array, optics: Optics, rng: Random) -> NDArray[np.uint16]:
-    """Camera counts (S, S) of a noise-free signal (S, S)."""
+    """Camera counts (S, S) of a signal (S, S) without noise."""
     size = len(signal)
     stained = signal * np.exp(optics.mottle * texture(rng, size, optics.mottle_px))
     sharp, wide = gaussian(size, optics.blur_px), gaussian(size, HAZE_PX)
@@ -92,7 +92,7 @@ def expose(signal: Array, optics: Optics, rng: Random) -> NDArray[np.uint16]:
     corner = (across[:, None] ** 2 + across**2) / 2
     lamp = 1 - optics.vignette * corner - optics.tilt * (across + 1) / 2
     counts = (optics.background + FULL_SIGNAL * optics.gain * np.maximum(light, 0)) * lamp
-    # Many photons: shot noise is as good as normal, and ten times faster to draw.
+    # With many photons shot noise is close to normal, which is ten times faster to draw.
     spread = np.sqrt(optics.shot_noise * counts + optics.read_noise**2)
     counts += spread * rng.standard_normal(counts.shape, dtype=np.float32) + CAMERA_OFFSET
     return np.clip(np.rint(counts), 0, 65535).astype(np.uint16)

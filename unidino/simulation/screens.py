@@ -1,4 +1,4 @@
-"""What is screened: compounds in mechanisms, each planted in one channel, and the plates."""
+"""Screens: compounds with mechanisms, the channel that each mechanism changes, and plates."""
 
 import zlib
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from unidino.core.errors import InputError
 
 @dataclass(frozen=True)
 class Compound:
-    """A compound; its side effect, speckle or mottle, shows in the channel of its mechanism."""
+    """A compound. side_effect: speckle or mottle, in the channel of its mechanism."""
 
     name: str
     moa: str
@@ -21,7 +21,7 @@ class Compound:
 
 @dataclass(frozen=True)
 class Treatment:
-    """A compound at a concentration; DMSO where there is no compound."""
+    """A compound at a concentration; DMSO if there is no compound."""
 
     compound: Compound | None = None
     concentration_um: float = 0.0
@@ -36,7 +36,7 @@ class Treatment:
 
 @dataclass(frozen=True)
 class Screen:
-    """What is screened and how it is laid out; `mechanisms` maps each to its planted channel."""
+    """Treatments and plates of a screen. mechanisms: the channel that each mechanism changes."""
 
     name: str
     channels: tuple[str, ...]
@@ -53,7 +53,7 @@ class Screen:
 
     @property
     def compounds(self) -> list[Compound]:
-        """Compounds, those of a mechanism differing in potency and side effect."""
+        """Compounds; those of one mechanism differ in potency and side effect."""
         variants = [(1.5, "speckle"), (2.5, "mottle")]
         moas = [moa for moa in self.mechanisms for _ in range(self.compounds_per_mechanism)]
         return [
@@ -63,13 +63,13 @@ class Screen:
 
     @property
     def treatments(self) -> list[Treatment]:
-        """What every plate holds, one treatment a well, controls last."""
+        """Treatments of every plate, one per well, controls last."""
         doses = [Treatment(c, um) for c in self.compounds for um in self.concentrations_um]
         return doses + [Treatment()] * self.num_controls
 
     @property
     def plates(self) -> dict[str, int]:
-        """Batch, from 1, of every plate name."""
+        """Batch, from 1, of every plate by its name."""
         return {
             f"{self.name}_b{batch}_p{plate}": batch
             for batch in range(1, self.num_batches + 1)
@@ -88,9 +88,9 @@ class Screen:
         return [f"{row}{column:02d}" for row in self.rows for column in self.columns]
 
     def layout(self, plate: str, seed: int) -> dict[str, Treatment]:
-        """Treatment of every used well of a plate, in an order of its own.
+        """Treatment of every used well of a plate; each plate has another random order.
 
-        Raises InputError where the wells are too few.
+        Raises InputError if there are fewer wells than treatments.
         """
         if len(self.treatments) > len(self.wells):
             what = f"{len(self.treatments)} treatments and controls in {len(self.wells)} wells"
@@ -123,13 +123,13 @@ SCREENS = {
             "mitochondrial uncoupler": "Mito",
             "kinesin inhibitor": "Mito",
         },
-        # One mechanism a channel is easy to tell apart, so its batches lie further apart.
+        # Mechanisms in different channels are easy to tell apart, so these batches differ more.
         batch_effect=1.3,
     ),
 }
 
 
 def stream(seed: int, screen: Screen, *key: str | int) -> np.random.Generator:
-    """A random generator of its own for every key, whatever the order of work."""
+    """A random generator that depends only on the seed, the screen and the key."""
     words = [zlib.crc32(str(word).encode()) for word in (screen.name, *key)]
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=words))

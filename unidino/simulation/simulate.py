@@ -1,8 +1,8 @@
-"""Small imaging screens whose truth is known: a test bed for the whole pipeline.
+"""Small imaging screens whose truth is known, to test the whole flow of data.
 
-Each compartment is drawn from the geometry of the cells and a random stream of its own, so a
-mechanism planted in one channel leaves the others as they were, bit for bit. Batches differ in
-focus, noise, light and staining, which centring each plate does not undo.
+Each channel is drawn from the geometry of the cells and from a random stream of this channel alone,
+so a mechanism that is planted in one channel changes no bit of the others. Batches differ in focus,
+noise, light and staining; centring each plate does not undo that.
 
 Shapes: C channels, S pixels across a field.
 """
@@ -19,24 +19,12 @@ import tifffile
 from numpy.typing import NDArray
 
 from unidino.core.errors import choose
+from unidino.core.wells import well_place
 from unidino.simulation.cells import Cells
-from unidino.simulation.optics import Optics, batch_optics, expose, well_optics
-from unidino.simulation.screens import SCREENS, Compound, Screen, Treatment, stream
+from unidino.simulation.optics import batch_optics, expose, well_optics
+from unidino.simulation.screens import Screen, Treatment, stream
 from unidino.simulation.stains import STAINS, Brush, side_effect
 
-__all__ = [
-    "SCREENS",
-    "Compound",
-    "Optics",
-    "Screen",
-    "Treatment",
-    "batch_optics",
-    "expose",
-    "image_name",
-    "render_field",
-    "simulate_screen",
-    "well_optics",
-]
 _PLATEMAP = ("plate", "well", "compound", "concentration_um", "control_type", "moa")
 _DMSO = ("DMSO", "0", "negcon", "")
 
@@ -53,7 +41,7 @@ def render_field(
 ) -> NDArray[np.uint16]:
     """Planes (C, S, S) of one field in camera counts.
 
-    Everything but the planted channel is the same for any treatment.
+    Only the planted channel depends on the treatment.
     """
     crowd = stream(seed, screen, "crowd", plate, well).uniform(14.5, 18)
     rng = stream(seed, screen, "cells", plate, well, field)
@@ -74,7 +62,7 @@ def render_field(
 
 def image_name(well: str, field: int, channel_index: int) -> str:
     """File name as an Opera Phenix writes it; field and channel count from 1."""
-    row, column = ord(well[0]) - ord("A") + 1, int(well[1:])
+    row, column = well_place(well)
     return f"r{row:02d}c{column:02d}f{field:02d}p01-ch{channel_index}sk1fk1fl1.tiff"
 
 
@@ -89,16 +77,16 @@ def simulate_screen(
     plates: Sequence[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
-    """Number of TIFF planes written, beside platemap.csv, plates.csv and truth.json.
+    """The number of TIFF planes that were written, beside platemap.csv, plates.csv and truth.json.
 
-    size_px: side of a field, at least 64.
-    plates: some of the screen's plates; the tables then list only these.
-    progress: called with the fields done and all fields, in the caller's thread.
-    The pixels depend on the seed alone, not on jobs or on which plates are asked for.
-    Raises UnidinoError for a plate that the screen lacks or cannot hold.
+    jobs: threads. size_px: side of a field, at least 64. plates: names of some of the screen's
+    plates; the tables then list only these. progress: called in the caller's thread with the number
+    of fields that are done and of all fields.
+    The pixels depend only on the seed, not on jobs or plates.
+    Raises UnidinoError for an unknown plate, or if a plate has fewer wells than treatments.
     """
-    everything = list(screen.plates)
-    chosen = everything if plates is None else [choose("plate", p, everything) for p in plates]
+    known = list(screen.plates)
+    chosen = known if plates is None else [choose("plate", p, known) for p in plates]
     layouts = {plate: screen.layout(plate, seed) for plate in chosen}
     for plate in chosen:
         (folder / plate / "Images").mkdir(parents=True, exist_ok=True)
@@ -128,7 +116,7 @@ def simulate_screen(
 def _write_tables(
     folder: Path, screen: Screen, layouts: Mapping[str, Mapping[str, Treatment]], seed: int
 ) -> None:
-    """Writes platemap.csv, plates.csv and truth.json."""
+    """Write platemap.csv, plates.csv and truth.json."""
     wells: list[tuple[object, ...]] = []
     for plate, layout in layouts.items():
         for well, treatment in layout.items():

@@ -1,4 +1,4 @@
-"""Stains: each draws one channel of the cells, and the mechanisms that show in it.
+"""Stains: each draws one channel of the cells, with the mechanisms that change it.
 
 Shapes: N cells of a field, M points of a cell, T steps of a strand, S pixels across a field.
 """
@@ -21,9 +21,9 @@ from unidino.simulation.screens import Treatment
 
 
 class Brush:
-    """Draws one channel of the cells of a field; every drawing comes back as (S, S).
+    """Draws one channel of the cells of a field; every drawing is an array (S, S).
 
-    dye_spread: times every width and wavelength.
+    dye_spread: factor of every width and wavelength.
     """
 
     def __init__(self, cells: Cells, treatment: Treatment, dye_spread: float, rng: Random) -> None:
@@ -34,29 +34,29 @@ class Brush:
         self.response = np.clip(response, 0, 1).astype(np.float32)
 
     def shows(self, moa: str) -> Array:
-        """Response (N, 1) of the cells, 0 to 1, if this is the mechanism; else zeros."""
+        """Response (N, 1) of the cells, 0 to 1, if they are treated by this mechanism; else 0."""
         compound = self.treatment.compound
         return self.response * np.float32(compound is not None and compound.moa == moa)
 
     def uniform(self, low: float, high: float, num: int) -> Array:
-        """Draws (N, num) between low and high."""
+        """Random numbers (N, num) between low and high."""
         return self.rng.uniform(low, high, (len(self.cells.centre), num)).astype(np.float32)
 
     def texture(self, wavelength_px: float) -> Array:
-        """Random relief of one wavelength, mean 0 and standard deviation 1."""
+        """A random relief of one wavelength, with mean 0 and standard deviation 1."""
         return texture(self.rng, self.cells.size_px, wavelength_px * self.dye_spread)
 
     def fill(self, values: Array, weight: Array | float = 1.0) -> Array:
-        """Patches (N, P, P), each times its cell's weight (N, 1)."""
+        """Patches (N, P, P) of the cells, each multiplied by the weight (N, 1) of its cell."""
         values = values * (self.stain * weight)[:, :, None]
         return self._sum(self.cells.pixel, values)
 
     def points(self, depth: Array, angle: Array, weight: Array | float, width_px: float) -> Array:
-        """Gaussian points (N, M) of this peak and standard deviation."""
+        """Gaussian points (N, M). weight: their peak. width_px: their standard deviation."""
         return self._dots(*self.cells.locate(depth, angle), self.stain * weight, width_px)
 
     def headings(self, first: Array, num_steps: int, bend: float) -> Array:
-        """Turns (N, M, T) of strands that set out at `first` (N, M) and wander, radian a step."""
+        """Turns (N, M, T), radian per step, of strands that start at heading `first` (N, M)."""
         turn = self.rng.normal(0, bend, (*first.shape, num_steps)).astype(np.float32)
         turn[:, :, 0] = first
         return turn
@@ -68,10 +68,10 @@ class Brush:
         weight: Array | float,
         width_px: float = 0.9,
     ) -> Array:
-        """Curved strands, one step a px, that end at the membrane and fade over the nucleus.
+        """Curved strands of one px per step; they end at the membrane and fade over the nucleus.
 
-        start: depth and angle (N, M) where strands begin.
-        turn: (N, M, T), heading of the first step and then turns, radian.
+        start: depth and angle (N, M) of their first points.
+        turn: (N, M, T) radian, heading of the first step, then turns.
         """
         y, x = self.cells.locate(*start)
         heading = np.cumsum(turn, axis=2)
@@ -101,7 +101,7 @@ class Brush:
 
 
 def _step(edge: float, depth: Array, softness: float = 0.06) -> Array:
-    """1 inside of this depth, 0 outside, with a short ramp between."""
+    """1 inside this depth, 0 outside, with a short ramp between."""
     inside: Array = np.clip((edge - depth) / softness + 0.5, 0, 1)
     return inside
 
@@ -113,7 +113,7 @@ def _band(middle: float, depth: Array, width: Array | float) -> Array:
 
 
 def _discs(brush: Brush, depth: Array, angle: Array, weight: Array | float, px: float) -> Array:
-    """Discs of this radius: Gaussian points, saturated."""
+    """Discs of this radius (px): saturated Gaussian points."""
     discs: Array = np.clip(brush.points(depth, angle, 6.0 * weight, px / 1.9), 0, 1)
     return discs
 
@@ -230,7 +230,7 @@ STAINS: dict[str, Callable[[Brush], Array]] = {
 
 
 def side_effect(brush: Brush, signal: Array) -> Array:
-    """The signal with what its compound does besides: puncta, or uneven staining."""
+    """The signal with the side effect of its compound: puncta, or uneven staining."""
     compound, strength = brush.treatment.compound, brush.treatment.strength
     if compound is None:
         return signal

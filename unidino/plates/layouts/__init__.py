@@ -1,1 +1,1 @@
-"""One vendor or published layout a file: from its tables and names to the manifest."""
+"""Layouts of images on disk, one per file: from tables and file names to rows of the manifest."""

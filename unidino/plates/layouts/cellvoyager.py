@@ -1,4 +1,4 @@
-"""CellVoyager (Yokogawa) measurements: MeasurementData.mlf and what lies beside it."""
+"""CellVoyager (Yokogawa) measurements: MeasurementData.mlf and the files beside it."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from unidino.core.errors import InputError
 from unidino.core.log import log
-from unidino.plates.layouts.filenames import well_name
+from unidino.core.wells import well_name
 from unidino.plates.layouts.xml import attributes, read_xml
 from unidino.plates.tables import text_table
 
@@ -18,9 +18,9 @@ _DATA, _DETAIL = "MeasurementData.mlf", "MeasurementDetail.mrf"
 def scan(path: Path) -> pa.Table:
     """A row of text columns for each plane that a MeasurementData.mlf under a folder lists.
 
-    MeasurementDetail.mrf gives pixel sizes (um), the setting file that it names gives channels:
+    MeasurementDetail.mrf gives pixel sizes (um). The setting file that it names gives the channels:
     fluorophore or filter, excitation and emission (nm). The plate is the folder.
-    Raises InputError if there is no measurement, or one that is damaged.
+    Raises InputError if there is no measurement, or if one is damaged.
     """
     measurements = sorted(path.rglob(_DATA))
     if not measurements:
@@ -38,11 +38,11 @@ def _read_measurement(data: Path) -> list[dict[str, str | None]]:
     channels = {} if about_all is None else _channels(folder, about_all)
     size = {} if about_all is None else attributes(about_all)
     records = read_xml(data, "CellVoyager measurement").iterfind("{*}MeasurementRecord")
-    rows, errors = [], 0
+    rows, num_errors = [], 0
     for record in records:
         about = attributes(record)
         if about.get("Type") != "IMG" or not record.text:
-            errors += 1
+            num_errors += 1
             continue
         try:
             well = well_name(int(about["Row"]), int(about["Column"]))
@@ -63,13 +63,13 @@ def _read_measurement(data: Path) -> list[dict[str, str | None]]:
         except KeyError as error:
             raise InputError(f"'{data}' has a record without {error.args[0]}") from error
         rows.append(row | channels.get(about["Ch"], {}))
-    if errors:
-        log.warning(f"'{data}': {errors} records are no images (the instrument noted errors there)")
+    if num_errors:
+        log.warning(f"'{data}': {num_errors} records have no image (the instrument noted errors)")
     return rows
 
 
 def _channels(folder: Path, detail: Any) -> dict[str, dict[str, str | None]]:
-    """What the measurement's other files say of each channel, by its number."""
+    """Pixel size, name and wavelengths of each channel, by its number, from the files beside it."""
     channels: dict[str, dict[str, str | None]] = {}
     for element in detail.iterfind("{*}MeasurementChannel"):
         about = attributes(element)

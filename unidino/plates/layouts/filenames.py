@@ -1,4 +1,4 @@
-"""Images whose metadata are in their file names."""
+"""Images whose metadata are in their paths."""
 
 import re
 from pathlib import Path
@@ -7,12 +7,13 @@ import pyarrow as pa
 
 from unidino.core.errors import InputError
 from unidino.core.log import log
+from unidino.core.wells import well_name
 from unidino.plates.tables import text_table
 
 _IMAGE_SUFFIXES = {".tif", ".tiff", ".png"}
 
-# Opera Phenix and Operetta export one plane a file; the plate is the folder, or the one above
-# `Images`.
+# Opera Phenix and Operetta export one plane per file. The plate is the folder of the files, or the
+# folder above it if that is `Images`.
 _HARMONY = (
     r"(?P<plate>[^/]+)/(?:Images/)?r(?P<well_row>\d+)c(?P<well_column>\d+)f(?P<field>\d+)"
     r"p(?P<z>\d+)-ch(?P<channel_index>\d+)sk(?P<timepoint>\d+)fk\d+fl\d+\.tiff?$"
@@ -36,7 +37,8 @@ _GROUPS = (
 def scan(path: Path, layout: str, pattern: str | None) -> pa.Table:
     """A row of text columns for each image under a folder whose path the pattern matches.
 
-    Raises InputError if the pattern is wrong or matches nothing.
+    layout: `harmony`, whose pattern is known, or `filename`. pattern: of --pattern.
+    Raises InputError if the pattern is wrong or matches no path.
     """
     expression = re.compile(_HARMONY) if layout == "harmony" else compiled(pattern)
     files = walk_images(path.resolve())
@@ -65,7 +67,7 @@ def scan(path: Path, layout: str, pattern: str | None) -> pa.Table:
 def walk_images(path: Path) -> list[Path]:
     """Image files under a folder, in order of name.
 
-    Raises InputError if the path is no folder.
+    Raises InputError if the path is not a folder.
     """
     if not path.is_dir():
         raise InputError(f"this layout reads a folder; '{path}' is a file")
@@ -73,7 +75,10 @@ def walk_images(path: Path) -> list[Path]:
 
 
 def match_path(file: Path, expression: re.Pattern[str]) -> dict[str, str | None] | None:
-    """What an absolute path says by a pattern's groups, with `well` and `field` always there."""
+    """Values of a pattern's groups in a path, with the well's name and `field`; None if no match.
+
+    file: absolute path. The field is 1 if the pattern has no such group.
+    """
     match = expression.search(file.as_posix())
     if not match:
         return None
@@ -85,16 +90,10 @@ def match_path(file: Path, expression: re.Pattern[str]) -> dict[str, str | None]
     return groups
 
 
-def well_name(row: int, column: int) -> str:
-    """Name of a well from its row and column, both from 1: 1, 2 is A02; 27, 1 is AA01."""
-    letters = chr(64 + row) if row <= 26 else "A" + chr(64 + row - 26)
-    return f"{letters}{column:02d}"
-
-
 def compiled(pattern: str | None) -> re.Pattern[str]:
     """The regular expression of `--pattern`.
 
-    Raises InputError if it is none, or its groups cannot name a well.
+    Raises InputError if it is not valid, has unknown groups, or cannot name a well.
     """
     if not pattern:
         raise InputError(
@@ -104,7 +103,7 @@ def compiled(pattern: str | None) -> re.Pattern[str]:
     try:
         expression = re.compile(pattern)
     except re.error as error:
-        raise InputError(f"--pattern '{pattern}' is no regular expression: {error}") from error
+        raise InputError(f"--pattern '{pattern}' is not a regular expression: {error}") from error
     groups = set(expression.groupindex)
     if unknown := groups - set(_GROUPS):
         raise InputError(

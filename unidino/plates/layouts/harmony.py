@@ -1,4 +1,4 @@
-"""Opera Phenix and Operetta exports: by their Index.idx.xml where there is one, else by name."""
+"""Opera Phenix and Operetta exports: by their Index.idx.xml, or by file names if it is missing."""
 
 from pathlib import Path
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from unidino.core.errors import InputError
+from unidino.core.wells import well_name
 from unidino.plates.layouts import filenames
 from unidino.plates.layouts.xml import read_xml
 from unidino.plates.tables import text_table
@@ -23,8 +24,8 @@ _NUMBERS = {
 def scan(path: Path) -> pa.Table:
     """A row of text columns for each image under a folder.
 
-    An index gives channel names, wavelengths (nm), pixel size and stage position (um) besides what
-    file names say. Raises InputError if an index is damaged or nothing is found.
+    An index gives channel names, wavelengths (nm), pixel size and stage position (um); file names
+    do not. Raises InputError if an index is damaged or there is no image.
     """
     indexes = [index for name in _INDEX_NAMES for index in sorted(path.rglob(name))]
     if not indexes:
@@ -48,7 +49,7 @@ def _read_index(index: Path) -> list[dict[str, str | None]]:
 def _row(image: Any, plate: str, index: Path) -> dict[str, str | None]:
     """One image of an index in the manifest's columns.
 
-    Raises InputError that names the element that it lacks.
+    Raises InputError that names the element that is missing.
     """
 
     def text(name: str) -> str:
@@ -60,7 +61,7 @@ def _row(image: Any, plate: str, index: Path) -> dict[str, str | None]:
     row: dict[str, str | None] = {
         "path": str((index.parent / text("URL")).resolve()),
         "plate": plate,
-        "well": filenames.well_name(int(text("Row")), int(text("Col"))),
+        "well": well_name(int(text("Row")), int(text("Col"))),
         "field": text("FieldID"),
         "channel_index": text("ChannelID"),
         "channel": image.findtext("{*}ChannelName"),

@@ -1,4 +1,4 @@
-"""ImageXpress exports of MetaXpress: an HTD file a plate, planes in TimePoint_n/ZStep_n folders."""
+"""ImageXpress exports of MetaXpress: one HTD file per plate, planes in TimePoint_n/ZStep_n."""
 
 import csv
 import re
@@ -23,10 +23,10 @@ _NAME = re.compile(
 def scan(path: Path) -> pa.Table:
     """A row of text columns for each plane under a folder with HTD files.
 
-    The plate is the folder of the HTD file: its stem is the acquisition's name, which plates share.
-    Channels are named by the HTD; pixel size (um) and emission (nm) are those of the first plane of
-    each channel. ZStep_0, the instrument's own projection, is left out where there are slices.
-    Raises InputError if there is no HTD file or none of its planes.
+    The plate is the folder of the HTD file, because several plates may share the name of the file.
+    The HTD file names the channels; the first plane of each channel gives pixel size (um) and
+    emission (nm). ZStep_0 is the instrument's projection; it is left out if there are slices.
+    Raises InputError if there is no HTD file, or if one has no planes.
     """
     found = sorted(f for f in path.rglob("*") if f.suffix.lower() == ".htd")
     if not found:
@@ -86,14 +86,14 @@ def _settings(htd: Path) -> dict[str, str]:
     with htd.open(encoding="latin-1", newline="") as file:
         settings = {row[0]: row[1] for row in csv.reader(file, skipinitialspace=True) if row[1:]}
     if "HTSInfoFile" not in settings:
-        raise InputError(f"'{htd}' is no HTD file of MetaXpress")
+        raise InputError(f"'{htd}' is not an HTD file of MetaXpress")
     return settings
 
 
 def _optics(file: Path) -> dict[str, str | None]:
-    """Pixel size (um) and emission (nm) that MetaMorph wrote into a plane, as far as it did.
+    """Pixel size (um) and emission (nm) that MetaMorph wrote into a plane; None if it did not.
 
-    A file that cannot be opened is reported when its pixels are read.
+    A file that cannot be opened is reported later, when its pixels are read.
     """
     try:
         with tifffile.TiffFile(file) as tiff:

@@ -1,4 +1,4 @@
-"""OME-TIFF: planes, channels, sizes and, where there is one, the plate by their OME-XML."""
+"""OME-TIFF: planes, channels, sizes and plates by OME-XML."""
 
 from collections.abc import Iterator
 from itertools import islice, product
@@ -9,6 +9,7 @@ import pyarrow as pa
 import tifffile
 
 from unidino.core.errors import InputError
+from unidino.core.wells import well_name
 from unidino.plates.layouts import filenames
 from unidino.plates.layouts.xml import parse_xml, read_xml
 from unidino.plates.tables import text_table
@@ -21,9 +22,9 @@ _MICROMETRE = {"µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3}
 def scan(path: Path, pattern: str | None) -> pa.Table:
     """A row of text columns for each plane that the OME-XML of the files under a folder names.
 
-    `page` counts the planes of a file. Wells come from the OME plate, or, for images that are in
-    none, from the file's path by a pattern as of the layout `filename`.
-    Raises InputError if there is no OME-TIFF, or one whose well is not known.
+    `page` counts the planes of a file. Wells come from the OME plate. The well of an image that is
+    in no OME plate comes from the path of its file, by a pattern as in the layout `filename`.
+    Raises InputError if there is no OME-TIFF, or if the well of an image is not known.
     """
     files = sorted(f for f in path.rglob("*") if f.name.lower().endswith(_SUFFIXES))
     if not files:
@@ -43,7 +44,7 @@ def _read_file(file: Path, pattern: str | None) -> Iterator[dict[str, str | None
             with tifffile.TiffFile(file) as tiff:
                 text = tiff.ome_metadata
         except (OSError, ValueError, tifffile.TiffFileError) as error:
-            raise InputError(f"'{file}' is no valid TIFF: {error}") from error
+            raise InputError(f"'{file}' is not a valid TIFF: {error}") from error
         if not text:
             raise InputError(f"'{file}' has no {_KIND}; read it with --layout filename --pattern")
         root = parse_xml(text, file, _KIND)
@@ -61,7 +62,7 @@ def _wells(root: Any, file: Path) -> dict[str, dict[str, str | None]]:
     for plate in root.iterfind("{*}Plate"):
         name = plate.get("Name") or file.resolve().parent.name
         for well in plate.iterfind("{*}Well"):
-            position = filenames.well_name(int(well.get("Row")) + 1, int(well.get("Column")) + 1)
+            position = well_name(int(well.get("Row")) + 1, int(well.get("Column")) + 1)
             for number, sample in enumerate(well.iterfind("{*}WellSample"), start=1):
                 reference = sample.find("{*}ImageRef")
                 if reference is not None:
@@ -79,8 +80,8 @@ def _by_pattern(file: Path, pattern: str | None) -> dict[str, str | None]:
     """Plate, well and field of an image that is in no OME plate."""
     if not pattern:
         raise InputError(
-            f"'{file}' is in no plate of its {_KIND}; say where its well stands with --pattern,"
-            r" such as '(?P<plate>[^/]+)/(?P<well>[A-P]\d\d)_s(?P<field>\d+)'"
+            f"'{file}' is in no plate of its {_KIND}; say with --pattern which part of the path"
+            r" is its well, such as '(?P<plate>[^/]+)/(?P<well>[A-P]\d\d)_s(?P<field>\d+)'"
         )
     groups = filenames.match_path(file, filenames.compiled(pattern))
     if groups is None:

@@ -1,4 +1,4 @@
-"""OME-Zarr plates of version 0.4 and 0.5, whoever wrote them."""
+"""OME-Zarr plates of versions 0.4 and 0.5, written by any program."""
 
 import re
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ import zarr
 from zarr.errors import BaseZarrError
 
 from unidino.core.errors import InputError
-from unidino.lake.pixels import group_metadata
+from unidino.lake.ngff import group_metadata
 from unidino.plates.tables import text_table
 
 
 def scan(path: Path) -> pa.Table:
     """A row of text columns for each plane of the OME-Zarr plates at or under a folder.
 
-    `path` is the folder of the field's group, `page` counts its planes over t, c and z in order.
-    Raises InputError if there is no plate, or one that is damaged.
+    `path` is the folder of the field's group; `page` counts its planes over the axes t, c and z in
+    the order of the image. Raises InputError if there is no plate, or if one is damaged.
     """
     plates = [path] if _is_plate(path) else sorted(p for p in path.iterdir() if _is_plate(p))
     if not plates:
@@ -39,7 +39,7 @@ def _is_plate(path: Path) -> bool:
 
 def _read_plate(plate: Path) -> Iterator[dict[str, str | None]]:
     name = re.sub(r"(\.ome)?\.zarr$", "", plate.resolve().name)
-    where = plate
+    where = plate  # named if it is damaged
     try:
         for well in group_metadata(plate)["plate"]["wells"]:
             where = plate / well["path"]
@@ -57,7 +57,9 @@ def _read_plate(plate: Path) -> Iterator[dict[str, str | None]]:
                 for plane in _planes(where):
                     yield place | plane
     except (OSError, KeyError, IndexError, TypeError, ValueError, BaseZarrError) as error:
-        raise InputError(f"'{where}' is no valid part of an OME-Zarr plate: {error!r}") from error
+        raise InputError(
+            f"'{where}' is not a valid part of an OME-Zarr plate: {error!r}"
+        ) from error
 
 
 def _planes(field: Path) -> Iterator[dict[str, str | None]]:

@@ -1,4 +1,4 @@
-"""ScanR (Olympus, Evident) experiments: planes named well, position, slice, time and channel."""
+"""ScanR (Olympus, Evident) experiments: file names give well, position, slice, time and channel."""
 
 import re
 from pathlib import Path
@@ -18,9 +18,9 @@ _NAME = re.compile(
 def scan(path: Path) -> pa.Table:
     """A row of text columns for each plane under an experiment's folder.
 
-    The plate is the folder that holds `data`.
-    Raises InputError if no name fits, or if names leave the well to its number alone, whose place
-    on the plate the export does not say.
+    The plate is the folder that contains `data`.
+    Raises InputError if no name matches, or if names have only the number of a well: the export
+    does not say where on the plate that is.
     """
     files = walk_images(path)
     matches = [(file, match) for file in files if (match := _NAME.match(file.name))]
@@ -32,7 +32,7 @@ def scan(path: Path) -> pa.Table:
     for file, match in matches:
         if not match["well"]:
             raise InputError(
-                f"'{file}' names its well by number alone; export with well names, or read it with"
+                f"'{file}' names its well only by number; export with well names, or read it with"
                 " --layout filename --pattern"
             )
     return text_table(

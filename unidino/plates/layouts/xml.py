@@ -1,4 +1,4 @@
-"""XML of vendors: parsed without entities, and searched by names without their namespaces."""
+"""XML of vendors, parsed without entities."""
 
 from pathlib import Path
 from typing import Any
@@ -18,16 +18,16 @@ def read_xml(path: Path, kind: str) -> Any:
 
 
 def parse_xml(text: str | bytes, path: Path, kind: str) -> Any:
-    """The root element of XML text that was found in a file.
+    """The root element of an XML text from a file.
 
     Raises InputError that names the file and what it should be.
     """
     try:
         return ElementTree.fromstring(text)
     except (ElementTree.ParseError, DefusedXmlException, ValueError) as error:
-        raise InputError(f"'{path}' is no valid {kind}: {error}") from error
+        raise InputError(f"'{path}' is not a valid {kind}: {error}") from error
 
 
 def attributes(element: Any) -> dict[str, str]:
-    """Attributes of an element by their names without namespaces."""
+    """Attributes of an element, by their names without namespaces."""
     return {name.rpartition("}")[2]: value for name, value in element.attrib.items()}

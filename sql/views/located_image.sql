@@ -1,0 +1,22 @@
+-- Images with their field, well and plate: where the pixels lie, and what they can be used for.
+-- Grain: one row per plate, well, field, channel.   Reads: image, field, well, plate.
+-- uri: of the field's group, relative to the lake unless the plate stays elsewhere; NULL if its
+-- pixels are not here. has_pixels: the plane can be shown. is_usable: it can be learnt from.
+select
+    plate.dataset,
+    plate.source,
+    plate.batch,
+    plate.content_hash,
+    image.*,
+    plate.uri || '/' || field.path as uri,
+    field.height_px,
+    field.width_px,
+    well.compound,
+    well.control_type,
+    well.moa,
+    image.qc not in ('damaged', 'absent') as has_pixels,
+    has_pixels and image.qc <> 'blank' as is_usable
+from image
+inner join field using (plate, well, field)
+inner join well using (plate, well)
+inner join plate on plate.plate_id = image.plate

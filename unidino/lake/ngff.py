@@ -1,0 +1,197 @@
+"""OME-Zarr (NGFF) groups of plates, wells and fields: their paths and metadata.
+
+Versions 0.5 (Zarr 3) and 0.4 (Zarr 2). Sources: https://ngff.openmicroscopy.org/0.5 and /0.4.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from unidino.core.wells import row_letters, well_place
+
+Version = Literal["0.5", "0.4"]
+VERSIONS: tuple[Version, ...] = get_args(Version)
+# How viewers colour channels, in order: blue, green, red, yellow, magenta, cyan, white.
+_COLOURS = ("0000FF", "00FF00", "FF0000", "FFFF00", "FF00FF", "00FFFF", "FFFFFF")
+
+
+@dataclass(frozen=True)
+class Display:
+    """How viewers show a channel: its name, and the counts that are black and white."""
+
+    channel: str
+    start: float
+    end: float
+
+
+def well_path(well: str) -> str:
+    """Path of a well's group in a plate: `A/01` for A01."""
+    row, column = well_place(well)
+    return f"{row_letters(row)}/{column:02d}"
+
+
+def field_path(well: str, field: int) -> str:
+    """Path of a field's group in a plate: `A/01/2` for field 2 of A01."""
+    return f"{well_path(well)}/{field}"
+
+
+def array_file(version: Version) -> str:
+    """File name of an array's metadata."""
+    return "zarr.json" if version == "0.5" else ".zarray"
+
+
+def version_of(group: Path) -> Version:
+    """Version of the group of a field."""
+    return "0.5" if (group / "zarr.json").is_file() else "0.4"
+
+
+def write_plate(
+    path: Path, name: str, fields: Mapping[str, Sequence[int]], version: Version = "0.5"
+) -> None:
+    """Write the groups of a plate and its wells, but not those of its fields.
+
+    fields: numbers of the fields of each well.
+    """
+    plate = _plate_metadata(name, fields, version)
+    _validate(plate, version)
+    write_group(path, plate, version)
+    for row in plate["plate"]["rows"]:
+        write_group(path / row["name"], {}, version)
+    for well, numbers in fields.items():
+        images = [{"path": str(number)} for number in sorted(numbers)]
+        write_group(
+            path / well_path(well), {"well": {"version": version, "images": images}}, version
+        )
+
+
+def _plate_metadata(
+    name: str, fields: Mapping[str, Sequence[int]], version: Version
+) -> dict[str, Any]:
+    places = {well: well_place(well) for well in fields}
+    rows = sorted({row for row, _ in places.values()})
+    columns = sorted({column for _, column in places.values()})
+    return {
+        "plate": {
+            "version": version,
+            "name": name,
+            "field_count": max(len(numbers) for numbers in fields.values()),
+            "rows": [{"name": row_letters(row)} for row in rows],
+            "columns": [{"name": f"{column:02d}"} for column in columns],
+            "wells": [
+                {
+                    "path": well_path(well),
+                    "rowIndex": rows.index(places[well][0]),
+                    "columnIndex": columns.index(places[well][1]),
+                }
+                for well in sorted(fields, key=places.__getitem__)
+            ],
+        },
+    }
+
+
+def _validate(plate: Mapping[str, Any], version: Version) -> None:
+    """Raise ValueError if the metadata of a plate break the specification."""
+    if version == "0.5":
+        from ome_zarr_models.v05.hcs import HCSAttrs as HCSAttrs05
+
+        HCSAttrs05.model_validate({"version": version} | dict(plate))
+    else:
+        from ome_zarr_models.v04.hcs import HCSAttrs as HCSAttrs04
+
+        HCSAttrs04.model_validate(plate)
+
+
+def image_metadata(
+    name: str,
+    num_levels: int,
+    displays: Sequence[Display],
+    pixel_size_um: float | None,
+    maximum: int,
+    version: Version,
+) -> dict[str, Any]:
+    """The metadata of a field: axes, sizes, channel names and display windows.
+
+    num_levels: resolutions; each has half the height and width of the one before. maximum: of the
+    type of its pixels.
+    """
+    unit = {"unit": "micrometer"} if pixel_size_um else {}
+    versioned = {"version": version} if version == "0.4" else {}
+    return {
+        "multiscales": [
+            versioned
+            | {
+                "name": name,
+                "axes": [
+                    {"name": "c", "type": "channel"},
+                    {"name": "y", "type": "space"} | unit,
+                    {"name": "x", "type": "space"} | unit,
+                ],
+                "datasets": [
+                    {
+                        "path": str(level),
+                        "coordinateTransformations": [
+                            {
+                                "type": "scale",
+                                "scale": [1.0] + [(pixel_size_um or 1.0) * 2.0**level] * 2,
+                            }
+                        ],
+                    }
+                    for level in range(num_levels)
+                ],
+            }
+        ],
+        "omero": versioned
+        | {
+            "channels": [
+                {
+                    "label": display.channel,
+                    "color": _COLOURS[index % len(_COLOURS)],
+                    "active": True,
+                    "window": {
+                        "min": 0,
+                        "max": maximum,
+                        "start": display.start,
+                        "end": display.end,
+                    },
+                }
+                for index, display in enumerate(displays)
+            ]
+        },
+    }
+
+
+def write_group(path: Path, ome: Mapping[str, Any], version: Version) -> None:
+    """Write a Zarr group with these OME metadata; its folder is created if it is missing."""
+    path.mkdir(parents=True, exist_ok=True)
+    if version == "0.5":
+        attributes = {"ome": {"version": version} | dict(ome)} if ome else {}
+        _write_json(
+            path / "zarr.json",
+            {"zarr_format": 3, "node_type": "group", "attributes": attributes},
+        )
+    else:
+        _write_json(path / ".zgroup", {"zarr_format": 2})
+        if ome:
+            _write_json(path / ".zattrs", ome)
+
+
+def group_metadata(group: Path) -> dict[str, Any]:
+    """The OME metadata of a Zarr group, of either version; empty if it has none.
+
+    Raises OSError if there is no group, ValueError if its metadata are not JSON.
+    """
+    metadata: dict[str, Any] = {}
+    if (group / "zarr.json").is_file():
+        attributes = json.loads((group / "zarr.json").read_bytes()).get("attributes") or {}
+        metadata = attributes.get("ome") or {}
+    elif (group / ".zattrs").is_file():
+        metadata = json.loads((group / ".zattrs").read_bytes())
+    else:
+        (group / ".zgroup").read_bytes()
+    return metadata
+
+
+def _write_json(path: Path, document: Mapping[str, Any]) -> None:
+    path.write_bytes(json.dumps(document).encode())

@@ -1,0 +1,135 @@
+"""One plate into the lake: written beside its place, renamed when it is whole, then registered.
+
+Nothing that is half-written is ever read: after a crash the next run starts the plate anew. A plate
+that replaces another takes a second name; the old one is removed once the new one is registered.
+"""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from unidino.core.errors import InputError
+from unidino.core.files import digest, written_beside
+from unidino.lake.lake import Lake
+from unidino.lake.runs import Run
+from unidino.plates.convert import Converted, Form, by_field, convert, plate_in_place
+from unidino.plates.illumination import Function, functions_of_plate
+from unidino.plates.images import Files
+from unidino.plates.inputs import Plate
+from unidino.plates.manifest import Row
+from unidino.plates.register import register
+
+
+class Landing:
+    """One plate on its way into the lake; the caller holds the plate's lock."""
+
+    def __init__(self, lake: Lake, run: Run, plate: Plate, form: Form, z: str, jobs: int) -> None:
+        self._lake = lake
+        self._run = run
+        self._plate = plate
+        self._form = form
+        self._z = z
+        self._jobs = jobs
+        folder = lake.path / "plates"
+        self._temporary = folder / f".{plate.name}.zarr.tmp"
+        # A plate that replaces one under its first name takes the second name, and the reverse.
+        self._places = (folder / f"{plate.name}.zarr", folder / f"{plate.name}~.zarr")
+
+    def land(self, advance: Callable[[int], None], *, overwrite: bool) -> Converted | None:
+        """What was written and registered, or None if the plate is there with this content.
+
+        advance: called with the number of fields that are done.
+        Raises InputError if the plate is there with other content and is not to be overwritten.
+        """
+        found = self._lake.look_up(
+            "select uri, fingerprint, content_hash from plate where plate_id = $plate",
+            {"plate": self._plate.name},
+        ).to_dicts()
+        old = self._lake.resolve(found[0]["uri"]) if found and found[0]["uri"] else None
+        self._remove_all_but(old)
+        rows = self._plate.rows
+        if old and self._is_same(rows, found[0]):
+            advance(len(by_field(rows)))
+            return None
+        if old and not overwrite:
+            raise InputError(
+                f"plate '{self._plate.name}' is in the lake with other images or metadata;"
+                " pass --overwrite to replace it, or rename the plate"
+            )
+        functions = functions_of_plate(self._form.illumination, self._plate.name, rows, self._jobs)
+        converted, uri = self._write(rows, functions, advance, old)
+        self._register(converted, uri, functions)
+        self._remove_all_but(self._lake.resolve(uri))
+        return converted
+
+    def _is_same(self, rows: list[Row], found: dict[str, str]) -> bool:
+        """Whether the files say what the registered plate was made of, whatever their times."""
+        if found["fingerprint"] == self._plate.fingerprint:
+            return True
+        hashes = []
+        try:
+            for field_rows in by_field(rows).values():
+                files = Files()
+                hashes += [files.hash_of(row["paths"], row["pages"]) for row in field_rows]
+        except InputError:
+            return False
+        return digest(self._plate.digest, hashes) == found["content_hash"]
+
+    def _write(
+        self,
+        rows: list[Row],
+        functions: dict[int, Function],
+        advance: Callable[[int], None],
+        old: Path | None,
+    ) -> tuple[Converted, str]:
+        """Write the plate beside its place and rename it; returns its uri too."""
+        self._temporary.parent.mkdir(exist_ok=True)
+        try:
+            converted = convert(
+                self._temporary,
+                self._plate.name,
+                rows,
+                self._form,
+                functions=functions,
+                z=self._z,
+                jobs=self._jobs,
+                advance=advance,
+            )
+            if self._form.in_place:
+                return converted, str(plate_in_place(rows[0]))
+            place = next(p for p in self._places if p != old)
+            self._temporary.rename(place)
+            return converted, f"plates/{place.name}"
+        finally:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def _register(self, converted: Converted, uri: str, functions: dict[int, Function]) -> None:
+        landed = {
+            "plate": self._plate.name,
+            "uri": uri,
+            "fingerprint": self._plate.fingerprint,
+            "content_hash": digest(self._plate.digest, converted.hashes),
+        }
+        register(
+            self._lake,
+            self._run,
+            self._plate.images,
+            converted.measured,
+            [landed],
+            [self._save_function(index, function) for index, function in functions.items()],
+        )
+
+    def _save_function(self, channel_index: int, function: Function) -> Row:
+        """Save an illumination function in the lake; returns its row for `register`."""
+        uri = f"illumination/{self._plate.name}/{channel_index}.npy"
+        with written_beside(self._lake.resolve(uri)) as path, path.open("wb") as file:
+            np.save(file, function, allow_pickle=False)
+        return {"plate": self._plate.name, "channel_index": channel_index, "uri": uri}
+
+    def _remove_all_but(self, registered: Path | None) -> None:
+        """Remove what this plate has on disk besides the registered folder."""
+        for place in (self._temporary, *self._places):
+            if place != registered and place.exists():
+                shutil.rmtree(place)

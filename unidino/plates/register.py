@@ -1,0 +1,93 @@
+"""Plates into the catalog: all rows of some plates in one transaction."""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from unidino.core import assets
+from unidino.core.errors import InputError
+from unidino.core.files import digest
+from unidino.core.sql import keep_small
+from unidino.lake.lake import Lake
+from unidino.lake.runs import Run
+from unidino.plates.inputs import split_by_plate
+from unidino.plates.manifest import Manifest, Row
+
+_TABLES = ("channel", "well", "field", "image")
+_ILLUMINATED = pa.schema(
+    [("plate", pa.string()), ("channel_index", pa.int32()), ("uri", pa.string())]
+)
+
+
+def register(
+    lake: Lake,
+    run: Run,
+    manifest: pa.Table,
+    measured: pa.Table | None,
+    landed: Sequence[Row],
+    illuminated: Sequence[Row] = (),
+) -> None:
+    """Register plates in place of those of the same names; their embeddings are forgotten.
+
+    manifest: rows of their images. measured: in the schema of `schemas/measured.arrow.json`; None
+    for images whose pixels are not here. landed: plate, uri, fingerprint and content_hash of each
+    plate. illuminated: plate, channel_index and uri of each illumination function.
+    """
+    rows = [row | {"run_id": run.run_id} for row in landed]
+    with lake.write() as con:
+        keep_small(con)
+        run.record(con)
+        con.register("manifest", manifest)
+        con.register("landed", pa.Table.from_pylist(rows))
+        con.register("illuminated", pa.Table.from_pylist(list(illuminated), schema=_ILLUMINATED))
+        if measured is None:
+            con.execute(f"create temp view measured as {assets.sql('register', 'absent')}")
+        else:
+            con.register("measured", measured)
+        con.execute(f"create temp view landed_image as {assets.sql('register', 'landed_image')}")
+        con.execute("delete from part where plate in (select plate from landed)")
+        for table in _TABLES:
+            con.execute(f"delete from {table} where plate in (select plate from landed)")
+            con.execute(f"insert into {table} by name {assets.sql('register', table)}")
+        con.execute(f"insert or replace into plate by name {assets.sql('register', 'plate')}")
+
+
+def register_absent(
+    lake: Lake, run: Run, manifest: Manifest, *, overwrite: bool
+) -> tuple[dict[str, pa.Table], list[str]]:
+    """Register plates without their pixels, all in one transaction.
+
+    Returns the images of each plate that was registered, and the names of the plates that were
+    there with the same metadata.
+    Raises InputError if a plate is there with its pixels, or with other metadata and is not to be
+    overwritten.
+    """
+    known = {
+        name: (uri, content_hash)
+        for name, uri, content_hash in lake.look_up(
+            "select plate_id, uri, content_hash from plate"
+        ).iter_rows()
+    }
+    new: dict[str, pa.Table] = {}
+    rows, skipped = [], []
+    for name, images in split_by_plate(manifest.images).items():
+        content_hash = digest("absent", manifest.digests[name])
+        uri, old_hash = known.get(name, (None, None))
+        if uri is not None:
+            raise InputError(
+                f"plate '{name}' has its pixels in the lake; --metadata-only keeps none"
+            )
+        if old_hash == content_hash:
+            skipped.append(name)
+            continue
+        if old_hash is not None and not overwrite:
+            raise InputError(
+                f"plate '{name}' is in the lake with other metadata; pass --overwrite to replace it"
+            )
+        new[name] = images
+        rows.append(
+            {"plate": name, "uri": None, "fingerprint": content_hash, "content_hash": content_hash}
+        )
+    if new:
+        register(lake, run, pa.concat_tables(new.values()), None, rows)
+    return new, skipped
