@@ -15,8 +15,18 @@ from PIL import Image
 from scipy.stats import pearsonr
 
 from unidino.core.errors import InputError, ProfileError, UnidinoError
-from unidino.figures import draw
-from unidino.figures.draw.style import looks, shortened, text_width, two_tones
+from unidino.figures.draw import (
+    channels,
+    distributions,
+    fields,
+    maps,
+    plates,
+    readouts,
+    scores,
+    similarity,
+    style,
+    training,
+)
 from unidino.scores.accuracy import LakeScore, Versus
 
 MOAS = (
@@ -106,7 +116,7 @@ def plate(rows: int, columns: int, name: str = "p", texts: list[str] | None = No
         for c in range(1, columns + 1)
         if (r + c) % 7
     ]
-    return draw.PlateValues(name, rows, columns, pl.DataFrame(wells))
+    return plates.PlateValues(name, rows, columns, pl.DataFrame(wells))
 
 
 def labels(num: int) -> pl.DataFrame:
@@ -131,7 +141,7 @@ def labels(num: int) -> pl.DataFrame:
     )
 
 
-def readouts(models: list[str], strata: list[str]) -> pl.DataFrame:
+def readout_rows(models: list[str], strata: list[str]) -> pl.DataFrame:
     rng = np.random.default_rng(0)
     return pl.DataFrame(
         [
@@ -172,24 +182,24 @@ def log(num: int) -> pl.DataFrame:
 
 
 CASES: dict[str, Callable[[], Figure]] = {
-    "map": lambda: draw.map_points([("bbbc021", points(300, list(MOAS)))]),
-    "map of one point": lambda: draw.map_points([("d", points(1, ["a"]))]),
-    "map of one class": lambda: draw.map_points([("d", points(20, ["a"]))], width_mm=60),
-    "map of 60 long names": lambda: draw.map_points([(LONG[0] * 3, points(600, LONG))]),
-    "map of odd names": lambda: draw.map_points([("$", points(60, ODD))]),
-    "map of numbers": lambda: draw.map_points([("d", points(60, ["a"]))], "concentration_um"),
-    "map of three datasets": lambda: draw.map_points(
+    "map": lambda: maps.map_points([("bbbc021", points(300, list(MOAS)))]),
+    "map of one point": lambda: maps.map_points([("d", points(1, ["a"]))]),
+    "map of one class": lambda: maps.map_points([("d", points(20, ["a"]))], width_mm=60),
+    "map of 60 long names": lambda: maps.map_points([(LONG[0] * 3, points(600, LONG))]),
+    "map of odd names": lambda: maps.map_points([("$", points(60, ODD))]),
+    "map of numbers": lambda: maps.map_points([("d", points(60, ["a"]))], "concentration_um"),
+    "map of three datasets": lambda: maps.map_points(
         [(f"d{i}", points(50, list(MOAS), i)) for i in range(3)], "plate"
     ),
-    "similarity of two": lambda: draw.similarity_map(vectors(2, 2), ["a", "b"]),
-    "similarity of 39": lambda: draw.similarity_map(
+    "similarity of two": lambda: similarity.similarity_map(vectors(2, 2), ["a", "b"]),
+    "similarity of 39": lambda: similarity.similarity_map(
         vectors(39, 12), LONG[:39], [MOAS[i % 12] for i in range(39)]
     ),
-    "similarity of 300": lambda: draw.similarity_map(
+    "similarity of 300": lambda: similarity.similarity_map(
         vectors(300, 80), [str(i) for i in range(300)], [f"{LONG[0]} {i % 80}" for i in range(300)]
     ),
-    "one score": lambda: draw.score_intervals([score()]),
-    "many scores": lambda: draw.score_intervals(
+    "one score": lambda: scores.score_intervals([score()]),
+    "many scores": lambda: scores.score_intervals(
         [
             score(d, f"model {i}, {LONG[0] if i == 3 else ''}", m)
             for d in ("d", "e")
@@ -197,58 +207,64 @@ CASES: dict[str, Callable[[], Figure]] = {
             for i in range(9)
         ]
     ),
-    "low scores": lambda: draw.score_intervals(
+    "low scores": lambda: scores.score_intervals(
         [score(accuracy=0.03, interval_95=None, chance=0.004)]
     ),
-    "differences": lambda: draw.difference_intervals(
+    "differences": lambda: scores.difference_intervals(
         [score(), score(model="n", versus=Versus("m", "none", -0.2, (-0.3, -0.1), 96))]
     ),
-    "labels": lambda: draw.label_intervals(labels(100)),
-    "attribution": lambda: draw.attribution_bars(shares(list(MOAS), ["DNA", "Actin", "Tubulin"])),
-    "attribution over seeds": lambda: draw.attribution_bars(
+    "labels": lambda: scores.label_intervals(labels(100)),
+    "attribution": lambda: channels.attribution_bars(
+        shares(list(MOAS), ["DNA", "Actin", "Tubulin"])
+    ),
+    "attribution over seeds": lambda: channels.attribution_bars(
         shares(LONG[:20], ["DNA", "a channel with a long name", "ER", "Mito"], seeds=True)
     ),
-    "attribution of one class": lambda: draw.attribution_bars(shares(["a"], ["DNA"])),
-    "attribution of 60 classes": lambda: draw.attribution_bars(
+    "attribution of one class": lambda: channels.attribution_bars(shares(["a"], ["DNA"])),
+    "attribution of 60 classes": lambda: channels.attribution_bars(
         shares(LONG, [f"channel {i}" for i in range(12)])
     ),
-    "channels": lambda: draw.channel_accuracies(
-        draw.channel_subsets([*every_subset("m"), *every_subset("n"), *every_subset("o")])
+    "channels": lambda: channels.channel_accuracies(
+        channels.channel_subsets([*every_subset("m"), *every_subset("n"), *every_subset("o")])
     ),
-    "readouts": lambda: draw.survival_curves(readouts(["a", LONG[0], "c"], ["A549", "ES2"])),
-    "readouts, one": lambda: draw.survival_curves(readouts(["a"], [""])),
-    "plate of 96": lambda: draw.plate_heatmaps([plate(8, 12)], "avg(focus)"),
-    "plates of 384": lambda: draw.plate_heatmaps(
+    "readouts": lambda: readouts.survival_curves(
+        readout_rows(["a", LONG[0], "c"], ["A549", "ES2"])
+    ),
+    "readouts, one": lambda: readouts.survival_curves(readout_rows(["a"], [""])),
+    "plate of 96": lambda: plates.plate_heatmaps([plate(8, 12)], "avg(focus)"),
+    "plates of 384": lambda: plates.plate_heatmaps(
         [plate(16, 24, LONG[i]) for i in range(5)], "avg(focus) filter (where channel = 'DNA')"
     ),
-    "plate of 1536": lambda: draw.plate_heatmaps([plate(32, 48)], "avg(mean)"),
-    "24 plates": lambda: draw.plate_heatmaps([plate(8, 12, f"p{i}") for i in range(24)], "x"),
-    "plates of texts": lambda: draw.plate_heatmaps(
+    "plate of 1536": lambda: plates.plate_heatmaps([plate(32, 48)], "avg(mean)"),
+    "24 plates": lambda: plates.plate_heatmaps([plate(8, 12, f"p{i}") for i in range(24)], "x"),
+    "plates of texts": lambda: plates.plate_heatmaps(
         [plate(16, 24, texts=LONG), plate(8, 12, texts=list(MOAS))], "moa"
     ),
-    "plate of one well": lambda: draw.plate_heatmaps(
+    "plate of one well": lambda: plates.plate_heatmaps(
         [
-            draw.PlateValues(
+            plates.PlateValues(
                 "p", 8, 12, pl.DataFrame({"well_row": [2], "well_column": [3], "value": [1.0]})
             )
         ],
         "x",
     ),
-    "pairs": lambda: draw.pair_distributions(
+    "pairs": lambda: distributions.pair_distributions(
         {
-            f"d{i}: model": draw.pair_groups(vectors(60, 6), [str(k % 6) for k in range(60)], None)
+            f"d{i}: model": distributions.pair_groups(
+                vectors(60, 6), [str(k % 6) for k in range(60)], None
+            )
             for i in range(3)
         }
     ),
-    "pairs by batch": lambda: draw.pair_distributions(
+    "pairs by batch": lambda: distributions.pair_distributions(
         {
-            LONG[0]: draw.pair_groups(
+            LONG[0]: distributions.pair_groups(
                 vectors(60, 6), [str(k % 6) for k in range(60)], [str(k % 4) for k in range(60)]
             )
         }
     ),
-    "training": lambda: draw.training_curves({"a": log(5), "b": log(1)}),
-    "fields": lambda: draw.field_channels(
+    "training": lambda: training.training_curves({"a": log(5), "b": log(1)}),
+    "fields": lambda: fields.field_channels(
         [np.zeros((900, 600), np.float32)] * 7, [f"channel number {i}" for i in range(7)]
     ),
 }
@@ -275,7 +291,7 @@ def test_the_measure_of_overlap_finds_overlap() -> None:
 )
 def test_a_file_of_each_format_opens(ending: str, start: bytes, tmp_path: Path) -> None:
     figure = CASES["map of odd names"]()
-    path = draw.save(figure, tmp_path / f"figure.{ending}", dpi=100)
+    path = style.save(figure, tmp_path / f"figure.{ending}", dpi=100)
     assert path.read_bytes().startswith(start)
     if ending == "png":
         with Image.open(path) as image:
@@ -292,18 +308,18 @@ def test_a_file_of_each_format_opens(ending: str, start: bytes, tmp_path: Path) 
 def test_a_file_of_another_format_or_size_is_refused(tmp_path: Path) -> None:
     figure = CASES["map of one class"]()
     with pytest.raises(UnidinoError, match="unknown format of a figure 'gif'; choose one of png"):
-        draw.save(figure, tmp_path / "a.gif")
+        style.save(figure, tmp_path / "a.gif")
     with pytest.raises(InputError, match="--dpi is 9"):
-        draw.save(figure, tmp_path / "a.png", dpi=9)
+        style.save(figure, tmp_path / "a.png", dpi=9)
     with pytest.raises(InputError, match="--width-mm is 9"):
-        draw.map_points([("d", points(9, ["a"]))], width_mm=9)
+        maps.map_points([("d", points(9, ["a"]))], width_mm=9)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_equal_figures_give_equal_files(tmp_path: Path) -> None:
     for ending in ("svg", "png", "pdf"):
         one, two = (
-            draw.save(CASES["map"](), tmp_path / f"{i}.{ending}", dpi=60).read_bytes()
+            style.save(CASES["map"](), tmp_path / f"{i}.{ending}", dpi=60).read_bytes()
             for i in range(2)
         )
         assert one == two
@@ -311,7 +327,7 @@ def test_equal_figures_give_equal_files(tmp_path: Path) -> None:
 
 def test_a_map_shows_every_point_once_where_it_is() -> None:
     table = points(200, list(MOAS))
-    figure = draw.map_points([("d", table)])
+    figure = maps.map_points([("d", table)])
     drawn = np.concatenate(
         [
             np.asarray(c.get_offsets())
@@ -324,8 +340,8 @@ def test_a_map_shows_every_point_once_where_it_is() -> None:
 
 
 def test_a_map_of_100000_points_is_small_and_its_text_stays_text(tmp_path: Path) -> None:
-    figure = draw.map_points([("d", points(100_000, [f"class {i}" for i in range(75)]))])
-    path = draw.save(figure, tmp_path / "map.svg", dpi=150)
+    figure = maps.map_points([("d", points(100_000, [f"class {i}" for i in range(75)]))])
+    path = style.save(figure, tmp_path / "map.svg", dpi=150)
     text = path.read_text()
     assert len(text) < 2_000_000
     assert text.count(">class ") == 32
@@ -334,23 +350,23 @@ def test_a_map_of_100000_points_is_small_and_its_text_stays_text(tmp_path: Path)
 
 def test_no_two_of_64_classes_look_alike() -> None:
     names = [str(i) for i in range(64)]
-    assert len(set(looks(names).values())) == 64
-    assert len(set(two_tones(names).values())) == 64
-    assert len({color for color, _ in list(looks(names).values())[:8]}) == 8
+    assert len(set(style.colours_and_markers(names).values())) == 64
+    assert len(set(style.colour_pairs(names).values())) == 64
+    assert len({color for color, _ in list(style.colours_and_markers(names).values())[:8]}) == 8
 
 
 def test_shortened_text_fits_and_keeps_both_ends() -> None:
-    short = shortened(LONG[7], 1.0)
-    assert text_width(short) <= 1.0
+    short = style.shortened(LONG[7], 1.0)
+    assert style.text_width(short) <= 1.0
     assert short[0] == "a"
     assert short[-1] == "7"
     assert "…" in short
-    assert shortened("short", 1.0) == "short"
+    assert style.shortened("short", 1.0) == "short"
 
 
 def test_similarity_is_pearsons_in_the_order_of_the_tree() -> None:
     own = vectors(20, 4)
-    figure = draw.similarity_map(own, [f"c{i}" for i in range(20)], ["a"] * 20)
+    figure = similarity.similarity_map(own, [f"c{i}" for i in range(20)], ["a"] * 20)
     matrix = next(a for a in figure.axes if a.images and a.images[0].get_clim() == (-1, 1))
     shown = np.asarray(matrix.images[0].get_array())
     order = [int(t.get_text()[1:]) for t in matrix.get_yticklabels()]
@@ -364,16 +380,16 @@ def test_similarity_is_pearsons_in_the_order_of_the_tree() -> None:
 def test_similarity_leaves_out_what_does_not_vary() -> None:
     own = vectors(5, 5)
     own[1], own[2, 0] = 3.0, np.nan
-    figure = draw.similarity_map(own, list("abcde"))
+    figure = similarity.similarity_map(own, list("abcde"))
     assert {t for t, _, _ in drawn_texts(figure)} >= {"a", "d", "e"}
     assert not {t for t, _, _ in drawn_texts(figure)} & {"b", "c"}
     with pytest.raises(ProfileError, match="1 of 2 profiles can be compared"):
-        draw.similarity_map(own[:2], list("ab"))
+        similarity.similarity_map(own[:2], list("ab"))
 
 
 def test_a_plate_shows_each_value_in_its_well() -> None:
     own = plate(8, 12)
-    figure = draw.plate_heatmaps([own], "x")
+    figure = plates.plate_heatmaps([own], "x")
     mesh = next(c for c in figure.axes[0].collections if isinstance(c, QuadMesh))
     shown = np.ma.filled(mesh.get_array(), np.nan).reshape(8, 12)
     for row in own.wells.iter_rows(named=True):
@@ -384,8 +400,8 @@ def test_a_plate_shows_each_value_in_its_well() -> None:
 
 def test_plates_share_one_scale() -> None:
     low, high = plate(8, 12, "low"), plate(8, 12, "high")
-    high = draw.PlateValues("high", 8, 12, high.wells.with_columns(pl.col("value") + 100))
-    figure = draw.plate_heatmaps([low, high], "x")
+    high = plates.PlateValues("high", 8, 12, high.wells.with_columns(pl.col("value") + 100))
+    figure = plates.plate_heatmaps([low, high], "x")
     meshes = [c for a in figure.axes for c in a.collections if isinstance(c, QuadMesh)]
     assert len({m.get_clim() for m in meshes[:2]}) == 1
     assert meshes[0].get_clim()[1] > 90
@@ -396,7 +412,7 @@ def test_cosines_of_pairs_agree_with_a_loop() -> None:
     batches = [str(k % 3) for k in range(25)]
     own[4] = np.nan
     compounds[7] = None  # type: ignore[call-overload]
-    found = {g.name: g for g in draw.pair_groups(own, compounds, batches)}
+    found = {g.name: g for g in distributions.pair_groups(own, compounds, batches)}
     expected: dict[str, list[float]] = {}
     for i in range(25):
         for j in range(i + 1, 25):
@@ -414,13 +430,13 @@ def test_cosines_of_pairs_agree_with_a_loop() -> None:
     same = found["same compound, same batch"].cosines
     other = found["different compounds, same batch"].cosines
     wins = np.mean([(a > b) + (a == b) / 2 for a in same for b in other])
-    assert draw.separation(same, other) == pytest.approx(wins)
+    assert distributions.separation(same, other) == pytest.approx(wins)
 
 
 def test_pairs_of_many_profiles_are_drawn_not_listed() -> None:
     num = 6_000
     compounds = [str(k % 1500) for k in range(num)]
-    found = {g.name: g for g in draw.pair_groups(vectors(num, 1500), compounds, None)}
+    found = {g.name: g for g in distributions.pair_groups(vectors(num, 1500), compounds, None)}
     assert found["same compound"].num_pairs == len(found["same compound"].cosines) == 1500 * 6
     other = found["different compounds"]
     assert other.num_pairs == num * (num - 1) // 2 - 1500 * 6
@@ -429,17 +445,17 @@ def test_pairs_of_many_profiles_are_drawn_not_listed() -> None:
 
 
 def test_subsets_of_channels_are_told_apart() -> None:
-    (own,) = draw.channel_subsets(every_subset("m"))
-    assert list(own.only) == list(own.without) == ["DNA", "RNA", "ER", "AGP", "Mito"]
-    assert own.everything.accuracy == 0.6
-    assert {s.accuracy for s in own.only.values()} == {0.3}
+    (own,) = channels.channel_subsets(every_subset("m"))
+    assert list(own.alone) == list(own.without) == ["DNA", "RNA", "ER", "AGP", "Mito"]
+    assert own.all_channels.accuracy == 0.6
+    assert {s.accuracy for s in own.alone.values()} == {0.3}
     assert {s.accuracy for s in own.without.values()} == {0.5}
-    assert draw.channel_subsets([score()]) == []
+    assert channels.channel_subsets([score()]) == []
 
 
 def test_values_of_bars_are_the_shares() -> None:
     table = shares(["a", "b"], ["DNA", "Actin"])
-    axes = draw.attribution_bars(table).axes[0]
+    axes = channels.attribution_bars(table).axes[0]
     widths = [patch.get_width() for patch in axes.patches]
     assert widths == pytest.approx(
         table.sort("channel", "class", descending=[True, False])["share"].to_list()
@@ -449,20 +465,29 @@ def test_values_of_bars_are_the_shares() -> None:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: draw.map_points([]), "no profile to map"),
-        (lambda: draw.map_points([("d", points(9, ["a"]).with_columns(moa=None))]), "has a moa"),
-        (lambda: draw.score_intervals([score(accuracy=None)]), "run `unidino score"),
-        (lambda: draw.difference_intervals([score()]), "compares several --model"),
-        (lambda: draw.label_intervals(labels(1).clear()), "run `unidino score --measure map"),
-        (lambda: draw.attribution_bars(shares(["a"], ["b"]).clear()), "run `unidino attribute"),
-        (lambda: draw.channel_accuracies([]), "attribute --model NAME --scores auto"),
-        (lambda: draw.survival_curves(readouts(["a"], [""]).clear()), "run `unidino readouts"),
-        (lambda: draw.plate_heatmaps([], "avg(x)"), "no well has a value of avg"),
-        (lambda: draw.plate_heatmaps([plate(8, 12)] * 25, "x"), "25 plates are too many"),
-        (lambda: draw.pair_groups(vectors(3, 3), ["a", "b", "c"], None), "two profiles"),
-        (lambda: draw.pair_groups(vectors(3, 3), ["a", "a", "a"], None), "of one compound"),
-        (lambda: draw.pair_groups(vectors(4, 2), list("abab"), list("1111")), "of one batch"),
-        (lambda: draw.training_curves({}), "no model has a training log"),
+        (lambda: maps.map_points([]), "no profile to map"),
+        (lambda: maps.map_points([("d", points(9, ["a"]).with_columns(moa=None))]), "has a moa"),
+        (lambda: scores.score_intervals([score(accuracy=None)]), "run `unidino score"),
+        (lambda: scores.difference_intervals([score()]), "with several --model"),
+        (lambda: scores.label_intervals(labels(1).clear()), "run `unidino score --measure map"),
+        (lambda: channels.attribution_bars(shares(["a"], ["b"]).clear()), "run `unidino attribute"),
+        (lambda: channels.channel_accuracies([]), "attribute --model NAME --scores auto"),
+        (
+            lambda: readouts.survival_curves(readout_rows(["a"], [""]).clear()),
+            "run `unidino readouts",
+        ),
+        (lambda: plates.plate_heatmaps([], "avg(x)"), "no well has a value of avg"),
+        (lambda: plates.plate_heatmaps([plate(8, 12)] * 25, "x"), "25 plates are too many"),
+        (lambda: distributions.pair_groups(vectors(3, 3), ["a", "b", "c"], None), "two profiles"),
+        (
+            lambda: distributions.pair_groups(vectors(3, 3), ["a", "a", "a"], None),
+            "the same compound",
+        ),
+        (
+            lambda: distributions.pair_groups(vectors(4, 2), list("abab"), list("1111")),
+            "the same batch",
+        ),
+        (lambda: training.training_curves({}), "no model has a training log"),
     ],
 )
 def test_nothing_to_show_is_said(make: Callable[[], object], said: str) -> None:

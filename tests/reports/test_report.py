@@ -2,6 +2,9 @@
 
 import json
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,17 +18,20 @@ from unidino.core.errors import InputError, ProfileError, UnidinoError
 from unidino.core.sql import insert
 from unidino.embeddings.embed import embed
 from unidino.figures import kinds
-from unidino.figures import rows as figure_rows
+from unidino.figures.plates import plate_values
+from unidino.figures.profiles import similarity_figure
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
 from unidino.models import baselines
 from unidino.profiles.importing import import_profiles
 from unidino.profiles.profile import profile
-from unidino.reports.page import Listed, Section, as_text, render
+from unidino.profiles.selection import Selection
+from unidino.reports.page import Section, TablePart, as_text, render
 from unidino.reports.report import report
 from unidino.scores.accuracy import score
 from unidino.scores.history import latest_scores
 from unidino.scores.labels import score_labels
+from unidino.scores.question import Question
 
 
 class Page(HTMLParser):
@@ -88,8 +94,6 @@ def checked(path: Path) -> Page:
 @pytest.fixture(scope="module")
 def full(ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """A lake with every kind of result."""
-    import shutil
-
     folder = tmp_path_factory.mktemp("full") / "lake"
     shutil.copytree(ingested, folder)
     lake = Lake.open(folder)
@@ -197,7 +201,8 @@ def test_a_report_shows_every_kind_of_result(full: Lake, tmp_path: Path) -> None
 @pytest.mark.parametrize("kind", kinds.KINDS)
 def test_every_kind_is_plotted_from_the_lake(full: Lake, kind: str, tmp_path: Path) -> None:
     options = {"method": "pca"} if kind == "map" else {}
-    path = kinds.plot(full, kind, tmp_path / f"{kind}.svg", **options)
+    path = tmp_path / f"{kind}.svg"
+    kinds.plot(full, kind, output=path, **options)
     assert path.read_text().count("<text") > 3
 
 
@@ -250,7 +255,7 @@ def test_imported_profiles_without_images_have_a_report(tmp_path: Path) -> None:
     lake = Lake.create(tmp_path / "lake")
     import_profiles(lake, tmp_path / "wide.parquet", "theirs")
     profile(lake)
-    kinds.plot(lake, "map", tmp_path / "map.png", dpi=50, method="pca")
+    kinds.plot(lake, "map", output=tmp_path / "map.png", dpi=50, method="pca")
     path = report(lake, tmp_path / "report.html")
     page = checked(path)
     assert {"Maps", "Similarity of compounds", "Replicates and batches"} <= set(page.sections)
@@ -277,7 +282,7 @@ def test_names_from_the_data_are_escaped(lake: Lake, tmp_path: Path) -> None:
 
 def test_long_tables_are_folded_and_cut() -> None:
     rows = pl.DataFrame({"a_name": [f"<{i}>" for i in range(1000)]})
-    text = render("t", "s", [Section("One", parts=[Listed(rows, "Many.")])])
+    text = render("t", "s", [Section("One", parts=[TablePart(rows, "Many.")])])
     assert text.count("<td") == 300
     assert "The first 300 of 1000." in text
     assert "<details>" in text
@@ -303,17 +308,47 @@ def test_values_are_shown_as_people_read_them(value: object, shown: str) -> None
     assert as_text(value) == shown
 
 
-def test_options_that_a_kind_has_not_are_refused(full: Lake, tmp_path: Path) -> None:
+def test_options_that_a_kind_has_not_are_refused(full: Lake) -> None:
     with pytest.raises(InputError, match=r"`plot training` has no --where; it takes --model$"):
-        kinds.plot(full, "training", tmp_path / "a.png", where="true")
+        kinds.plot(full, "training", Selection(where="true"))
+    with pytest.raises(InputError, match=r"`plot training` has no --colour; it takes --model$"):
+        kinds.plot(full, "training", colour="moa")
     with pytest.raises(UnidinoError, match="unknown kind of figure 'pie'; choose one of map"):
-        kinds.plot(full, "pie", tmp_path / "a.png")
+        kinds.plot(full, "pie")
     with pytest.raises(UnidinoError, match="unknown column 'colour'; choose one of"):
-        kinds.plot(full, "map", tmp_path / "a.png", color="colour", method="pca")
+        kinds.plot(full, "map", colour="colour", method="pca")
     with pytest.raises(UnidinoError, match="unknown model 'third'; choose one of first, second"):
-        kinds.plot(full, "scores", tmp_path / "a.png", models=["third"])
+        kinds.plot(full, "scores", Selection(["third"]))
+    with pytest.raises(UnidinoError, match="unknown level 'treatment'; choose one of well"):
+        kinds.plot(full, "scores", Selection(level="treatment"))
     with pytest.raises(InputError, match="name one --model"):
-        kinds.plot(full, "map", tmp_path / "a.png", models=["first", "second"])
+        kinds.plot(full, "map", Selection(["first", "second"]))
+
+
+def test_the_figure_itself_comes_back_and_a_file_where_one_is_named(
+    full: Lake, tmp_path: Path
+) -> None:
+    selection = Selection(["first"], where="control_type = 'trt'")
+    one = kinds.plot(full, "map", selection, colour="batch", method="pca")
+    two = kinds.plot(full, "map", selection, color="batch", method="pca", output=tmp_path / "a.svg")
+    assert [t for t, _, _ in drawn_texts(one)] == [t for t, _, _ in drawn_texts(two)]
+    assert "batch" in (tmp_path / "a.svg").read_text()
+    texts = {t for t, _, _ in drawn_texts(kinds.plot(full, "scores", questions="nscb"))}
+    assert any(t.startswith("NSCB, moa of each well") for t in texts)
+    assert not any(t.startswith("NSC,") for t in texts)
+    published = Question("nsc", "published")
+    with pytest.raises(ProfileError, match="the lake has no score"):
+        kinds.plot(full, "scores", questions=[published])
+
+
+def test_a_kind_imports_only_what_it_needs(full: Lake) -> None:
+    program = (
+        "import sys; from unidino.figures.kinds import plot; from unidino.lake.lake import Lake;"
+        f" plot(Lake.open({str(full.path)!r}), 'plate', width_mm=100);"
+        " print(*{'torch', 'sklearn', 'scipy', 'umap', 'pandas'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")
 
 
 def test_plates_show_any_sql_of_wells_images_and_profiles(full: Lake) -> None:
@@ -331,21 +366,21 @@ def test_plates_show_any_sql_of_wells_images_and_profiles(full: Lake) -> None:
         ),
         ("moa", "select well_row, well_column, moa from well where plate = $p order by all"),
     ):
-        models = ["first"] if "embedding" in value else []
-        (found,) = figure_rows.plate_values(full, value, plates=[name], models=models)
+        selection = Selection(["first"] if "embedding" in value else [])
+        (found,) = plate_values(full, value, selection, plates=[name])
         expected = full.query(query, {"p": name}).rows()
         got = found.wells.select("well_row", "well_column", "value").rows()
         assert [r[:2] for r in got] == [r[:2] for r in expected]
         for (_, _, a), (_, _, b) in zip(got, expected, strict=True):
             assert a == (b if isinstance(b, str) or b is None else pytest.approx(b))
     with pytest.raises(InputError, match=r"several values in a well; aggregate it, as in avg"):
-        figure_rows.plate_values(full, "focus")
+        plate_values(full, "focus")
     with pytest.raises(InputError, match='--value "fokus"'):
-        figure_rows.plate_values(full, "fokus")
+        plate_values(full, "fokus")
     with pytest.raises(ProfileError, match='no well fits --where "1 = 2"'):
-        figure_rows.plate_values(full, "moa", where="1 = 2")
+        plate_values(full, "moa", Selection(where="1 = 2"))
     with pytest.raises(UnidinoError, match="unknown plate 'p0'"):
-        figure_rows.plate_values(full, "moa", plates=["p0"])
+        plate_values(full, "moa", plates=["p0"])
 
 
 def test_the_command_plots_and_says_what_it_wrote(
@@ -379,6 +414,6 @@ def test_similarity_of_several_datasets_asks_which(lake: Lake) -> None:
     baselines.create_model(lake, "gaussian")
     embed(lake, "gaussian")
     with pytest.raises(InputError, match="has profiles of other, tiny; choose one by --dataset"):
-        kinds.similarity_figure(lake)
-    figure = kinds.similarity_figure(lake, datasets=["other"])
+        similarity_figure(lake)
+    figure = similarity_figure(lake, Selection(datasets=["other"], level="compound"))
     assert {t for t, _, _ in drawn_texts(figure)} >= {"other: gaussian, mad_robustize", "DMSO"}
