@@ -1,12 +1,11 @@
-"""Profiles of wells held between requests: their points in a plane, and neighbours of one well.
+"""Profiles of wells in memory: their points in a plane, and the neighbours of one well.
 
 Shapes: N profiles, D features.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import polars as pl
@@ -14,17 +13,26 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from unidino.core import assets
-from unidino.core.errors import ProfileError
-from unidino.insight.points import points_of
-from unidino.insight.projection import look_up_points
+from unidino.core.errors import ProfileError, choose
+from unidino.insight.projection import kept, project
 from unidino.lake.lake import Lake
 from unidino.profiles import files
 from unidino.profiles.groups import by_channels, vectors_of
 from unidino.scores.neighbours import nearest_to
-from unidino.scores.rules import Candidates, candidates, default_label, rule_sql
+from unidino.scores.rules import (
+    LABELS,
+    Candidates,
+    candidates,
+    default_label,
+    metrics,
+    rule_sql,
+)
 
-AMONG = ("all", "scored")
+Among = Literal["all", "scored"]
+AMONG: tuple[Among, ...] = get_args(Among)
+FREE_RULE = "not same "
 _MOST_RULES = 8
+_BLOCK = 4096
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,6 @@ class ProfileFile:
     dataset: str
     uri: str
     sha256: str
-    num_rows: int
 
 
 def files_of_wells(lake: Lake) -> list[ProfileFile]:
@@ -49,7 +56,7 @@ def files_of_wells(lake: Lake) -> list[ProfileFile]:
 class ProfileSet:
     """Profiles that have the same channels.
 
-    metadata: a row for each; vectors: (N, D); norms: (N,).
+    metadata: N rows; vectors: (N, D); norms: (N,). row: row of each plate and well.
     """
 
     channels: tuple[str, ...]
@@ -66,41 +73,44 @@ class ProfileSet:
         well: str,
         rule: str,
         *,
-        rules: str = "text",
+        reading: str = "text",
         label: str | None = None,
         among: str = "all",
         k: int = 6,
     ) -> pl.DataFrame:
         """The nearest wells that the rule allows, nearest first.
 
-        among: `scored`, the wells that `unidino score` compares by the label, or `all` that have
-        a direction, controls and unlabelled ones too.
-        Returns plate, well, similarity (cosine), label, is_same_label (NULL without a label).
-        Raises ProfileError if the well has no profile or is not among them, UnidinoError for an
-        unknown rule or label.
+        rule: name of a file of `sql/exclude`, or `not same COLUMN, ...`; a path is refused, since
+        requests must not read files. among: `scored` for the wells that `unidino score` compares by
+        the label, or `all` for every well with a non-zero profile, also controls.
+        Columns: plate, well, similarity (cosine), label, is_same_label (NULL without a label).
+        Raises ProfileError if the well has no profile or is not among these wells, UnidinoError for
+        an unknown rule, reading or label.
         """
+        if not rule.startswith(FREE_RULE):
+            choose("rule", rule, metrics())
         if (plate, well) not in self.row:
             raise ProfileError(f"{plate} {well} has no profile of this model")
-        own_label = label or default_label(rule)
-        found = self._allowed(rule, rules, own_label, among)
+        label = choose("label", label or default_label(rule), LABELS)
+        allowed = self._candidates(rule, reading, label, among)
         query = self.row[plate, well]
-        nth = int(np.searchsorted(found.positions, query))
-        if found.positions[min(nth, len(found.positions) - 1)] != query:
+        nth = int(np.searchsorted(allowed.positions, query))
+        if allowed.positions[min(nth, len(allowed.positions) - 1)] != query:
             raise ProfileError(
-                f"{plate} {well} is not scored by {own_label} (it is a control, or no other"
-                " well could match it); look among all wells"
+                f"{plate} {well} is not scored by {label} (it is a control, or no other well could"
+                " match it); look among all wells"
                 if among == "scored"
-                else f"the profile of {plate} {well} has only zeros or missing features, or the"
-                " well is empty: it has no direction and so no neighbours"
+                else f"{plate} {well} has no neighbours: its profile has only zeros or missing"
+                " features, or the well is empty"
             )
         rows, similarity = nearest_to(
-            self.vectors, self.norms, found.keys, query, k=k, among=found.positions
+            self.vectors, self.norms, allowed.keys, query, k=k, among=allowed.positions
         )
         names = pl.Series(
-            "label", found.names[np.searchsorted(found.positions, rows)].tolist(), pl.String
+            "label", allowed.names[np.searchsorted(allowed.positions, rows)].tolist(), pl.String
         )
-        own = found.names[nth]
-        same = [None if n is None or own is None else n == own for n in names]
+        wanted = allowed.names[nth]
+        same = [None if n is None or wanted is None else n == wanted for n in names]
         return pl.DataFrame(
             {
                 "plate": self.metadata["plate"].take(pa.array(rows)).to_pylist(),
@@ -112,8 +122,9 @@ class ProfileSet:
             schema_overrides={"plate": pl.String, "well": pl.String},
         )
 
-    def _allowed(self, rule: str, rules: str, label: str, among: str) -> Candidates:
-        key = (rule, rules, label, among)
+    def _candidates(self, rule: str, reading: str, label: str, among: str) -> Candidates:
+        """The wells that may be neighbours, with their keys under the rule."""
+        key = (rule, reading, label, choose("wells", among, AMONG))
         with self._lock:
             if key not in self._rules:
                 scored = among == "scored"
@@ -123,47 +134,41 @@ class ProfileSet:
                     self.metadata,
                     self.vectors,
                     label,
-                    rule_sql(rule, rules),
+                    rule_sql(rule, reading),
                     include_controls=not scored,
                     label_filter="reachable" if scored else "none",
                     unlabelled="drop" if scored else "keep",
                 )
             return self._rules[key]
 
-    def similarity(self, plate: str, well: str) -> Mapping[tuple[str, str], float]:
-        """Cosine of every profile to that of a well, by plate and well."""
-        own = self.row[plate, well]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            cosine = self.vectors @ self.vectors[own] / (self.norms * self.norms[own])
-        return dict(zip(self.row, cosine.tolist(), strict=True))
-
 
 def read_sets(lake: Lake, file: ProfileFile) -> list[ProfileSet]:
-    """Profiles of a file, those of different channels apart, the most numerous first."""
+    """Profiles of a file, one set for each set of channels, the largest first."""
     table = files.load(lake, file.model, file.normalization, "well", file.dataset)
     sets = []
-    for channels, own in by_channels(table, ()):
-        vectors = np.ascontiguousarray(vectors_of(own, channels, ()))
-        metadata = own.drop_columns(["embedding"])
+    for channels, group in by_channels(table, ()):
+        vectors = np.ascontiguousarray(vectors_of(group, channels, ()))
+        metadata = group.drop_columns(["embedding"])
         keys = zip(metadata["plate"].to_pylist(), metadata["well"].to_pylist(), strict=True)
         row = {key: i for i, key in enumerate(keys)}
         sets.append(ProfileSet(tuple(channels), metadata, vectors, _norms(vectors), row))
     return sorted(sets, key=lambda s: -len(s.vectors))
 
 
-def _norms(vectors: NDArray[Any], block: int = 4096) -> NDArray[np.float64]:
+def _norms(vectors: NDArray[Any]) -> NDArray[np.float64]:
+    """Norms (N,) in float64, block by block to save memory."""
     norms = np.empty(len(vectors))
-    for start in range(0, len(vectors), block):
-        rows = vectors[start : start + block].astype(np.float64)
-        norms[start : start + block] = np.linalg.norm(rows, axis=1)
+    for start in range(0, len(vectors), _BLOCK):
+        rows = vectors[start : start + _BLOCK].astype(np.float64)
+        norms[start : start + _BLOCK] = np.linalg.norm(rows, axis=1)
     return norms
 
 
-def kept_points(
+def stored_points(
     lake: Lake, file: ProfileFile, method: str
 ) -> dict[tuple[str, ...], pl.DataFrame] | None:
-    """Points of profiles by their channels: plate, well, x, y; None if the lake holds none."""
-    table = look_up_points(lake, file.uri, method)
+    """Points of profiles by channels: plate, well, x, y; None if the lake has none."""
+    table = kept(lake, file.uri, method)
     if table is None:
         return None
     points: Any = pl.from_arrow(table.select(["plate", "well", "channels", "x", "y"]))
@@ -173,15 +178,16 @@ def kept_points(
     }
 
 
-def principal_points(own: ProfileSet) -> pl.DataFrame:
-    """Points of a set of profiles by their principal axes: plate, well, x, y.
+def principal_points(profiles: ProfileSet) -> pl.DataFrame:
+    """Points of profiles on their two principal axes: plate, well, x, y.
 
-    Profiles with missing features are left out. Raises ProfileError if that leaves none.
+    Profiles with missing features are left out.
+    Raises ProfileError if every profile has missing features.
     """
-    finite = np.isfinite(own.norms)
+    finite = np.isfinite(profiles.norms)
     if not finite.any():
-        raise ProfileError("every profile has missing features, so none can be drawn")
-    xy = points_of(own.vectors if finite.all() else own.vectors[finite], "pca")
-    keys: Any = pl.from_arrow(own.metadata.select(["plate", "well"]).filter(pa.array(finite)))
+        raise ProfileError("every profile has missing features, so no map can be drawn")
+    xy = project(profiles.vectors if finite.all() else profiles.vectors[finite], "pca")
+    keys: Any = pl.from_arrow(profiles.metadata.select(["plate", "well"]).filter(pa.array(finite)))
     points: pl.DataFrame = keys.with_columns(x=xy[:, 0], y=xy[:, 1])
     return points
