@@ -333,12 +333,12 @@ def test_the_figure_itself_comes_back_and_a_file_where_one_is_named(
     two = kinds.plot(full, "map", selection, color="batch", method="pca", output=tmp_path / "a.svg")
     assert [t for t, _, _ in drawn_texts(one)] == [t for t, _, _ in drawn_texts(two)]
     assert "batch" in (tmp_path / "a.svg").read_text()
-    texts = {t for t, _, _ in drawn_texts(kinds.plot(full, "scores", questions="nscb"))}
+    texts = {t for t, _, _ in drawn_texts(kinds.plot(full, "scores", asked="nscb"))}
     assert any(t.startswith("NSCB, moa of each well") for t in texts)
     assert not any(t.startswith("NSC,") for t in texts)
     published = Question("nsc", "published")
     with pytest.raises(ProfileError, match="the lake has no score"):
-        kinds.plot(full, "scores", questions=[published])
+        kinds.plot(full, "scores", asked=[published])
 
 
 def test_a_kind_imports_only_what_it_needs(full: Lake) -> None:

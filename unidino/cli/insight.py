@@ -185,7 +185,7 @@ def plot(
         kind,
         selection if is_chosen else None,
         output=output,
-        questions=names(metric),
+        asked=names(metric),
         label=label,
         colour=color,
         method=method,

@@ -20,17 +20,18 @@ from unidino.core.errors import InputError, UnidinoError, choose
 from unidino.explorer.cache import Cache, version
 from unidino.explorer.colours import Colours, colours_of
 from unidino.explorer.images import Images
-from unidino.explorer.query import Result, run_query
 from unidino.explorer.profile_sets import (
     ProfileFile,
     ProfileSet,
     files_of_wells,
-    stored_points,
     principal_points,
     read_sets,
+    stored_points,
 )
+from unidino.explorer.query import Result, run_query
 from unidino.explorer.wells import Wells, read_wells
 from unidino.lake.lake import Lake
+from unidino.scores.question import Question
 
 Groups = dict[tuple[str, ...], pl.DataFrame]
 FIRST_RULE = "nscp"
@@ -231,7 +232,8 @@ class CachedLake:
                 if chosen and len(wells.table):
                     self.map(chosen[0], None, "umap")
                     first = next(iter(self.sets(chosen[0])[0].row))
-                    self.sets(chosen[0])[0].neighbours(*first, FIRST_RULE, label="moa")
+                    question = Question(FIRST_RULE, label="moa")
+                    self.sets(chosen[0])[0].neighbours(*first, question)
             except UnidinoError:
                 return  # the page shows the error when it asks for the same data
 

@@ -1,8 +1,8 @@
 """A page over a lake: plates, a map of profiles, wells with their images and neighbours, SQL.
 
 `wells`, `profile_sets`, `images` and `query` read the data, and `cached_lake` keeps it in memory.
-`colours`, `figures`, `panels` and `layout` make the page. `views` compute what is shown, `callbacks`
-connect them to the page, and `server` answers requests of this machine only.
+`colours`, `figures`, `panels` and `layout` make the page. `views` computes what is shown,
+`callbacks` connects it to the page, and `server` answers requests of this machine only.
 """
 
 from typing import TYPE_CHECKING

@@ -35,8 +35,8 @@ def plate_figure(
 ) -> Figure:
     """A plate as a grid of coloured wells; wells that do not fit the condition are faded.
 
-    wells: position, well_row and well_column of the wells of the plate. colours, fits: of all wells of the dataset.
-    chosen: name of the well to mark.
+    wells: position, well_row and well_column of the wells of the plate. colours, fits: of all wells
+    of the dataset. chosen: name of the well to mark.
     """
     position = wells["position"].to_numpy()
     at = wells["well_row"].to_numpy() - 1, wells["well_column"].to_numpy() - 1

@@ -3,7 +3,7 @@
 Shapes: N profiles, D features.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any, Literal, get_args
 
@@ -16,22 +16,15 @@ from unidino.core import assets
 from unidino.core.errors import ProfileError, choose
 from unidino.insight.projection import kept, project
 from unidino.lake.lake import Lake
-from unidino.profiles import files
+from unidino.profiles.files import load
 from unidino.profiles.groups import by_channels, vectors_of
+from unidino.scores.candidates import Candidates, candidates
 from unidino.scores.neighbours import nearest_to
-from unidino.scores.rules import (
-    LABELS,
-    Candidates,
-    candidates,
-    default_label,
-    metrics,
-    rule_sql,
-)
+from unidino.scores.question import Question
 
 Among = Literal["all", "scored"]
 AMONG: tuple[Among, ...] = get_args(Among)
-FREE_RULE = "not same "
-_MOST_RULES = 8
+_MOST_QUESTIONS = 8
 _BLOCK = 4096
 
 
@@ -64,41 +57,30 @@ class ProfileSet:
     vectors: NDArray[Any]
     norms: NDArray[np.float64]
     row: dict[tuple[str, str], int]
-    _rules: dict[tuple[str, ...], Candidates] = field(default_factory=dict)
+    _candidates_of: dict[tuple[Question, str], Candidates] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
     def neighbours(
-        self,
-        plate: str,
-        well: str,
-        rule: str,
-        *,
-        reading: str = "text",
-        label: str | None = None,
-        among: str = "all",
-        k: int = 6,
+        self, plate: str, well: str, question: Question, *, among: str = "all", k: int = 6
     ) -> pl.DataFrame:
-        """The nearest wells that the rule allows, nearest first.
+        """The nearest wells that the rule of the question allows, nearest first.
 
-        rule: name of a file of `sql/exclude`, or `not same COLUMN, ...`; a path is refused, since
-        requests must not read files. among: `scored` for the wells that `unidino score` compares by
-        the label, or `all` for every well with a non-zero profile, also controls.
+        among: `scored` for the wells that the question scores, or `all` for every well with a
+        non-zero profile, also controls and wells without a label.
         Columns: plate, well, similarity (cosine), label, is_same_label (NULL without a label).
         Raises ProfileError if the well has no profile or is not among these wells, UnidinoError for
-        an unknown rule, reading or label.
+        another value of `among`.
         """
-        if not rule.startswith(FREE_RULE):
-            choose("rule", rule, metrics())
+        choose("wells", among, AMONG)
         if (plate, well) not in self.row:
             raise ProfileError(f"{plate} {well} has no profile of this model")
-        label = choose("label", label or default_label(rule), LABELS)
-        allowed = self._candidates(rule, reading, label, among)
+        allowed = self._candidates(question, among)
         query = self.row[plate, well]
         nth = int(np.searchsorted(allowed.positions, query))
         if allowed.positions[min(nth, len(allowed.positions) - 1)] != query:
             raise ProfileError(
-                f"{plate} {well} is not scored by {label} (it is a control, or no other well could"
-                " match it); look among all wells"
+                f"{plate} {well} is not scored by {question.label} (it is a control, or no other"
+                " well could match it); look among all wells"
                 if among == "scored"
                 else f"{plate} {well} has no neighbours: its profile has only zeros or missing"
                 " features, or the well is empty"
@@ -122,32 +104,30 @@ class ProfileSet:
             schema_overrides={"plate": pl.String, "well": pl.String},
         )
 
-    def _candidates(self, rule: str, reading: str, label: str, among: str) -> Candidates:
+    def _candidates(self, question: Question, among: str) -> Candidates:
         """The wells that may be neighbours, with their keys under the rule."""
-        key = (rule, reading, label, choose("wells", among, AMONG))
         with self._lock:
-            if key not in self._rules:
-                scored = among == "scored"
-                while len(self._rules) >= _MOST_RULES:
-                    self._rules.pop(next(iter(self._rules)))
-                self._rules[key] = candidates(
-                    self.metadata,
-                    self.vectors,
-                    label,
-                    rule_sql(rule, reading),
-                    include_controls=not scored,
-                    label_filter="reachable" if scored else "none",
-                    unlabelled="drop" if scored else "keep",
+            if (question, among) not in self._candidates_of:
+                while len(self._candidates_of) >= _MOST_QUESTIONS:
+                    self._candidates_of.pop(next(iter(self._candidates_of)))
+                is_all = among == "all"
+                compared = (
+                    replace(question, include_controls=True, label_filter="none")
+                    if is_all
+                    else question
                 )
-            return self._rules[key]
+                self._candidates_of[question, among] = candidates(
+                    self.metadata, self.vectors, compared, keep_unlabelled=is_all
+                )
+            return self._candidates_of[question, among]
 
 
 def read_sets(lake: Lake, file: ProfileFile) -> list[ProfileSet]:
     """Profiles of a file, one set for each set of channels, the largest first."""
-    table = files.load(lake, file.model, file.normalization, "well", file.dataset)
+    table = load(lake, file.model, file.normalization, "well", file.dataset)
     sets = []
-    for channels, group in by_channels(table, ()):
-        vectors = np.ascontiguousarray(vectors_of(group, channels, ()))
+    for channels, group in by_channels(table):
+        vectors = np.ascontiguousarray(vectors_of(group, channels))
         metadata = group.drop_columns(["embedding"])
         keys = zip(metadata["plate"].to_pylist(), metadata["well"].to_pylist(), strict=True)
         row = {key: i for i, key in enumerate(keys)}

@@ -13,7 +13,7 @@ from flask import Flask, Response, request
 from unidino import __version__
 from unidino.core.errors import InputError, LakeError, UnidinoError, choose
 from unidino.explorer.cached_lake import CachedLake
-from unidino.explorer.callbacks import plate_and_map, sql, well
+from unidino.explorer.callbacks import plate_and_map, sql, state, well
 from unidino.explorer.images import nearest_size
 from unidino.explorer.layout.page import page
 from unidino.explorer.query import FORMATS, file_of
@@ -109,7 +109,8 @@ def make_app(cached: CachedLake, model: str | None = None) -> Dash:
         on_error=_show_error,
     )
     app.layout = page(name)
-    plate_and_map.register(app, cached, model)
+    state.register(app, cached, model)
+    plate_and_map.register(app, cached)
     well.register(app, cached)
     sql.register(app, cached)
     _guard(server)

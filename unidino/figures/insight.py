@@ -29,7 +29,7 @@ def readouts_figure(
     """Share of readouts by R2, one panel for each dataset and stratum, a curve for each model."""
     from unidino.figures.draw.readouts import survival_curves
 
-    rows = lake.look_up(assets.sql("queries", "latest_readout_score"))
+    rows = lake.look_up(assets.sql("queries", "standard_readout_score"))
     return survival_curves(selected(rows, selection), width_mm=width_mm)
 
 
@@ -47,7 +47,7 @@ def attribution_rows(
     """
     if selection and len(selection.models) > 1:
         raise InputError("this figure shows one model; name one --model")
-    rows = selected(lake.look_up(assets.sql("queries", "latest_attribution")), selection)
+    rows = selected(lake.look_up(assets.sql("queries", "standard_attribution")), selection)
     if label:
         rows = rows.filter(pl.col("label") == label)
     if rows.is_empty():

@@ -14,7 +14,7 @@ from unidino.profiles.selection import Selection
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from unidino.scores.question import Question
+    from unidino.scores.question import Asked
 
 Kind = Literal[
     "map",
@@ -49,11 +49,12 @@ class _Source:
 _PROFILES = ("models", "datasets", "level", "normalize", "where")
 _GROUPS = (*_PROFILES, "channels", "compounds")
 _RESULTS = ("models", "datasets", "level", "normalize")
+_SCORES = (*_RESULTS, "where", "channels", "compounds")
 _SOURCES: dict[Kind, _Source] = {
     "map": _Source("profiles", _PROFILES),
     "similarity": _Source("profiles", _GROUPS, level="compound"),
-    "scores": _Source("scores", _RESULTS),
-    "differences": _Source("scores", _RESULTS),
+    "scores": _Source("scores", _SCORES),
+    "differences": _Source("scores", _SCORES),
     "labels": _Source("scores", _RESULTS),
     "replicates": _Source("profiles", _GROUPS),
     "batches": _Source("profiles", _GROUPS),
@@ -68,7 +69,7 @@ _OPTIONS = {
     "models": "--model",
     "datasets": "--dataset",
     "plates": "--plate",
-    "questions": "--metric",
+    "asked": "--metric",
 }
 
 
@@ -78,7 +79,7 @@ def plot(
     selection: Selection | None = None,
     *,
     output: str | Path | None = None,
-    questions: "str | Question | Sequence[str | Question]" = (),
+    asked: "Asked" = (),
     label: str | None = None,
     colour: str | None = None,
     color: str | None = None,
@@ -93,7 +94,7 @@ def plot(
 
     kind: one of KINDS. selection: which profiles, or the results of which profiles; default the
     best-scored model's, or all results. output: its ending chooses PNG, SVG or PDF.
-    questions: of the results; a rule's name stands for its questions in any reading.
+    asked: questions of the results; a rule's name stands for its questions in any reading.
     label: whose classes are shown. colour (or color): column that colours a map. method: of a map.
     plates, value: see `plate_figure`. seed: of a map, or of the pairs drawn. dpi: of a PNG, and of
     the pixels in other files.
@@ -106,7 +107,7 @@ def plot(
 
         choose("format of a figure", file.suffix[1:].lower() or file.name, FORMATS)
     options = {
-        "questions": tuple(questions) if isinstance(questions, list | tuple) else (questions,),
+        "asked": asked,
         "label": label,
         "colour": colour or color,
         "method": method,

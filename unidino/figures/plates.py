@@ -63,7 +63,7 @@ def plate_values(
             "plates": list(plates),
             "datasets": list(selection.datasets),
             "model": model,
-            "normalization": selection.normalize,
+            "normalization": str(selection.form),
         },
         what=options,
     )
@@ -94,7 +94,7 @@ def _make_profiles(lake: Lake, selection: Selection) -> None:
     """Make the well profiles of the selection that are missing."""
     from unidino.profiles.profile import profile
 
-    profile(lake, selection.models, normalize=selection.normalize, datasets=selection.datasets)
+    profile(lake, Selection(selection.models, selection.datasets, normalize=selection.normalize))
 
 
 def _number_or_text(values: pl.Series) -> pl.Series:

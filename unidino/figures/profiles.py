@@ -91,7 +91,7 @@ def similarity_figure(
         table[label].cast(pl.String).to_list() if is_labelled else None,
         kind=label,
         what=_PLURALS.get(level, f"{level}s"),
-        title=f"{group.made.dataset}: {model}, {group.made.normalization}",
+        title=f"{group.profiled.dataset}: {model}, {group.profiled.normalization}",
         width_mm=width_mm,
     )
 
@@ -127,12 +127,10 @@ def _one_group(lake: Lake, model: str, selection: Selection) -> Group:
     """
     if len(selection.datasets) > 1:
         raise InputError("this figure shows one dataset; name one --dataset")
-    with_profiles = [
-        g for g in selected_groups(lake, selection.of(model=model)) if g.metadata.num_rows
-    ]
+    with_profiles = [g for g in groups(lake, selection.of(model=model)) if g.metadata.num_rows]
     if not with_profiles:
         raise ProfileError(f"no {selection.level} profile of {model} fits --where")
-    datasets = sorted({g.made.dataset for g in with_profiles})
+    datasets = sorted({g.profiled.dataset for g in with_profiles})
     if len(datasets) > 1:
         raise InputError(f"{model} has profiles of {', '.join(datasets)}; choose one by --dataset")
     if len(with_profiles) > 1:
@@ -143,22 +141,6 @@ def _one_group(lake: Lake, model: str, selection: Selection) -> Group:
     return with_profiles[0]
 
 
-def selected_groups(lake: Lake, selection: Selection) -> list[Group]:
-    """The selected profiles, of each model, dataset and set of channels; missing ones are made."""
-    return list(
-        groups(
-            lake,
-            selection.models,
-            selection.normalize,
-            selection.level,
-            selection.where,
-            selection.channels,
-            selection.datasets,
-            selection.compounds,
-        )
-    )
-
-
 def _pair_panels(
     lake: Lake, selection: Selection, seed: int, *, by_batch: bool
 ) -> dict[str, list[PairGroup]]:
@@ -167,7 +149,7 @@ def _pair_panels(
         selection = selection.of(model=one_model(lake, ()))
     panels: dict[str, list[PairGroup]] = {}
     why_not = WhyNot()
-    for group in selected_groups(lake, selection):
+    for group in groups(lake, selection):
         compounds = [
             None if control_type in _CONTROLS else compound
             for compound, control_type in zip(
@@ -177,10 +159,10 @@ def _pair_panels(
             )
         ]
         batches = group.metadata["batch"].to_pylist() if by_batch else None
-        title = f"{group.made.dataset}: {group.made.model}"
+        title = f"{group.profiled.dataset}: {group.profiled.model}"
         if title in panels:
             title += f", {' '.join(group.channels)}"
-        with why_not.collecting(group.made.dataset):
+        with why_not.collecting(group.profiled.dataset):
             panels[title] = pair_groups(group.vectors, compounds, batches, seed=seed)
     why_not.settle(anything_done=bool(panels), nothing="no profiles to compare")
     return panels

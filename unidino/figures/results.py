@@ -57,7 +57,7 @@ def selected(rows: pl.DataFrame, selection: Selection | None) -> pl.DataFrame:
         "model": selection.models,
         "dataset": selection.datasets,
         "level": [selection.level],
-        "normalization": [selection.normalize],
+        "normalization": [str(selection.form)],
     }
     for column, wanted in names.items():
         for name in wanted:

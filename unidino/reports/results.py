@@ -8,7 +8,8 @@ from unidino.figures.insight import attribution_rows, readouts_figure
 from unidino.figures.scores import labels_figure
 from unidino.lake.lake import Lake
 from unidino.reports.page import FigurePart, Section, TablePart, figure_if_any
-from unidino.scores.history import latest_scores, score_table
+from unidino.scores.history import latest_scores
+from unidino.scores.tables import score_table
 
 
 def scores(lake: Lake) -> Section:

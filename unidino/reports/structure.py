@@ -12,10 +12,10 @@ from unidino.core.errors import ProfileError
 from unidino.figures.draw.distributions import PairGroup, pair_distributions, pair_groups
 from unidino.figures.draw.maps import map_points
 from unidino.figures.draw.similarity import similarity_map
-from unidino.figures.profiles import selected_groups
 from unidino.figures.results import best_model
 from unidino.insight.projection import projection
 from unidino.lake.lake import Lake
+from unidino.profiles.groups import groups
 from unidino.profiles.selection import Selection
 from unidino.reports.page import FigurePart, Section
 
@@ -133,7 +133,7 @@ def similarity(lake: Lake, profiles: ShownProfiles | None, label: str) -> Sectio
         return Section(heading, missing="run `unidino profile`; two compounds are needed.")
     parts = []
     for dataset in profiles.num_profiles:
-        for group in selected_groups(lake, profiles.selection.of(dataset=dataset)):
+        for group in groups(lake, profiles.selection.of(dataset=dataset)):
             metadata = pl.DataFrame(group.metadata.select(["compound", label, "control_type"]))
             means, names, classes = _compound_means(group.vectors, metadata, label)
             try:
@@ -208,7 +208,7 @@ def _pairs(
     for dataset, num in profiles.num_profiles.items():
         if num > _MOST_PAIRED:
             continue
-        for group in selected_groups(lake, profiles.treated(dataset)):
+        for group in groups(lake, profiles.treated(dataset)):
             if not group.metadata.num_rows:
                 continue
             compounds = group.metadata["compound"].to_pylist()
