@@ -1,4 +1,4 @@
--- Images of a well, with where they lie and the window that shows them.
+-- Images of a well, with the location of their pixels and their window of intensities.
 -- Grain: one row per field, channel_index.   Reads: plate, field, image, channel.
 select
     image.field,

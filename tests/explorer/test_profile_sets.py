@@ -9,6 +9,7 @@ from unidino.explorer.cached_lake import CachedLake
 from unidino.scores.candidates import candidates
 from unidino.scores.keys import encode_keys
 from unidino.scores.neighbours import nearest, nearest_to
+from unidino.scores.question import Question
 from unidino.scores.rules import metrics
 
 NAMES = ("gaussian", "mad_robustize", "tiny")
@@ -54,14 +55,14 @@ def test_neighbours_among_some_are_those_of_these_alone() -> None:
         assert index.tolist() == some[alone.index[nth]].tolist()
 
 
-@pytest.mark.parametrize("rules", ["text", "published"])
+@pytest.mark.parametrize("reading", ["text", "published"])
 @pytest.mark.parametrize("rule", [*metrics(), "not same compound,plate", "not same batch"])
-def test_neighbours_shown_are_the_scored_ones(cached: CachedLake, rule: str, rules: str) -> None:
+def test_neighbours_shown_are_the_scored_ones(cached: CachedLake, rule: str, reading: str) -> None:
     (profiles,) = cached.sets(cached.file(*NAMES))
-    label = "moa"
+    question = Question(rule, reading, "moa")
 
     def naively() -> dict[tuple[str, str], list[tuple[str, str]]]:
-        scored = candidates(profiles.metadata, profiles.vectors, label, rule_sql(rule, rules))
+        scored = candidates(profiles.metadata, profiles.vectors, question)
         found = nearest(profiles.vectors[scored.positions], scored.keys, scored.labels, k=3)
         names = list(profiles.row)
         return {
@@ -75,24 +76,21 @@ def test_neighbours_shown_are_the_scored_ones(cached: CachedLake, rule: str, rul
         expected = naively()
     except ProfileError as error:
         with pytest.raises(ProfileError, match=str(error).split("(")[0].split("'")[0]):
-            profiles.neighbours(
-                *first_well(cached), rule, rules=rules, label=label, among="scored", k=3
-            )
+            profiles.neighbours(*first_well(cached), question, among="scored", k=3)
         return
     assert expected
     for (plate, well), neighbours in expected.items():
-        found = profiles.neighbours(
-            plate, well, rule, rules=rules, label=label, among="scored", k=3
-        )
+        found = profiles.neighbours(plate, well, question, among="scored", k=3)
         assert found.select("plate", "well").rows() == neighbours
 
 
 def test_all_wells_have_neighbours_that_the_rule_allows(cached: CachedLake) -> None:
     (profiles,) = cached.sets(cached.file(*NAMES))
     wells = cached.wells("tiny")
+    question = Question("not same compound,plate", label="moa")
     controls = 0
     for plate, well in profiles.row:
-        found = profiles.neighbours(plate, well, "not same compound,plate", label="moa", k=12)
+        found = profiles.neighbours(plate, well, question, k=12)
         mine = wells.row(plate, well) or {}
         others = [wells.row(*key) or {} for key in found.select("plate", "well").rows()]
         allowed = [
@@ -117,6 +115,6 @@ def test_a_control_is_not_scored_and_that_is_said(cached: CachedLake) -> None:
     control = cached.wells("tiny").table.filter(pl.col("control_type") == "negcon")
     plate, well = control.select("plate", "well").row(0)
     with pytest.raises(ProfileError, match=f"{plate} {well} is not scored by moa"):
-        profiles.neighbours(plate, well, "nsc", label="moa", among="scored")
-    with pytest.raises(UnidinoError, match="unknown metric 'nsx'; choose one of"):
-        profiles.neighbours(plate, well, "nsx")
+        profiles.neighbours(plate, well, Question("nsc"), among="scored")
+    with pytest.raises(UnidinoError, match="unknown wells 'some'; choose one of all, scored"):
+        profiles.neighbours(plate, well, Question("nsc"), among="some")

@@ -2,9 +2,12 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
+import pytest
+from flask.testing import FlaskClient
 
 from unidino.core.errors import UnidinoError
 from unidino.core.wells import row_letters
@@ -14,12 +17,14 @@ from unidino.explorer.colours import colours_of
 from unidino.explorer.figures import plate_figure, plate_mark
 from unidino.explorer.profile_sets import principal_points
 from unidino.explorer.server import make_app
-from unidino.explorer.views import map_view, neighbours_view, plate_view, well_view
-from unidino.insight.projection import projection
+from unidino.explorer.views import map_view, neighbours_view, plate_view, question_of, well_view
+from unidino.insight.projection import project
 from unidino.lake.lake import Lake
 from unidino.models import baselines
 from unidino.profiles.importing import import_profiles
 from unidino.profiles.profile import profile
+from unidino.profiles.selection import Selection
+from unidino.scores.question import Question
 
 NAMES = ("gaussian", "mad_robustize", "tiny")
 
@@ -76,7 +81,7 @@ def test_points_in_the_lake_are_shown_and_those_of_other_profiles_are_not(copied
     mapped = fresh.map(fresh.file(*NAMES), None, "pca")
     assert fresh._sets._values == {}, "points that are cached need no vectors"
     np.testing.assert_allclose(mapped.points["x"].to_numpy(), computed["x"].to_numpy(), atol=1e-6)
-    (projected,) = projection(copied, "gaussian", method="pca")
+    (projected,) = project(copied, Selection(["gaussian"]), method="pca")
     assert mapped.points["y"].to_list() == projected.points["y"].to_list()
     cached.close()
 
@@ -87,7 +92,7 @@ def test_a_map_that_fails_says_why(copied: Lake) -> None:
     cached.make_map(file, "tsne")
     while cached.map_state(file) == "making":
         time.sleep(0.1)
-    assert str(cached.map_state(file)).startswith("no map was made: unknown method of projection")
+    assert str(cached.map_state(file)).startswith("the map failed: unknown method of projection")
     cached.close()
 
 
@@ -128,7 +133,7 @@ def _sentences(cached: CachedLake, dataset: str) -> str:
     for view in (
         lambda: map_view(cached, names, plate, "umap", "well", "")["note"],
         lambda: neighbours_view(
-            cached, names, {"plate": plate, "well": well}, None, "nsc", "text", "moa", "all"
+            cached, names, {"plate": plate, "well": well}, None, Question("nsc"), "all"
         )[1],
     ):
         try:
@@ -139,7 +144,7 @@ def _sentences(cached: CachedLake, dataset: str) -> str:
 
 
 def test_a_lake_without_models_says_what_makes_one(lake: Lake) -> None:
-    assert "no model has seen these wells; make one with `unidino train`" in _sentences(
+    assert "the lake has no model; make one with `unidino train`" in _sentences(
         CachedLake(lake), "tiny"
     )
 
@@ -176,21 +181,15 @@ def test_imported_profiles_without_images_are_shown(tmp_path: Path) -> None:
     said = _sentences(CachedLake(lake), "screen")
     assert "p1 has no images in the lake; `unidino ingest` adds them." in said
     assert "make them with `unidino profile --model mine`" in said
-    profile(lake, ["mine"], normalize="none")
+    profile(lake, Selection(["mine"], normalize="none"))
     cached = CachedLake(lake)
     assert "no well profiles" not in _sentences(cached, "screen")
     (profiles,) = cached.sets(cached.file("mine", "none", "screen"))
-    found = profiles.neighbours("p1", "A01", "nscp", label="compound", k=5)
+    question = Question("nscp", label="compound")
+    found = profiles.neighbours("p1", "A01", question, k=5)
     assert found["plate"].to_list() == ["p2"] * 5
     rows_shown, note = neighbours_view(
-        cached,
-        ("mine", "none", "screen"),
-        {"plate": "p1", "well": "A01"},
-        None,
-        "nscp",
-        "text",
-        "compound",
-        "all",
+        cached, ("mine", "none", "screen"), {"plate": "p1", "well": "A01"}, None, question, "all"
     )
     assert (len(rows_shown), note) == (6, "")
 
@@ -200,3 +199,55 @@ def test_an_empty_lake_has_a_page(tmp_path: Path) -> None:
     state = first_state(cached, None, {})
     assert (state["datasets"], state["dataset"], state["model"]) == ([], None, None)
     cached.warm(None)
+
+
+def test_neighbours_of_the_page_read_rules_by_name_only(
+    cached: CachedLake, client: FlaskClient, tmp_path: Path
+) -> None:
+    file = tmp_path / "x.sql"
+    file.write_text("select profile_id, 'secret' as reason, compound as key from candidate")
+    for rule in (str(file), "nsx", "not same plate"):
+        with pytest.raises(UnidinoError, match="unknown rule '") as error:
+            question_of(rule, "compound", "text", "moa")
+        assert "\n" not in str(error.value)
+    with pytest.raises(UnidinoError, match="unknown column 'content'"):
+        question_of("columns", "content", "text", "moa")
+    with pytest.raises(UnidinoError, match="unknown label 'well'"):
+        question_of("nsc", None, "text", "well")
+    assert question_of("columns", "compound, plate", "text", "moa").sql.count("select") == 2
+    plate, well = first_well(cached)
+    outputs = ("neighbours.children", "neighbours-note.children")
+    inputs = {
+        "chosen.data": {"plate": plate, "well": well},
+        "field.value": 1,
+        "model.value": "gaussian",
+        "normalization.value": "mad_robustize",
+        "rule.value": str(file),
+        "reading.value": "text",
+        "columns.value": "",
+        "label.value": "moa",
+        "among.value": "all",
+    }
+
+    def described(values: dict[str, Any]) -> list[dict[str, Any]]:
+        names = [name.split(".") for name in values]
+        return [
+            {"id": name, "property": of, "value": value}
+            for (name, of), value in zip(names, values.values(), strict=True)
+        ]
+
+    def note(rule: str) -> str:
+        request = {
+            "output": f"..{'...'.join(outputs)}..",
+            "outputs": [dict(zip(("id", "property"), o.split("."), strict=True)) for o in outputs],
+            "inputs": described(inputs | {"rule.value": rule}),
+            "state": described({"dataset.value": "tiny"}),
+            "changedPropIds": ["rule.value"],
+        }
+        answer = client.post("/_dash-update-component", json=request)
+        assert answer.status_code == 200
+        text: str = answer.json["response"]["neighbours-note"]["children"]
+        return text
+
+    assert note("nscp") == ""
+    assert note(str(file)).startswith(f"unknown rule '{file}'; choose one of ns")

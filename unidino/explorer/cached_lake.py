@@ -31,6 +31,7 @@ from unidino.explorer.profile_sets import (
 from unidino.explorer.query import Result, run_query
 from unidino.explorer.wells import Wells, read_wells
 from unidino.lake.lake import Lake
+from unidino.profiles.selection import Selection
 from unidino.scores.question import Question
 
 Groups = dict[tuple[str, ...], pl.DataFrame]
@@ -256,13 +257,7 @@ def _mapped(groups: Groups, channels: tuple[str, ...], method: str, wells: Wells
 
 
 def _project(path: Path, method: str, model: str, normalization: str, dataset: str) -> None:
-    from unidino.insight.projection import projection
+    from unidino.insight.projection import project
 
-    projection(
-        Lake.open(path),
-        model,
-        method=method,
-        level="well",
-        normalize=normalization,
-        dataset=dataset,
-    )
+    selection = Selection([model], [dataset], normalize=normalization)
+    project(Lake.open(path), selection, method=method)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from unidino.core import assets
 from unidino.core.errors import ProfileError, choose
-from unidino.insight.projection import kept, project
+from unidino.insight.points import points_of
+from unidino.insight.projection import look_up_points
 from unidino.lake.lake import Lake
 from unidino.profiles.files import load
 from unidino.profiles.groups import by_channels, vectors_of
@@ -148,7 +149,7 @@ def stored_points(
     lake: Lake, file: ProfileFile, method: str
 ) -> dict[tuple[str, ...], pl.DataFrame] | None:
     """Points of profiles by channels: plate, well, x, y; None if the lake has none."""
-    table = kept(lake, file.uri, method)
+    table = look_up_points(lake, file.uri, method)
     if table is None:
         return None
     points: Any = pl.from_arrow(table.select(["plate", "well", "channels", "x", "y"]))
@@ -167,7 +168,7 @@ def principal_points(profiles: ProfileSet) -> pl.DataFrame:
     finite = np.isfinite(profiles.norms)
     if not finite.any():
         raise ProfileError("every profile has missing features, so no map can be drawn")
-    xy = project(profiles.vectors if finite.all() else profiles.vectors[finite], "pca")
+    xy = points_of(profiles.vectors if finite.all() else profiles.vectors[finite], "pca")
     keys: Any = pl.from_arrow(profiles.metadata.select(["plate", "well"]).filter(pa.array(finite)))
     points: pl.DataFrame = keys.with_columns(x=xy[:, 0], y=xy[:, 1])
     return points

@@ -46,18 +46,16 @@ class _Source:
     level: str = "well"
 
 
-_PROFILES = ("models", "datasets", "level", "normalize", "where")
-_GROUPS = (*_PROFILES, "channels", "compounds")
+_PROFILES = ("models", "datasets", "level", "normalize", "where", "channels", "compounds")
 _RESULTS = ("models", "datasets", "level", "normalize")
-_SCORES = (*_RESULTS, "where", "channels", "compounds")
 _SOURCES: dict[Kind, _Source] = {
     "map": _Source("profiles", _PROFILES),
-    "similarity": _Source("profiles", _GROUPS, level="compound"),
-    "scores": _Source("scores", _SCORES),
-    "differences": _Source("scores", _SCORES),
+    "similarity": _Source("profiles", _PROFILES, level="compound"),
+    "scores": _Source("scores", _PROFILES),
+    "differences": _Source("scores", _PROFILES),
     "labels": _Source("scores", _RESULTS),
-    "replicates": _Source("profiles", _GROUPS),
-    "batches": _Source("profiles", _GROUPS),
+    "replicates": _Source("profiles", _PROFILES),
+    "batches": _Source("profiles", _PROFILES),
     "attribution": _Source("insight", _RESULTS),
     "channels": _Source("scores", _RESULTS),
     "readouts": _Source("insight", _RESULTS),

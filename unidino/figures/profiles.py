@@ -37,30 +37,15 @@ def map_figure(
     method: see `projection`. colour: a column of `profile`.
     """
     from unidino.figures.draw.maps import map_points
-    from unidino.insight.projection import projection
+    from unidino.insight.projection import project
 
     selection = selection or Selection()
     model = one_model(lake, selection.models)
     hidden = ("x", "y", "channels")
     columns = [f.name for f in assets.arrow_schema("projection") if f.name not in hidden]
     choose("column", colour, columns)
-    maps = [
-        projected
-        for dataset in selection.datasets or (None,)
-        for projected in projection(
-            lake,
-            model,
-            method=method,
-            level=selection.level,
-            normalize=selection.normalize,
-            dataset=dataset,
-            where=selection.where,
-            seed=seed,
-        )
-    ]
-    panels = [
-        (f"{m.dataset}: {model}, {selection.level}, {selection.normalize}", m.points) for m in maps
-    ]
+    maps = project(lake, selection.of(model=model), method=method, seed=seed)
+    panels = [(f"{m.dataset}: {model}, {m.level}, {m.normalization}", m.points) for m in maps]
     axis = _AXES[maps[0].method] if maps else ""
     return map_points(panels, colour, axis=axis, width_mm=width_mm)
 

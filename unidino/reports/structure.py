@@ -13,7 +13,7 @@ from unidino.figures.draw.distributions import PairGroup, pair_distributions, pa
 from unidino.figures.draw.maps import map_points
 from unidino.figures.draw.similarity import similarity_map
 from unidino.figures.results import best_model
-from unidino.insight.projection import projection
+from unidino.insight.projection import project
 from unidino.lake.lake import Lake
 from unidino.profiles.groups import groups
 from unidino.profiles.selection import Selection
@@ -113,14 +113,7 @@ def _projected(
         if num > _MOST_POINTS and not is_stored:
             continue
         method = "umap" if is_stored or _FEWEST_UMAP <= num <= _MOST_UMAP else "pca"
-        for projected in projection(
-            lake,
-            profiles.model,
-            method=method,
-            level=selection.level,
-            normalize=selection.normalize,
-            dataset=dataset,
-        ):
+        for projected in project(lake, selection.of(dataset=dataset), method=method):
             panels.append((projected.dataset, projected.points))
             methods.add(projected.method)
     return panels, methods
