@@ -125,7 +125,7 @@ def full(ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     for channel in TINY.channels:
         score(lake, "nsc", Selection(channels=[channel]))
         score(lake, "nsc", Selection(channels=[c for c in TINY.channels if c != channel]))
-    score_labels(lake, "nsc", measure="map")
+    score_labels(lake, "map", "nsc")
     same = {"normalization": "mad_robustize", "dataset": "tiny"}
     shares = [
         same

@@ -89,7 +89,7 @@ def _well_panel() -> html.Section:
                     html.Button("›", id="field-on", title="Next field (])"),
                     _switch("keep-windows", "Keep windows"),
                     _switch("one-window", "One for all"),
-                    _switch("neighbour-windows", "Own for neighbours"),
+                    _switch("neighbour-windows", "Defaults for neighbours"),
                     dcc.RadioItems(
                         id="size",
                         options=[{"label": size, "value": size} for size in "SML"],
