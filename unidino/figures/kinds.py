@@ -98,6 +98,12 @@ def plot(
     the pixels in other files.
     Raises UnidinoError for an unknown kind or ending, InputError for an argument that the kind does
     not take, ProfileError if there is nothing to show.
+
+    >>> import unidino as ud
+    >>> treated = ud.Selection(where="control_type = 'trt'")
+    >>> figure = ud.plot(lake, "map", treated, colour="compound", method="pca")
+    >>> [axes.get_title(loc="left") for axes in figure.axes]
+    ['tiny: gaussian, well, mad_robustize']
     """
     file = None if output is None else Path(output)
     if file:

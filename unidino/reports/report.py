@@ -22,6 +22,10 @@ def report(lake: Lake, output: str | Path, *, model: str | None = None, label: s
     model: whose profiles are shown in maps and similarities; default the best-scored one.
     label: column that colours them.
     Raises UnidinoError for an unknown model or label.
+
+    >>> import unidino as ud
+    >>> ud.report(lake, folder / "report.html").name
+    'report.html'
     """
     choose("label", label, LABELS)
     if model:
