@@ -1,5 +1,6 @@
 """One tiny simulated plate, ingested once, serves every stage; real data where they are at hand."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -101,6 +102,79 @@ def profiled(ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     embed(lake, "gaussian")
     profile(lake)
     return folder
+
+
+@pytest.fixture(scope="session")
+def full(ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """The tiny lake with two models and every kind of result."""
+    from unidino.embeddings.embed import embed
+    from unidino.lake.answers import land_answers
+    from unidino.lake.runs import Run
+    from unidino.models import baselines
+    from unidino.profiles.selection import Selection
+    from unidino.scores.accuracy import score
+    from unidino.scores.labels import score_labels
+
+    folder = tmp_path_factory.mktemp("full") / "lake"
+    shutil.copytree(ingested, folder)
+    lake = Lake.open(folder)
+    for seed, name in enumerate(("first", "second")):
+        baselines.create_model(lake, "gaussian", name=name, seed=seed)
+        embed(lake, name)
+    score(lake, ["nsc", "nscb"])
+    for channel in TINY.channels:
+        score(lake, "nsc", Selection(channels=[channel]))
+        score(lake, "nsc", Selection(channels=[c for c in TINY.channels if c != channel]))
+    score_labels(lake, "map", "nsc")
+    same = {"normalization": "mad_robustize", "dataset": "tiny"}
+    shares = [
+        same
+        | {
+            "model": model,
+            "level": "well",
+            "label": "moa",
+            "class": moa,
+            "channel": channel,
+            "num_profiles": 4,
+            "share": share,
+            "share_low": share - 0.05,
+            "share_high": share + 0.05,
+            "expected": 1 / 3,
+            "num_seeds": 5,
+            "top": 50,
+        }
+        for model in ("first", "second")
+        for moa in TINY.mechanisms
+        for channel, share in zip(TINY.channels, (0.5, 0.3, 0.2), strict=True)
+    ]
+    readouts = [
+        same
+        | {
+            "model": "first",
+            "level": "well",
+            "stratum": stratum,
+            "readout": f"r{i}",
+            "regressor": "random_forest",
+            "num_profiles": 9,
+            "num_folds": 5,
+            "r2": i / 20,
+            "r2_unclipped": i / 20,
+            "seed": 0,
+        }
+        for stratum in ("A549", "ES2")
+        for i in range(10)
+    ]
+    run = Run("test", {})
+    asked = {"level": "well", "normalize": "mad_robustize"}
+    land_answers(
+        lake, run, "attribution", [({"kind": "attribution", "label": "moa"} | asked, shares)]
+    )
+    regressed = {"kind": "readouts", "regressor": "random_forest"} | asked
+    land_answers(lake, run, "readout_score", [(regressed, readouts)])
+    log = lake.path / "models" / "first" / "train.jsonl"
+    rows = [{"epoch": e, "loss": 3.0 / (e + 1), "learning_rate": 0.1} for e in range(3)]
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return lake
 
 
 @pytest.fixture

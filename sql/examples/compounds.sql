@@ -1,4 +1,4 @@
--- Which compounds are there, on how many plates and wells?
+-- Which compounds does the lake have, on how many plates and wells?
 -- Grain: one row per dataset, compound, moa, control_type.   Reads: well, plate.
 select
     plate.dataset,

@@ -1,4 +1,4 @@
--- What was run on this lake, and how long did it take?
+-- Which commands ran on this lake, and how long did each take?
 -- Grain: one row per run.   Reads: run.
 select
     command,

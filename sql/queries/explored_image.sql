@@ -1,4 +1,4 @@
--- Figures of the images of a dataset, averaged over the fields of each well.
+-- Quality of the images of a dataset, averaged over the fields of each well.
 -- Grain: one row per plate, well, channel.   Reads: image, plate.
 select
     image.plate,

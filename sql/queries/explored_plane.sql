@@ -1,4 +1,4 @@
--- Images of a well, with where they lie and the intensities that they are shown between.
+-- Images of a well, with the location of their pixels and their window of intensities.
 -- Grain: one row per field, channel_index.   Reads: located_image, channel.
 -- $plate, $well: names of the plate and the well.
 select

@@ -1,12 +1,11 @@
--- Profiles of wells in the lake: what the page can show of each model.
+-- Files of well profiles in the lake, which the page can show.
 -- Grain: one row per model, normalization, dataset.   Reads: part.
 select
     model,
     normalization,
     dataset,
     uri,
-    sha256,
-    num_rows
+    sha256
 from part
 where kind = 'profile' and level = 'well'
 order by model, normalization, dataset

@@ -1,4 +1,4 @@
--- Wells of a dataset with what is known of them, for colouring and filtering.
+-- Wells of a dataset with their metadata, for colouring and filtering.
 -- Grain: one row per plate, well.   Reads: plate, well, field.
 with num_field as (
     select

@@ -1,4 +1,4 @@
--- What each dataset holds; plates whose features were imported have no images.
+-- Numbers of plates, wells, fields and images of each dataset; imported profiles have no images.
 -- Grain: one row per dataset.   Reads: plate, channel, well, field, image.
 with channels as (
     select

@@ -1,4 +1,4 @@
--- What was run, the last first.
+-- Runs, newest first.
 -- Grain: one row per run.   Reads: run.
 select
     started,

@@ -1,8 +1,8 @@
--- Wells with what is known of their plate, their images and, if a model is named, their profile.
+-- Wells with the columns of their plate, their images and, if a model is named, their profile.
 -- Grain: one row per plate, well, field, channel_index; one per well that has no image.
 -- Reads: well, plate, image, profile.
--- $model: whose profile, NULL for none; $normalization: of the profile.
-with own_profile as (
+-- $model: of the profile, NULL for none; $normalization: of the profile.
+with well_profile as (
     select
         plate,
         well,
@@ -22,10 +22,10 @@ select
     plate.num_rows,
     plate.num_columns,
     image.* exclude (plate, well),
-    own_profile.num_members,
-    own_profile.channels,
-    own_profile.embedding
+    well_profile.num_members,
+    well_profile.channels,
+    well_profile.embedding
 from well
 inner join plate on well.plate = plate.plate_id
 left join image on well.plate = image.plate and well.well = image.well
-left join own_profile on well.plate = own_profile.plate and well.well = own_profile.well
+left join well_profile on well.plate = well_profile.plate and well.well = well_profile.well

@@ -9,6 +9,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from unidino.core import assets
+from unidino.explorer.cached_lake import CachedLake
 from unidino.explorer.explore import explore
-from unidino.explorer.held import Held
-from unidino.explorer.where import map_view, plate_view
+from unidino.explorer.views import map_view, plate_view
 from unidino.lake.lake import Lake
 from unidino.lake.parts import land_parts
 from unidino.lake.runs import Run
+from unidino.scores.question import Question
 
 pytestmark = pytest.mark.benchmark
 
@@ -141,27 +143,28 @@ def _ms(action: Callable[[], object], rounds: int = 1) -> float:
 def test_functions_on_100_000_wells(
     tmp_path: Path, num_dims: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    held = Held(big_lake(tmp_path / "lake", num_dims))
+    cached = CachedLake(big_lake(tmp_path / "lake", num_dims))
     names = ("vit", "mad_robustize", "big")
-    file = held.file(*names)
+    file = cached.file(*names)
     chosen = {"plate": "plate_0100", "well": "C04"}
     lines = {
-        "wells read": _ms(lambda: held.wells("big")),
-        "profiles read": _ms(lambda: held.sets(file)),
-        "map by PCA": _ms(lambda: held.map(file, None, "pca")),
-        "plate, first": _ms(lambda: plate_view(held, "big", "plate_0100", "moa", "", chosen)),
-        "plate": _ms(lambda: plate_view(held, "big", "plate_0101", "moa", "", chosen), 5),
-        "map": _ms(lambda: map_view(held, names, None, "pca", "moa", ""), 5),
+        "wells read": _ms(lambda: cached.wells("big")),
+        "profiles read": _ms(lambda: cached.sets(file)),
+        "map by PCA": _ms(lambda: cached.map(file, None, "pca")),
+        "plate, first": _ms(lambda: plate_view(cached, "big", "plate_0100", "moa", "", chosen)),
+        "plate": _ms(lambda: plate_view(cached, "big", "plate_0101", "moa", "", chosen), 5),
+        "map": _ms(lambda: map_view(cached, names, None, "pca", "moa", ""), 5),
         "map by an expression": _ms(
-            lambda: map_view(held, names, None, "pca", "focus_DNA / mean_DNA", "")
+            lambda: map_view(cached, names, None, "pca", "focus_DNA / mean_DNA", "")
         ),
     }
-    own = held.sets(file)[0]
-    for rule in ("nscb", "nscp"):
-        lines[f"neighbours {rule}, first"] = _ms(lambda: own.neighbours("plate_0100", "C04", rule))  # noqa: B023
-        lines[f"neighbours {rule}"] = _ms(lambda: own.neighbours("plate_0100", "C05", rule), 5)  # noqa: B023
+    profiles = cached.sets(file)[0]
+    for question in (Question("nscb"), Question("nscp")):
+        for name, well, rounds in (("first", "C04", 1), ("again", "C05", 5)):
+            find = partial(profiles.neighbours, "plate_0100", well, question)
+            lines[f"neighbours {question.rule}, {name}"] = _ms(find, rounds)
     with capsys.disabled():
-        print(f"\n{len(own.vectors):,} wells x {num_dims} dims, ms:")
+        print(f"\n{len(profiles.vectors):,} wells x {num_dims} dims, ms:")
         for what, ms in lines.items():
             print(f"  {what:28s} {ms:8.0f}")
 

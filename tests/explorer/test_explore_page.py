@@ -52,12 +52,12 @@ def opened(browser: Any, url: str) -> Iterator[Any]:
     page = context.new_page()
     page.set_default_timeout(_PATIENCE_MS)
     troubles: list[str] = []
-    own = urlsplit(url).netloc
+    host = urlsplit(url).netloc
     page.on("console", lambda m: troubles.append(m.text) if m.type == "error" else None)
     page.on("pageerror", lambda error: troubles.append(str(error)))
     page.on(
         "request",
-        lambda r: troubles.append(r.url) if urlsplit(r.url).netloc not in (own, "") else None,
+        lambda r: troubles.append(r.url) if urlsplit(r.url).netloc not in (host, "") else None,
     )
     page.on(
         "response", lambda r: troubles.append(f"{r.status} {r.url}") if r.status >= 400 else None
@@ -111,7 +111,7 @@ def test_a_click_on_a_well_shows_its_images_and_the_window_changes_their_bytes(
     with opened(browser, url) as page:
         _click_well(page, 2, 3)
         _chosen(page, "B03")
-        before = _painted(page, "#own-images")
+        before = _painted(page, "#well-images")
         assert len(before) == 3
         assert {parse_qs(urlsplit(s).query)["channel"][0] for s in before} == {
             "DNA",
@@ -122,13 +122,13 @@ def test_a_click_on_a_well_shows_its_images_and_the_window_changes_their_bytes(
         for _ in range(5):
             page.keyboard.press("PageUp")
         page.wait_for_function(
-            "(s) => document.querySelector('#own-images img').src !== s", arg=before[0]
+            "(s) => document.querySelector('#well-images img').src !== s", arg=before[0]
         )
-        after = _painted(page, "#own-images")
+        after = _painted(page, "#well-images")
         assert after[1:] == before[1:], "the other channels keep their windows"
         pixels = [page.request.get(source).body() for source in (before[0], after[0])]
         assert pixels[0] != pixels[1]
-        page.locator("#own-images .plane").first.click()
+        page.locator("#well-images .plane").first.click()
         page.locator("dialog img").wait_for()
         page.keyboard.press("Escape")
         page.locator("dialog").wait_for(state="detached")
@@ -154,7 +154,7 @@ def test_neighbours_obey_the_rule_and_can_be_chosen(browser: Any, url: str, prof
         assert similar == sorted(similar, reverse=True)
         windows = [parse_qs(urlsplit(s).query)["low"] for s in _painted(page, "#neighbours")]
         assert windows[:3] == [
-            parse_qs(urlsplit(s).query)["low"] for s in _painted(page, "#own-images")
+            parse_qs(urlsplit(s).query)["low"] for s in _painted(page, "#well-images")
         ]
         rows.first.locator(".go").click()
         _chosen(page, shown[0][1])
@@ -219,14 +219,14 @@ def test_keys_walk_the_plate_and_the_fields_and_open_the_query(browser: Any, url
         ):
             page.keyboard.press(key)
             _chosen(page, well)
-        first = _painted(page, "#own-images")
+        first = _painted(page, "#well-images")
         page.keyboard.press("]")
         page.wait_for_function(
-            "(s) => document.querySelector('#own-images img').src !== s", arg=first[0]
+            "(s) => document.querySelector('#well-images img').src !== s", arg=first[0]
         )
         page.keyboard.press("[")
         page.wait_for_function(
-            "(s) => document.querySelector('#own-images img').src === s", arg=first[0]
+            "(s) => document.querySelector('#well-images img').src === s", arg=first[0]
         )
         page.keyboard.press("/")
         page.wait_for_function("() => document.activeElement.id === 'query'")
@@ -260,7 +260,7 @@ def test_queries_are_run_refused_plotted_and_taken_home(
         page.locator("#query-note.error", has_text="drop statements are refused").wait_for()
         assert note.inner_text().count("\n") == 0
         page.locator("#example").click()
-        page.get_by_text("Which compounds are there").click()
+        page.get_by_text("Which compounds does the lake have").click()
         page.wait_for_function("() => document.querySelector('#query').value.includes('compound')")
         page.get_by_role("button", name="Run").click()
         page.locator("#query-note:not(.error)", has_text="rows.").wait_for()
@@ -290,7 +290,7 @@ def test_a_link_leads_to_the_same_view(browser: Any, url: str) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("delete from part; delete from model", "no model has seen these wells"),
+        ("delete from part; delete from model", "the lake has no model"),
         ("update plate set uri = null", "has no images in the lake"),
         (
             "delete from image where channel <> 'DNA'; delete from channel where channel <> 'DNA'",

@@ -1,31 +1,22 @@
 """The report is one page that needs nothing else and shows what the lake holds."""
 
-import json
 import re
-from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
-from figure_checks import drawn_texts
 
-from unidino.core.errors import InputError, ProfileError, UnidinoError
-from unidino.core.sql import insert
 from unidino.embeddings.embed import embed
 from unidino.figures import kinds
-from unidino.figures import rows as figure_rows
 from unidino.lake.lake import Lake
-from unidino.lake.runs import Run
 from unidino.models import baselines
 from unidino.profiles.importing import import_profiles
 from unidino.profiles.profile import profile
-from unidino.reports.page import Listed, Section, as_text, render
+from unidino.reports.page import Section, TablePart, as_text, render
 from unidino.reports.report import report
-from unidino.scores.accuracy import score
 from unidino.scores.history import latest_scores
-from unidino.scores.labels import score_labels
 
 
 class Page(HTMLParser):
@@ -85,72 +76,6 @@ def checked(path: Path) -> Page:
     return page
 
 
-@pytest.fixture(scope="module")
-def full(ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    """A lake with every kind of result."""
-    import shutil
-
-    folder = tmp_path_factory.mktemp("full") / "lake"
-    shutil.copytree(ingested, folder)
-    lake = Lake.open(folder)
-    for seed, name in enumerate(("first", "second")):
-        baselines.create_model(lake, "gaussian", name=name, seed=seed)
-        embed(lake, name)
-    channels = ("DNA", "Actin", "Tubulin")
-    score(lake, ["nsc", "nscb"])
-    for channel in channels:
-        score(lake, ["nsc"], channels=[channel])
-        score(lake, ["nsc"], channels=[c for c in channels if c != channel])
-    score_labels(lake, "map", ["nsc"])
-    run = Run("test", {})
-    own = {"normalization": "mad_robustize", "dataset": "tiny", "run_id": run.run_id}
-    shares = [
-        own
-        | {
-            "model": m,
-            "level": "well",
-            "label": "moa",
-            "class": moa,
-            "channel": c,
-            "num_profiles": 4,
-            "share": s,
-            "share_low": s - 0.05,
-            "share_high": s + 0.05,
-            "expected": 1 / 3,
-            "num_seeds": 5,
-            "top": 50,
-        }
-        for m in ("first", "second")
-        for moa in ("actin disruptor", "topoisomerase inhibitor")
-        for c, s in zip(channels, (0.5, 0.3, 0.2), strict=True)
-    ]
-    readouts = [
-        own
-        | {
-            "model": "first",
-            "level": "compound",
-            "stratum": s,
-            "readout": f"r{i}",
-            "regressor": "random_forest",
-            "num_profiles": 9,
-            "num_folds": 5,
-            "r2": i / 20,
-            "r2_unclipped": i / 20,
-            "seed": 0,
-        }
-        for s in ("A549", "ES2")
-        for i in range(10)
-    ]
-    with lake.write() as con:
-        run.record(con)
-        insert(con, "attribution", shares)
-        insert(con, "readout_score", readouts)
-    log = lake.path / "models" / "first" / "train.jsonl"
-    rows = [{"epoch": e, "loss": 3.0 / (e + 1), "learning_rate": 0.1} for e in range(3)]
-    log.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return lake
-
-
 SECTIONS = [
     "In this lake",
     "Images",
@@ -192,13 +117,6 @@ def test_a_report_shows_every_kind_of_result(full: Lake, tmp_path: Path) -> None
     }
     assert f">{best:.3f}<" in text
     assert path.stat().st_size < 2_000_000
-
-
-@pytest.mark.parametrize("kind", kinds.KINDS)
-def test_every_kind_is_plotted_from_the_lake(full: Lake, kind: str, tmp_path: Path) -> None:
-    options = {"method": "pca"} if kind == "map" else {}
-    path = kinds.plot(full, kind, tmp_path / f"{kind}.svg", **options)
-    assert path.read_text().count("<text") > 3
 
 
 def test_an_empty_lake_says_what_would_fill_it(tmp_path: Path) -> None:
@@ -250,7 +168,7 @@ def test_imported_profiles_without_images_have_a_report(tmp_path: Path) -> None:
     lake = Lake.create(tmp_path / "lake")
     import_profiles(lake, tmp_path / "wide.parquet", "theirs")
     profile(lake)
-    kinds.plot(lake, "map", tmp_path / "map.png", dpi=50, method="pca")
+    kinds.plot(lake, "map", output=tmp_path / "map.png", dpi=50, method="pca")
     path = report(lake, tmp_path / "report.html")
     page = checked(path)
     assert {"Maps", "Similarity of compounds", "Replicates and batches"} <= set(page.sections)
@@ -277,7 +195,7 @@ def test_names_from_the_data_are_escaped(lake: Lake, tmp_path: Path) -> None:
 
 def test_long_tables_are_folded_and_cut() -> None:
     rows = pl.DataFrame({"a_name": [f"<{i}>" for i in range(1000)]})
-    text = render("t", "s", [Section("One", parts=[Listed(rows, "Many.")])])
+    text = render("t", "s", [Section("One", parts=[TablePart(rows, "Many.")])])
     assert text.count("<td") == 300
     assert "The first 300 of 1000." in text
     assert "<details>" in text
@@ -301,84 +219,3 @@ def test_long_tables_are_folded_and_cut() -> None:
 )
 def test_values_are_shown_as_people_read_them(value: object, shown: str) -> None:
     assert as_text(value) == shown
-
-
-def test_options_that_a_kind_has_not_are_refused(full: Lake, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"`plot training` has no --where; it takes --model$"):
-        kinds.plot(full, "training", tmp_path / "a.png", where="true")
-    with pytest.raises(UnidinoError, match="unknown kind of figure 'pie'; choose one of map"):
-        kinds.plot(full, "pie", tmp_path / "a.png")
-    with pytest.raises(UnidinoError, match="unknown column 'colour'; choose one of"):
-        kinds.plot(full, "map", tmp_path / "a.png", color="colour", method="pca")
-    with pytest.raises(UnidinoError, match="unknown model 'third'; choose one of first, second"):
-        kinds.plot(full, "scores", tmp_path / "a.png", models=["third"])
-    with pytest.raises(InputError, match="name one --model"):
-        kinds.plot(full, "map", tmp_path / "a.png", models=["first", "second"])
-
-
-def test_plates_show_any_sql_of_wells_images_and_profiles(full: Lake) -> None:
-    name = full.query("select min(plate_id) from plate").item()
-    for value, query in (
-        (
-            "avg(focus) filter (where channel = 'DNA')",
-            "select well_row, well_column, avg(focus) from image join well using (plate, well)"
-            " where plate = $p and channel = 'DNA' group by all order by all",
-        ),
-        (
-            "embedding[3]",
-            "select well_row, well_column, embedding[3] from profile join well using (plate, well)"
-            " where plate = $p and model = 'first' and level = 'well' order by all",
-        ),
-        ("moa", "select well_row, well_column, moa from well where plate = $p order by all"),
-    ):
-        models = ["first"] if "embedding" in value else []
-        (found,) = figure_rows.plate_values(full, value, plates=[name], models=models)
-        expected = full.query(query, {"p": name}).rows()
-        got = found.wells.select("well_row", "well_column", "value").rows()
-        assert [r[:2] for r in got] == [r[:2] for r in expected]
-        for (_, _, a), (_, _, b) in zip(got, expected, strict=True):
-            assert a == (b if isinstance(b, str) or b is None else pytest.approx(b))
-    with pytest.raises(InputError, match=r"several values in a well; aggregate it, as in avg"):
-        figure_rows.plate_values(full, "focus")
-    with pytest.raises(InputError, match='--value "fokus"'):
-        figure_rows.plate_values(full, "fokus")
-    with pytest.raises(ProfileError, match='no well fits --where "1 = 2"'):
-        figure_rows.plate_values(full, "moa", where="1 = 2")
-    with pytest.raises(UnidinoError, match="unknown plate 'p0'"):
-        figure_rows.plate_values(full, "moa", plates=["p0"])
-
-
-def test_the_command_plots_and_says_what_it_wrote(
-    full: Lake, run_cli: Callable[..., tuple[int, str, str]], tmp_path: Path
-) -> None:
-    path = tmp_path / "scores.pdf"
-    status, out, err = run_cli(
-        "plot",
-        "scores",
-        "-o",
-        path,
-        "--metric",
-        "nsc",
-        "--model",
-        "first",
-        "--width-mm",
-        "85",
-        "--lake",
-        full.path,
-        "--json",
-    )
-    assert (status, err) == (0, "")
-    assert json.loads(out) == {"plot": str(path), "bytes": path.stat().st_size}
-    status, out, err = run_cli("plot", "scores", "-o", tmp_path / "a.gif", "--lake", full.path)
-    assert (status, out) == (1, "")
-    assert err == "error: unknown format of a figure 'gif'; choose one of png, svg, pdf\n"
-
-
-def test_similarity_of_several_datasets_asks_which(lake: Lake) -> None:
-    lake.execute("update plate set dataset = 'other' where batch = '2'")
-    baselines.create_model(lake, "gaussian")
-    embed(lake, "gaussian")
-    with pytest.raises(InputError, match="has profiles of other, tiny; choose one by --dataset"):
-        kinds.similarity_figure(lake)
-    figure = kinds.similarity_figure(lake, datasets=["other"])
-    assert {t for t, _, _ in drawn_texts(figure)} >= {"other: gaussian, mad_robustize", "DMSO"}

@@ -170,30 +170,32 @@ def plot(
 ) -> None:
     """Draw one figure of what the lake holds."""
     from unidino.figures import kinds
+    from unidino.profiles.selection import Selection
 
-    options = {
-        "models": model,
-        "datasets": dataset,
-        "level": level,
-        "normalize": normalize,
-        "color": color,
-        "method": method,
-        "plates": plate,
-        "value": value,
-        "label": label,
-        "metric": names(metric),
-        "where": where,
-        "seed": seed,
-    }
-    path = kinds.plot(
+    is_chosen = model or dataset or level or normalize or where
+    selection = Selection(
+        model or (),
+        dataset or (),
+        level or kinds.usual_level(kind),
+        normalize or "mad_robustize",
+        where=where,
+    )
+    kinds.plot(
         Lake.open(lake),
         kind,
-        output,
+        selection if is_chosen else None,
+        output=output,
+        asked=names(metric),
+        label=label,
+        colour=color,
+        method=method,
+        plates=plate or (),
+        value=value,
+        seed=seed,
         width_mm=width_mm,
         dpi=dpi,
-        **{name: given for name, given in options.items() if given not in (None, [])},
     )
-    emit(as_json, {"plot": str(path), "bytes": path.stat().st_size})
+    emit(as_json, {"plot": str(output), "bytes": output.stat().st_size})
 
 
 def report(

@@ -23,8 +23,6 @@ from unidino.lake.runs import Run
 from unidino.models.config import ModelConfig
 from unidino.models.registry import load_config
 
-# Images that have no pixels to embed, or nothing on them.
-_NOT_EMBEDDED = ("blank", "damaged", "absent")
 
 
 @dataclass(frozen=True)
@@ -241,5 +239,5 @@ def _images(lake: Lake, plate: str) -> list[Row]:
 
 def _with_pixels(images: list[Row]) -> tuple[list[Row], Counter[str]]:
     """Images with something to embed, and how many others there are by reason."""
-    rows = [row for row in images if row["qc"] not in _NOT_EMBEDDED]
-    return rows, Counter(row["qc"] for row in images if row["qc"] in _NOT_EMBEDDED)
+    rows = [row for row in images if row["is_usable"]]
+    return rows, Counter(row["qc"] for row in images if not row["is_usable"])

@@ -1,1 +1,1 @@
-"""A page over a lake in the browser."""
+"""A page in the browser that shows the wells, images, profiles and tables of a lake."""

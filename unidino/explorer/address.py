@@ -1,9 +1,9 @@
-"""The state of the page as its address says it, and what it is where the address says nothing."""
+"""The state of the page: read from its address, with defaults for the rest."""
 
 from typing import Any
 from urllib.parse import parse_qs
 
-from unidino.explorer.held import Held
+from unidino.explorer.cached_lake import CachedLake
 from unidino.scores.rules import LABELS
 
 ADDRESS = (
@@ -18,47 +18,47 @@ ADDRESS = (
     "condition",
     "method",
     "rule",
-    "rules",
+    "reading",
     "columns",
     "label",
     "among",
     "view",
 )
-Chosen = dict[str, str] | None
+Chosen = dict[str, str] | None  # plate and well
 
 
 def read_address(search: str | None) -> dict[str, str]:
-    """The state that a page's address names."""
-    given = parse_qs((search or "").lstrip("?"))
-    return {name: given[name][-1] for name in ADDRESS if name in given}
+    """The state by name, from the query of the address; other names are ignored."""
+    values = parse_qs((search or "").lstrip("?"))
+    return {name: values[name][-1] for name in ADDRESS if name in values}
 
 
-def first_state(held: Held, model: str | None, address: dict[str, str]) -> dict[str, Any]:
-    """Dataset, plate and well to begin with: the address's, or the first that are there."""
-    plates = held.plates()
+def first_state(cached: CachedLake, model: str | None, address: dict[str, str]) -> dict[str, Any]:
+    """Choices of dataset and model, and the values to start with: the address's, else the first."""
+    plates = cached.plates()
     datasets = plates["dataset"].unique().sort().to_list()
-    of_plate = dict(zip(plates["plate_id"], plates["dataset"], strict=True))
-    dataset = of_plate.get(address.get("plate", ""), address.get("dataset"))
-    models = held.models()
+    dataset_of = dict(zip(plates["plate_id"], plates["dataset"], strict=True))
+    dataset = dataset_of.get(address.get("plate", ""), address.get("dataset"))
+    models = cached.models()
     wanted = address.get("model") or model
-    with_profiles = [m for m in models if any(f.model == m for f in held.files())]
+    with_profiles = [m for m in models if any(f.model == m for f in cached.files())]
     plate, well = address.get("plate"), address.get("well")
     return {
         "datasets": datasets,
         "dataset": dataset if dataset in datasets else (datasets[0] if datasets else None),
         "models": models,
         "model": wanted if wanted in models else next(iter(with_profiles or models), None),
-        "chosen": {"plate": plate, "well": well} if plate in of_plate and well else None,
+        "chosen": {"plate": plate, "well": well} if plate in dataset_of and well else None,
         "method": address.get("method", "umap"),
     }
 
 
 def plates_and_columns(
-    held: Held, dataset: str, address: dict[str, str], colour: str | None
+    cached: CachedLake, dataset: str, address: dict[str, str], colour: str | None
 ) -> dict[str, Any]:
-    """What can be chosen in a dataset, and what is."""
-    wells = held.wells(dataset)
-    plates = held.plates()
+    """Choices of plate and column in a dataset, and the values to start with."""
+    wells = cached.wells(dataset)
+    plates = cached.plates()
     names = plates["plate_id"].filter(plates["dataset"] == dataset).to_list()
     columns = wells.columns() or ["well"]
     wanted = [colour, address.get("colour"), "moa", "compound", "control_type"]

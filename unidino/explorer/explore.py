@@ -1,8 +1,8 @@
 """A page over a lake: plates, a map of profiles, wells with their images and neighbours, SQL.
 
-`wells`, `vectors`, `images` and `query` say what is shown, `held` keeps it between requests,
-`colors`, `figures`, `panels` and `layout` how it looks; `where`, `close_up` and `ask` are the
-callbacks, thin over functions that need no browser; `server` answers to this machine only.
+`wells`, `profile_sets`, `images` and `query` read the data, and `cached_lake` keeps it in memory.
+`colours`, `figures`, `panels` and `layout` make the page. `views` computes what is shown,
+`callbacks` connects it to the page, and `server` answers requests of this machine only.
 """
 
 from typing import TYPE_CHECKING
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def explore(lake: Lake, *, model: str | None = None, port: int = 8050) -> "Server":
-    """A server of the page; its `url` is known, and `run` serves until it is interrupted.
+    """A server of the page: `url` is its address, and `run` serves until it is interrupted.
 
-    model: shown first; default the first that has profiles. port: 0 takes any that is free.
-    Raises UnidinoError for an unknown model, InputError for a port that is taken.
+    model: shown first; default the first that has profiles. port: 0 takes any free port.
+    Raises UnidinoError for an unknown model, InputError for a port that is in use.
     """
     from unidino.explorer.server import Server
 

@@ -1,4 +1,4 @@
-"""Pictures of a plate and of a map, as plotly's plain dictionaries.
+"""Figures of a plate, a map and two columns, as plain dictionaries for plotly.
 
 Shapes: N wells.
 """
@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from unidino.explorer.colors import Colors
+from unidino.core.wells import row_letters, well_place
+from unidino.explorer.colours import Colours
 
 Figure = dict[str, Any]
 _FONT = {
@@ -24,28 +25,23 @@ _MANY = 20_000
 _TYPES = {"float32": "f4", "float64": "f8"}
 
 
-def row_name(row: int) -> str:
-    """Letters of a plate's row: 1 is A, 27 is AA."""
-    return chr(64 + row) if row <= 26 else "A" + chr(64 + row - 26)
-
-
 def plate_figure(
     num_rows: int,
     num_columns: int,
     wells: pl.DataFrame,
-    colors: Colors,
+    colours: Colours,
     fits: NDArray[np.bool_],
     chosen: str | None,
 ) -> Figure:
-    """A plate as a grid of its wells, coloured; those that do not fit are faded.
+    """A plate as a grid of coloured wells; wells that do not fit the condition are faded.
 
-    wells: of the plate: position, well_row, well_column. colors, fits: of all wells of the dataset.
-    chosen: name of the well to mark.
+    wells: position, well_row and well_column of the wells of the plate. colours, fits: of all wells
+    of the dataset. chosen: name of the well to mark.
     """
     position = wells["position"].to_numpy()
     at = wells["well_row"].to_numpy() - 1, wells["well_column"].to_numpy() - 1
     shown = np.full((num_rows, num_columns), np.nan, dtype=np.float32)
-    shown[at] = colors.codes[position]
+    shown[at] = colours.codes[position]
     faded = np.full((num_rows, num_columns), np.nan, dtype=np.float32)
     faded[at] = np.where(fits[position], np.nan, 1)
     gap = 2 if num_columns <= 24 else 1
@@ -65,9 +61,9 @@ def plate_figure(
         common
         | {
             "z": _matrix(shown),
-            "colorscale": colors.colorscale,
-            "zmin": colors.low,
-            "zmax": colors.high,
+            "colorscale": colours.colorscale,
+            "zmin": colours.low,
+            "zmax": colours.high,
         },
     ]
     if not fits[position].all():
@@ -91,7 +87,7 @@ def plate_figure(
         },
         "yaxis": {
             "tickvals": rows[::every],
-            "ticktext": [row_name(r) for r in rows[::every]],
+            "ticktext": [row_letters(r) for r in rows[::every]],
             "range": [num_rows + 0.5, 0.5],
             "showgrid": False,
             "zeroline": False,
@@ -107,12 +103,10 @@ def plate_figure(
 
 
 def plate_mark(chosen: str | None) -> list[dict[str, Any]]:
-    """A frame around a well of a plate."""
+    """Shapes that frame the chosen well of a plate."""
     if not chosen:
         return []
-    letters = chosen.rstrip("0123456789")
-    row = ord(letters[-1]) - 64 + 26 * (len(letters) - 1)
-    column = int(chosen[len(letters) :])
+    row, column = well_place(chosen)
     return [
         {
             "type": "rect",
@@ -126,27 +120,27 @@ def plate_mark(chosen: str | None) -> list[dict[str, Any]]:
     ]
 
 
-def map_figure(points: pl.DataFrame, colors: Colors, fits: NDArray[np.bool_]) -> Figure:
-    """Points of profiles, coloured, those that fit.
+def map_figure(points: pl.DataFrame, colours: Colours, fits: NDArray[np.bool_]) -> Figure:
+    """The profiles that fit the condition as coloured points.
 
-    points: position, x, y. colors, fits: of all wells of the dataset.
+    points: position, x, y. colours, fits: of all wells of the dataset.
     """
     position = points["position"].to_numpy()
-    kept = fits[position]
-    position = position[kept]
+    is_shown = fits[position]
+    position = position[is_shown]
     many = len(position) > _MANY
     trace = {
         "type": "scattergl",
         "mode": "markers",
         "hoverinfo": "none",
-        "x": _array(points["x"].to_numpy()[kept].astype(np.float32)),
-        "y": _array(points["y"].to_numpy()[kept].astype(np.float32)),
-        "customdata": position.tolist(),  # dash reads it of events, and reads no typed array
+        "x": _array(points["x"].to_numpy()[is_shown].astype(np.float32)),
+        "y": _array(points["y"].to_numpy()[is_shown].astype(np.float32)),
+        "customdata": position.tolist(),  # Dash reads it from events; it cannot read typed arrays
         "marker": {
-            "color": _array(colors.codes[position]),
-            "colorscale": colors.colorscale,
-            "cmin": colors.low,
-            "cmax": colors.high,
+            "color": _array(colours.codes[position]),
+            "colorscale": colours.colorscale,
+            "cmin": colours.low,
+            "cmax": colours.high,
             "showscale": False,
             "size": 3 if many else 5 if len(position) > 2_000 else 8,
             "opacity": 0.6 if many else 0.85,
@@ -166,16 +160,16 @@ def map_figure(points: pl.DataFrame, colors: Colors, fits: NDArray[np.bool_]) ->
 
 
 def columns_figure(rows: pl.DataFrame, x: str, y: str) -> Figure:
-    """One column of a result against another: points for numbers, else boxes of y."""
-    given: Figure = {"x": rows[x].to_list(), "y": rows[y].to_list()}
+    """One column of a result against another: points if x is a number, else boxes of y."""
+    data: Figure = {"x": rows[x].to_list(), "y": rows[y].to_list()}
     if rows[x].dtype.is_numeric() or rows[x].dtype.is_temporal():
-        trace = given | {
+        trace = data | {
             "type": "scattergl",
             "mode": "markers",
             "marker": {"size": 6, "opacity": 0.7, "color": "#0072b2"},
         }
     else:
-        trace = given | {
+        trace = data | {
             "type": "box",
             "boxpoints": "all",
             "jitter": 0.4,
@@ -196,7 +190,7 @@ def columns_figure(rows: pl.DataFrame, x: str, y: str) -> Figure:
 
 
 def blank_figure() -> Figure:
-    """A picture of nothing, without axes."""
+    """An empty figure without axes."""
     hidden = {"visible": False, "fixedrange": True}
     return {"data": [], "layout": _layout() | {"xaxis": hidden, "yaxis": hidden}}
 
@@ -212,7 +206,7 @@ def _layout() -> Figure:
 
 
 def _array(values: NDArray[Any]) -> dict[str, str]:
-    """Numbers as plotly's typed array: a tenth of their JSON."""
+    """Numbers as a typed array of plotly, which has a tenth of the size of JSON."""
     data = np.ascontiguousarray(values).tobytes()
     return {"dtype": _TYPES[values.dtype.name], "bdata": base64.b64encode(data).decode()}
 

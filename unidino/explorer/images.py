@@ -1,4 +1,4 @@
-"""Planes as small grey PNG images, within a window of intensities.
+"""Planes as small grey PNG images, scaled to a window of intensities.
 
 Shapes: H height, W width.
 """
@@ -14,7 +14,7 @@ from PIL import Image
 
 from unidino.core import assets
 from unidino.core.errors import InputError
-from unidino.explorer.wells import Cache, version
+from unidino.explorer.cache import Cache, version
 from unidino.lake import pixels
 from unidino.lake.lake import Lake
 
@@ -23,7 +23,7 @@ _MOST_PLANES = 400
 
 
 class Images:
-    """Images of a lake, with the planes that were shown last held in their small size."""
+    """Images of a lake; the planes shown last are cached in their small size."""
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
@@ -31,7 +31,7 @@ class Images:
         self._wells = Cache(2000)
 
     def of_well(self, plate: str, well: str) -> pl.DataFrame:
-        """The images of a well: see `sql/queries/explored_plane.sql`; no rows if there are none."""
+        """The images of a well, as rows of `sql/queries/explored_plane.sql`."""
         return self._wells.get(
             (plate, well, version(self._lake)),
             lambda: self._lake.look_up(
@@ -52,12 +52,12 @@ class Images:
     ) -> bytes:
         """One image as a PNG whose longer side has at most `size` pixels.
 
-        low, high: counts shown black and white; default its 0.1st and 99.9th percentiles.
+        low, high: counts shown as black and white; default the 0.1st and 99.9th percentiles.
         Raises InputError if there is no such image, LakeError if its file is missing or damaged.
         """
         row = self._row(plate, well, field, channel)
-        if row["uri"] is None or row["qc"] in ("absent", "damaged"):
-            raise InputError(f"{_name(plate, well, field, channel)} is {_why(row)}")
+        if row["uri"] is None or not row["has_pixels"]:
+            raise InputError(f"{_name(plate, well, field, channel)} is {_problem(row)}")
         key = (row["uri"], row["channel_index"], size, row["content_hash"])
         path = self._lake.resolve(row["uri"])
         plane = self._planes.get(
@@ -80,14 +80,14 @@ def _name(plate: str, well: str, field: int, channel: str) -> str:
     return f"{plate} {well} field {field} {channel}"
 
 
-def _why(row: Mapping[str, Any]) -> str:
+def _problem(row: Mapping[str, Any]) -> str:
     if row["qc"] == "damaged":
         return f"damaged: {row['problem']}"
     return "registered without its pixels; ingest it without --metadata-only"
 
 
 def shrunk(plane: NDArray[Any], size: int) -> NDArray[np.float32]:
-    """The plane (H, W) with its longer side at most `size`: means over what a pixel covers."""
+    """The plane (H, W) averaged so that its longer side has at most `size` pixels."""
     height, width = plane.shape
     scale = size / max(height, width)
     image = plane.astype(np.float32)
@@ -98,22 +98,22 @@ def shrunk(plane: NDArray[Any], size: int) -> NDArray[np.float32]:
 
 
 def windowed(plane: NDArray[np.float32], low: float, high: float) -> NDArray[np.uint8]:
-    """The plane as grey levels: low and below is 0, high and above 255."""
+    """The plane as grey levels: `low` and below become 0, `high` and above 255."""
     levels = (plane - low) * (255 / max(high - low, 1e-9)) + 0.5
     return np.asarray(np.clip(levels, 0, 255), dtype=np.uint8)
 
 
 def nearest_size(pixels: int) -> int:
-    """The smallest of the sizes that are served that has so many pixels."""
+    """The smallest size served that has at least so many pixels."""
     return next((s for s in SIZES if s >= pixels), SIZES[-1])
 
 
-def here(images: pl.DataFrame) -> pl.DataFrame:
+def with_pixels(images: pl.DataFrame) -> pl.DataFrame:
     """The images whose pixels are in the lake."""
     return images.filter(pl.col("uri").is_not_null())
 
 
 def field_at(images: pl.DataFrame, field: int | None) -> int | None:
-    """The field to show: the one asked for if the well has it, else its first; None without any."""
+    """The field to show: the wanted one if the well has it, else its first; None without fields."""
     fields = images["field"].unique().sort().to_list()
     return field if field in fields else (fields[0] if fields else None)

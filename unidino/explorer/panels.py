@@ -1,4 +1,4 @@
-"""Pieces of the page that are made of data: legend, a well's facts, rows of images."""
+"""Parts of the page that show data: legend, metadata of a well, rows of images, neighbours."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,10 +7,10 @@ import polars as pl
 from dash import dcc, html
 
 from unidino.core.text import cell
-from unidino.explorer.colors import Colors
+from unidino.explorer.colours import Colours
 from unidino.explorer.images import field_at
 
-_FACTS_FIRST = (
+_FIRST_COLUMNS = (
     "compound",
     "concentration_um",
     "moa",
@@ -22,22 +22,22 @@ _FACTS_FIRST = (
     "source",
 )
 _HIDDEN = {"well_row", "well_column", "extra"}
-_TOP = 2.0
+_TOP = 2.0  # end of a slider, in units of the 99.9th percentile
 Windows = Mapping[str, Sequence[float]]
 
 
-def legend(colors: Colors, num_fitting: int, num: int) -> list[Any]:
-    """What the colours mean, and how many wells fit the condition."""
+def legend(colours: Colours, num_fitting: int, num: int) -> list[Any]:
+    """The meaning of the colours, and the number of wells that fit the condition."""
     parts: list[Any] = []
-    if colors.ends:
-        low, high = colors.ends
+    if colours.ends:
+        low, high = colours.ends
         parts.append(
             html.Span(
                 [
                     low,
-                    html.Span(className="ramp", style={"background": colors.gradient}),
+                    html.Span(className="ramp", style={"background": colours.gradient}),
                     high,
-                    html.Span(" log scale" if colors.is_log else "", className="quiet"),
+                    html.Span(" log scale" if colours.is_log else "", className="quiet"),
                 ],
                 className="entry",
             )
@@ -45,14 +45,14 @@ def legend(colors: Colors, num_fitting: int, num: int) -> list[Any]:
     parts += [
         html.Span(
             [
-                html.I(style={"background": entry.color}),
+                html.I(style={"background": entry.colour}),
                 entry.name,
                 html.Span(f"{entry.num:,}", className="quiet"),
             ],
             className="entry",
             title=f"{entry.num:,} wells of the dataset",
         )
-        for entry in colors.entries
+        for entry in colours.entries
     ]
     if num_fitting < num:
         parts.append(html.Span(f"{num_fitting:,} of {num:,} wells fit", className="entry quiet"))
@@ -60,12 +60,12 @@ def legend(colors: Colors, num_fitting: int, num: int) -> list[Any]:
 
 
 def head(row: Mapping[str, Any] | None, plate: str, well: str) -> list[Any]:
-    """Title of a well: where it is and what was done to it."""
+    """Title of a well: its name, plate and treatment."""
     values = row or {}
-    does = [_treatment(values), values.get("moa"), values.get("target")]
+    texts = [_treatment(values), values.get("moa"), values.get("target")]
     kind = values.get("control_type")
     parts: list[Any] = [html.H2(well), html.Span(plate, className="quiet")]
-    parts += [html.Span(text, className="chip") for text in does if text]
+    parts += [html.Span(text, className="chip") for text in texts if text]
     if kind and kind != "trt":
         parts.append(html.Span(kind, className="chip plain"))
     return parts
@@ -77,9 +77,9 @@ def _treatment(values: Mapping[str, Any]) -> str:
     return f"{compound or values.get('perturbation') or ''}{dose}"
 
 
-def facts(row: Mapping[str, Any]) -> html.Table:
-    """Everything that is known of a well."""
-    names = [n for n in _FACTS_FIRST if n in row]
+def metadata_table(row: Mapping[str, Any]) -> html.Table:
+    """All metadata of a well."""
+    names = [n for n in _FIRST_COLUMNS if n in row]
     names += [n for n in row if n not in names and n not in _HIDDEN]
     return html.Table(
         html.Tbody(
@@ -93,7 +93,7 @@ def facts(row: Mapping[str, Any]) -> html.Table:
 
 
 def hover(row: Mapping[str, Any], value: tuple[str, Any] | None) -> list[Any]:
-    """What is said of a well under the pointer. value: name and value of the colour."""
+    """Text about the well under the pointer. value: name and value that colour it."""
     lines = [_treatment(row), row.get("moa"), row.get("control_type")]
     parts: list[Any] = [html.B(f"{row['well']}"), html.Span(f" {row['plate']}", className="quiet")]
     parts += [html.Div(text) for text in lines if text]
@@ -103,31 +103,32 @@ def hover(row: Mapping[str, Any], value: tuple[str, Any] | None) -> list[Any]:
 
 
 def tracks(num_channels: int) -> dict[str, str]:
-    """Columns of a row: what it is, then a channel each."""
+    """CSS grid of a row: a title, then one column for each channel."""
     columns = f"repeat({max(num_channels, 1)}, minmax(0, var(--plane)))"
     return {"gridTemplateColumns": f"7.2rem {columns}"}
 
 
-def window_row(images: pl.DataFrame, held: Windows, *, common: bool) -> html.Div:
-    """Names of the channels, each with a slider of its window in counts.
+def window_row(images: pl.DataFrame, kept: Windows, *, common: bool) -> html.Div:
+    """Names of the channels, each with a slider for its window in counts.
 
-    images: of one field. held: windows to keep, by channel.
+    images: of one field. kept: windows by channel that stay as they are. common: one window for all
+    channels.
     """
     cells: list[Any] = [html.Div(html.Span("counts", className="quiet"), className="what")]
     if common:
         low = images["p0_1"].min()
         high = images["p99_9"].max()
-        top = _TOP * max(float(high or 1), *(w[1] for w in held.values()), 1)  # type: ignore[arg-type]
+        top = _TOP * max(float(high or 1), *(w[1] for w in kept.values()), 1)  # type: ignore[arg-type]
         cells += [html.Div(html.B(name)) for name in images["channel"]]
         rows = [html.Div(cells, className="tracks", style=tracks(len(images)))]
-        value = held.get("*") or [float(low or 0), float(high or 1)]  # type: ignore[arg-type]
+        value = kept.get("*") or [float(low or 0), float(high or 1)]  # type: ignore[arg-type]
         rows.append(html.Div(_slider("*", value, top), className="common"))
         return html.Div(rows)
     for row in images.iter_rows(named=True):
-        own = [float(row["p0_1"] or 0), float(row["p99_9"] or 1)]
-        value = held.get(row["channel"]) or own
+        percentiles = [float(row["p0_1"] or 0), float(row["p99_9"] or 1)]
+        value = kept.get(row["channel"]) or percentiles
         limit = 255.0 if row["dtype"] == "uint8" else 65535.0
-        top = min(limit, max(_TOP * own[1], float(value[1]), 1.0))
+        top = min(limit, max(_TOP * percentiles[1], float(value[1]), 1.0))
         cells.append(
             html.Div(
                 [
@@ -161,27 +162,27 @@ def _slider(channel: str, value: Sequence[float], top: float) -> html.Div:
 
 
 def image_row(
-    what: list[Any],
+    title: list[Any],
     plate: str,
     well: str,
     images: pl.DataFrame,
     field: int | None,
     channels: Sequence[str],
     *,
-    mark: str = "",
+    is_chosen: bool = False,
 ) -> html.Div:
-    """A well's images of one field, a channel each; the page fills in the pixels.
+    """Images of one field of a well, one for each channel; the script of the page loads the pixels.
 
-    images: of the well, all fields. field: to show if it has it, else its first.
+    images: of all fields of the well. field: the field to show if the well has it, else its first.
     """
-    own = images.filter(pl.col("field") == field_at(images, field)) if len(images) else images
-    by_channel = {row["channel"]: row for row in own.iter_rows(named=True)}
+    shown = images.filter(pl.col("field") == field_at(images, field)) if len(images) else images
+    by_channel = {row["channel"]: row for row in shown.iter_rows(named=True)}
     cells = [_image(plate, well, by_channel.get(channel), channel) for channel in channels]
     if not channels:
         cells = [html.Div("no images in the lake", className="plane missing wide")]
     return html.Div(
-        [html.Div(what, className="what"), *cells],
-        className=f"tracks row {mark}",
+        [html.Div(title, className="what"), *cells],
+        className="tracks row chosen" if is_chosen else "tracks row",
         style=tracks(len(channels)),
     )
 
@@ -189,9 +190,9 @@ def image_row(
 def _image(plate: str, well: str, row: Mapping[str, Any] | None, channel: str) -> Any:
     if row is None:
         return html.Div(f"no {channel}", className="plane missing")
-    if row["uri"] is None or row["qc"] in ("absent", "damaged"):
+    if row["uri"] is None or not row["has_pixels"]:
         return html.Div(
-            row["qc"] if row["uri"] else "not here",
+            row["qc"] if row["uri"] else "no pixels",
             className="plane missing",
             title=row["problem"] or "",
         )
@@ -217,19 +218,19 @@ def _image(plate: str, well: str, row: Mapping[str, Any] | None, channel: str) -
     )
 
 
-def neighbour(nth: int, row: Mapping[str, Any], known: Mapping[str, Any] | None) -> list[Any]:
-    """What is said of a neighbour beside its images.
+def neighbour(nth: int, row: Mapping[str, Any], metadata: Mapping[str, Any] | None) -> list[Any]:
+    """Text about a neighbour, for the left of its images.
 
-    row: plate, well, similarity, label, is_same_label.
+    row: plate, well, similarity, label, is_same_label. metadata: of the well.
     """
     same = row["is_same_label"]
-    sign = {True: "same", False: "other", None: "plain"}[same]
+    style = {True: "same", False: "other", None: "plain"}[same]
     title = {
-        True: "has the label of the well",
+        True: "has the same label as the chosen well",
         False: "has another label",
         None: "no label to compare",
     }[same]
-    values = known or {}
+    values = metadata or {}
     return [
         html.Button(
             [html.B(row["well"]), html.Span(f" {row['similarity']:.3f}", className="number")],
@@ -239,5 +240,5 @@ def neighbour(nth: int, row: Mapping[str, Any], known: Mapping[str, Any] | None)
         ),
         html.Div(row["plate"], className="quiet clip", title=row["plate"]),
         html.Div(_treatment(values), className="clip", title=_treatment(values)),
-        html.Div(row["label"] or "no label", className=f"label {sign}", title=title),
+        html.Div(row["label"] or "no label", className=f"label {style}", title=title),
     ]

@@ -1,4 +1,4 @@
-"""The page's server: bound to this machine, answering its own page only, reading the lake only."""
+"""The server of the page: it answers only this machine and its own page, and only reads."""
 
 import logging
 import socket
@@ -12,20 +12,20 @@ from flask import Flask, Response, request
 
 from unidino import __version__
 from unidino.core.errors import InputError, LakeError, UnidinoError, choose
-from unidino.explorer import ask, close_up, where
-from unidino.explorer.held import Held
+from unidino.explorer.cached_lake import CachedLake
+from unidino.explorer.callbacks import plate_and_map, sql, state, well
 from unidino.explorer.images import nearest_size
-from unidino.explorer.layout import page
+from unidino.explorer.layout.page import page
 from unidino.explorer.query import FORMATS, file_of
 from unidino.lake.lake import Lake
 
 HOST = "127.0.0.1"
 _NAMES = ("127.0.0.1", "localhost", "[::1]")
 _THREADS = 8
-# Dash would answer any other path with the page.
+# Dash would answer every other path with the page.
 _PATHS = ("/", "/image", "/download", "/_favicon.ico")
 _FOLDERS = ("/assets/", "/_dash-")
-# Dash starts by a script in its page, and plotly makes functions of text to draw by WebGL.
+# Dash starts from a script inside the page; plotly compiles functions from text for WebGL.
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval';"
     " style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:;"
@@ -43,40 +43,40 @@ _HEADERS = {
 
 
 class Server:
-    """A page over a lake that is being served.
+    """A server of the page over a lake.
 
-    url: where it is.
+    url: address of the page.
     """
 
     def __init__(self, lake: Lake, model: str | None, port: int) -> None:
-        self.held = Held(lake)
+        self.cached = CachedLake(lake)
         if model is not None:
-            choose("model", model, self.held.models())
-        self.app = make_app(self.held, model)
+            choose("model", model, self.cached.models())
+        self.app = make_app(self.cached, model)
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         self._server = waitress.create_server(
             self.app.server, sockets=[_bound(port)], threads=_THREADS, ident=None
         )
         self.url = f"http://{HOST}:{self._server.effective_port}/"
-        self.held.warm(model)
+        self.cached.warm(model)
 
     def run(self) -> None:
-        """Serve until the process is interrupted or the server closed."""
+        """Serve until the process is interrupted or the server is closed."""
         try:
             self._server.run()
         finally:
-            self.held.close()
+            self.cached.close()
 
     def close(self) -> None:
-        """End the service."""
+        """Stop serving."""
         self._server.close()
-        self.held.close()
+        self.cached.close()
 
 
 def _bound(port: int) -> socket.socket:
-    """A socket of this machine alone.
+    """A socket that only this machine can reach.
 
-    Raises InputError for a port that is taken.
+    Raises InputError for a port that is in use.
     """
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -87,14 +87,14 @@ def _bound(port: int) -> socket.socket:
         bound.close()
         raise InputError(
             f"port {port} cannot be served ({error.strerror}); choose another --port, or 0 for any"
-            " that is free"
+            " free port"
         ) from error
     return bound
 
 
-def make_app(held: Held, model: str | None = None) -> Dash:
-    """The page as an application with its routes and guards."""
-    name = held.lake.path.resolve().name
+def make_app(cached: CachedLake, model: str | None = None) -> Dash:
+    """The application with its callbacks, routes and checks of requests."""
+    name = cached.lake.path.resolve().name
     server: Any = Flask("unidino.explorer.explore")
     app = Dash(
         "unidino.explorer.explore",
@@ -106,31 +106,32 @@ def make_app(held: Held, model: str | None = None) -> Dash:
         suppress_callback_exceptions=True,
         add_log_handler=False,
         enable_mcp=False,
-        on_error=_say_error,
+        on_error=_show_error,
     )
     app.layout = page(name)
-    where.register(app, held, model)
-    close_up.register(app, held)
-    ask.register(app, held)
+    state.register(app, cached, model)
+    plate_and_map.register(app, cached)
+    well.register(app, cached)
+    sql.register(app, cached)
     _guard(server)
-    _routes(server, held)
+    _routes(server, cached)
     return app
 
 
-def _say_error(error: Exception) -> None:
-    """Show an error on the page: its line if it can be mended, else where to read of it."""
+def _show_error(error: Exception) -> None:
+    """Show an error on the page: the message of a UnidinoError, else that it is a bug."""
     from dash import set_props
 
     if isinstance(error, UnidinoError):
         line = str(error)
     else:
         logging.getLogger("unidino.explorer.explore").error("a callback failed", exc_info=error)
-        line = f"This is a bug of unidino {__version__}: {error!r}; the terminal has more."
+        line = f"This is a bug in unidino {__version__}: {error!r}; the terminal shows details."
     set_props("toast", {"children": line})
 
 
 def _guard(server: Flask) -> None:
-    """Refuse requests that are not this page's own, and tell browsers to keep to it."""
+    """Refuse requests from elsewhere, and send headers that keep browsers to this page."""
 
     @server.before_request
     def refuse() -> Response | None:
@@ -141,12 +142,12 @@ def _guard(server: Flask) -> None:
             return _line(f"there is nothing at '{request.path}'", 404)
         origin = request.headers.get("Origin")
         if origin is not None and urlsplit(origin).netloc != request.host:
-            return _line("requests of other pages are refused", 403)
+            return _line("requests from other pages are refused", 403)
         is_visit = request.method == "GET" and request.path == "/"
         if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
             is_visit = is_visit and request.headers.get("Sec-Fetch-Mode") == "navigate"
             if not is_visit:
-                return _line("requests of other pages are refused", 403)
+                return _line("requests from other pages are refused", 403)
         return None
 
     @server.after_request
@@ -160,12 +161,12 @@ def _guard(server: Flask) -> None:
         return _line(f"there is nothing at '{request.path}'", 404)
 
 
-def _routes(server: Flask, held: Held) -> None:
+def _routes(server: Flask, cached: CachedLake) -> None:
     @server.get("/image")
     def image() -> Response:
         try:
             pixels = nearest_size(_number("size", 256, int))
-            data = held.images.png(
+            data = cached.images.png(
                 _text("plate"),
                 _text("well"),
                 _number("field", 0, int),
@@ -177,7 +178,7 @@ def _routes(server: Flask, held: Held) -> None:
         except (InputError, LakeError) as error:
             return _line(str(error), 404)
         response = Response(data, mimetype="image/png")
-        # The address has the plate's hash, so a picture that changes has another address.
+        # The address contains the plate's hash, so a changed image has another address.
         lasts = "private, max-age=86400" if request.args.get("v") else "no-cache"
         response.headers["Cache-Control"] = lasts
         return response
@@ -186,8 +187,8 @@ def _routes(server: Flask, held: Held) -> None:
     def download() -> Response:
         try:
             kind = choose("format", _text("format"), FORMATS)
-            query = held.query(_text("query"))
-            pieces = file_of(held.lake, query, kind)
+            query = cached.query(_text("query"))
+            pieces = file_of(cached.lake, query, kind)
             first = next(pieces, b"")
         except UnidinoError as error:
             return _line(str(error), 404)

@@ -1,339 +1,165 @@
-"""Figures of what a lake holds, by kind."""
+"""Figures of what a lake holds, by kind; each kind imports only what it needs."""
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import polars as pl
-from matplotlib.figure import Figure
-
-from unidino.core import assets
 from unidino.core.errors import InputError, choose
-from unidino.figures import draw
-from unidino.figures.rows import (
-    attribution_rows,
-    best_model,
-    chosen,
-    chosen_scores,
-    one_group,
-    one_model,
-    pair_panels,
-    plate_values,
-    training_logs,
-)
-from unidino.insight.projection import projection
 from unidino.lake.lake import Lake
+from unidino.profiles.selection import Selection
 
-_FORM = "mad_robustize"
-_AXES = {"umap": "UMAP", "densmap": "densMAP", "pca": "PC"}
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from unidino.scores.question import Asked
+
+Kind = Literal[
+    "map",
+    "similarity",
+    "scores",
+    "differences",
+    "labels",
+    "replicates",
+    "batches",
+    "attribution",
+    "channels",
+    "readouts",
+    "plate",
+    "training",
+]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
-def plot(
-    lake: Lake, kind: str, output: Path, *, width_mm: float = 180.0, dpi: int = 300, **options: Any
-) -> Path:
-    """The path of a figure of the lake: PNG, SVG or PDF by its ending.
+@dataclass(frozen=True)
+class _Source:
+    """Where a kind of figure is drawn.
 
-    kind: one of KINDS. options: keyword arguments of that kind's function.
-    Raises UnidinoError for an unknown kind or ending, InputError for an option that the kind does
-    not have, ProfileError if there is nothing to show.
+    module: of its function. reads: the fields of a selection that it takes. level: of the profiles
+    if no selection is given.
     """
-    choose("format of a figure", output.suffix[1:].lower() or output.name, draw.FORMATS)
-    figure = make_figure(lake, kind, width_mm=width_mm, **options)
-    return draw.save(figure, output, dpi=dpi)
+
+    module: str
+    reads: tuple[str, ...]
+    level: str = "well"
 
 
-def make_figure(lake: Lake, kind: str, **options: Any) -> Figure:
-    """A figure of the lake; arguments and errors as of `plot`."""
-    choose("kind of figure", kind, list(KINDS))
-    make = KINDS[kind]
-    known = list(inspect.signature(make).parameters)[1:]
-    for name in options:
-        if name not in known:
-            listed = ", ".join(_typed(n) for n in known if n != "width_mm")
-            raise InputError(f"`plot {kind}` has no {_typed(name)}; it takes {listed}")
-    return make(lake, **options)
-
-
-def _typed(name: str) -> str:
-    """An option as it is typed."""
-    return "--" + {"models": "model", "datasets": "dataset", "plates": "plate"}.get(
-        name, name
-    ).replace("_", "-")
-
-
-def map_figure(
-    lake: Lake,
-    *,
-    models: Sequence[str] = (),
-    level: str = "well",
-    normalize: str = _FORM,
-    method: str = "umap",
-    color: str = "moa",
-    datasets: Sequence[str] = (),
-    where: str | None = None,
-    seed: int = 0,
-    width_mm: float = 180.0,
-) -> Figure:
-    """Profiles of one model as points, a panel for each dataset, coloured by a column."""
-    model = one_model(lake, models)
-    columns = [
-        f.name for f in assets.arrow_schema("projection") if f.name not in ("x", "y", "channels")
-    ]
-    choose("column", color, columns)
-    found = [
-        projected
-        for dataset in datasets or (None,)
-        for projected in projection(
-            lake,
-            model,
-            method=method,
-            level=level,
-            normalize=normalize,
-            dataset=dataset,
-            where=where,
-            seed=seed,
-        )
-    ]
-    panels = [(f"{p.dataset}: {model}, {level}, {normalize}", p.points) for p in found]
-    return draw.map_points(
-        panels, color, axis=_AXES[found[0].method] if found else "", width_mm=width_mm
-    )
-
-
-def similarity_figure(
-    lake: Lake,
-    *,
-    models: Sequence[str] = (),
-    level: str = "compound",
-    normalize: str = _FORM,
-    label: str = "moa",
-    datasets: Sequence[str] = (),
-    where: str | None = None,
-    width_mm: float = 180.0,
-) -> Figure:
-    """Correlations between the profiles of one dataset, clustered, with their labels."""
-    model = one_model(lake, models)
-    own = one_group(lake, model, normalize, level, where, datasets)
-    table = pl.DataFrame(pl.from_arrow(own.metadata))
-    choose("column", label, [c for c, kind in table.schema.items() if not kind.is_nested()])
-    names = [_name(row, level) for row in table.iter_rows(named=True)]
-    classes = (
-        table[label].cast(pl.String).to_list() if table[label].null_count() < len(table) else None
-    )
-    return draw.similarity_map(
-        own.vectors,
-        names,
-        classes,
-        kind=label,
-        what=_plural(level),
-        title=f"{own.made.dataset}: {model}, {own.made.normalization}",
-        width_mm=width_mm,
-    )
-
-
-def readouts_figure(
-    lake: Lake,
-    *,
-    models: Sequence[str] = (),
-    datasets: Sequence[str] = (),
-    normalize: str | None = None,
-    width_mm: float = 180.0,
-) -> Figure:
-    """Share of readouts by R2, a panel for each dataset and stratum, a curve for each model."""
-    rows = lake.look_up(assets.sql("queries", "latest_readout_score"))
-    return draw.survival_curves(chosen(rows, models, datasets, normalize), width_mm=width_mm)
-
-
-def attribution_figure(
-    lake: Lake,
-    *,
-    models: Sequence[str] = (),
-    label: str | None = None,
-    level: str | None = None,
-    normalize: str | None = None,
-    datasets: Sequence[str] = (),
-    width_mm: float = 180.0,
-) -> Figure:
-    """Shares of the channels for each class of a label, of one model."""
-    rows = attribution_rows(lake, models, label, level, normalize, datasets)
-    return draw.attribution_bars(rows, width_mm=width_mm)
-
-
-def channels_figure(
-    lake: Lake,
-    *,
-    models: Sequence[str] = (),
-    metric: Sequence[str] = (),
-    label: str | None = None,
-    level: str | None = None,
-    normalize: str | None = None,
-    datasets: Sequence[str] = (),
-    width_mm: float = 180.0,
-) -> Figure:
-    """Accuracies with one channel alone and with one left out, against all channels."""
-    scores = chosen_scores(
-        lake, models, metric, label, level, normalize, datasets, parts_of_channels=True
-    )
-    return draw.channel_accuracies(draw.channel_subsets(scores), width_mm=width_mm)
-
-
-def plate_figure(
-    lake: Lake,
-    *,
-    plates: Sequence[str] = (),
-    value: str = "avg(focus)",
-    models: Sequence[str] = (),
-    normalize: str = _FORM,
-    datasets: Sequence[str] = (),
-    where: str | None = None,
-    width_mm: float = 180.0,
-) -> Figure:
-    """A value of every well in the geometry of its plate.
-
-    value, where: SQL over the columns of well, plate and image and, with a model, of its profile;
-    columns of images are aggregated.
-    """
-    found = plate_values(
-        lake,
-        value,
-        plates=plates,
-        models=models,
-        normalize=normalize,
-        datasets=datasets,
-        where=where,
-    )
-    return draw.plate_heatmaps(found, value, width_mm=width_mm)
-
-
-def replicates_figure(
-    lake: Lake,
-    *,
-    models: Sequence[str] = (),
-    level: str = "well",
-    normalize: str = _FORM,
-    datasets: Sequence[str] = (),
-    where: str | None = None,
-    seed: int = 0,
-    width_mm: float = 180.0,
-) -> Figure:
-    """How alike profiles of one compound and of different ones are; controls are left out."""
-    panels = pair_panels(lake, models, level, normalize, datasets, where, seed, by_batch=False)
-    return draw.pair_distributions(panels, width_mm=width_mm)
-
-
-def batches_figure(
-    lake: Lake,
-    *,
-    models: Sequence[str] = (),
-    level: str = "well",
-    normalize: str = _FORM,
-    datasets: Sequence[str] = (),
-    where: str | None = None,
-    seed: int = 0,
-    width_mm: float = 180.0,
-) -> Figure:
-    """The same as replicates, split into pairs of one batch and of two."""
-    panels = pair_panels(lake, models, level, normalize, datasets, where, seed, by_batch=True)
-    return draw.pair_distributions(panels, width_mm=width_mm)
-
-
-def scores_figure(
-    lake: Lake,
-    *,
-    models: Sequence[str] = (),
-    metric: Sequence[str] = (),
-    label: str | None = None,
-    level: str | None = None,
-    normalize: str | None = None,
-    datasets: Sequence[str] = (),
-    width_mm: float = 180.0,
-) -> Figure:
-    """Accuracies with intervals, ceiling and chance, by dataset, metric and model."""
-    scores = chosen_scores(lake, models, metric, label, level, normalize, datasets)
-    return draw.score_intervals(scores, width_mm=width_mm)
-
-
-def differences_figure(
-    lake: Lake,
-    *,
-    models: Sequence[str] = (),
-    metric: Sequence[str] = (),
-    label: str | None = None,
-    level: str | None = None,
-    normalize: str | None = None,
-    datasets: Sequence[str] = (),
-    width_mm: float = 180.0,
-) -> Figure:
-    """How much the accuracies of models differ on the same profiles."""
-    scores = chosen_scores(lake, models, metric, label, level, normalize, datasets)
-    return draw.difference_intervals(scores, width_mm=width_mm)
-
-
-def labels_figure(
-    lake: Lake,
-    *,
-    models: Sequence[str] = (),
-    metric: Sequence[str] = (),
-    label: str | None = None,
-    level: str | None = None,
-    normalize: str | None = None,
-    datasets: Sequence[str] = (),
-    width_mm: float = 180.0,
-) -> Figure:
-    """Mean average precision or replicate correlation of each label, of one model."""
-    rows = lake.look_up(assets.sql("queries", "latest_label_score"))
-    rows = chosen(rows, models, datasets, normalize)
-    for column, allowed in (
-        ("metric", metric),
-        ("label", label and [label]),
-        ("level", level and [level]),
-    ):
-        if allowed:
-            rows = rows.filter(pl.col(column).is_in(list(allowed)))
-    if not rows.is_empty() and not models:
-        with_rows = rows["model"].unique().to_list()
-        model = best_model(lake, with_rows) or sorted(with_rows)[0]
-        rows = rows.filter(pl.col("model") == model)
-    return draw.label_intervals(rows, width_mm=width_mm)
-
-
-def training_figure(lake: Lake, *, models: Sequence[str] = (), width_mm: float = 180.0) -> Figure:
-    """What each epoch of a training logged, a line for each model."""
-    return draw.training_curves(training_logs(lake, models), width_mm=width_mm)
-
-
-KINDS: dict[str, Callable[..., Figure]] = {
-    "map": map_figure,
-    "similarity": similarity_figure,
-    "scores": scores_figure,
-    "differences": differences_figure,
-    "labels": labels_figure,
-    "replicates": replicates_figure,
-    "batches": batches_figure,
-    "attribution": attribution_figure,
-    "channels": channels_figure,
-    "readouts": readouts_figure,
-    "plate": plate_figure,
-    "training": training_figure,
+_PROFILES = ("models", "datasets", "level", "normalize", "where", "channels", "compounds")
+_RESULTS = ("models", "datasets", "level", "normalize")
+_SOURCES: dict[Kind, _Source] = {
+    "map": _Source("profiles", _PROFILES),
+    "similarity": _Source("profiles", _PROFILES, level="compound"),
+    "scores": _Source("scores", _PROFILES),
+    "differences": _Source("scores", _PROFILES),
+    "labels": _Source("scores", _RESULTS),
+    "replicates": _Source("profiles", _PROFILES),
+    "batches": _Source("profiles", _PROFILES),
+    "attribution": _Source("insight", _RESULTS),
+    "channels": _Source("scores", _RESULTS),
+    "readouts": _Source("insight", _RESULTS),
+    "plate": _Source("plates", ("models", "datasets", "normalize", "where")),
+    "training": _Source("training", ("models",)),
+}
+_ALWAYS = ("lake", "selection", "width_mm")
+_OPTIONS = {
+    "models": "--model",
+    "datasets": "--dataset",
+    "plates": "--plate",
+    "asked": "--metric",
 }
 
 
-def _name(row: dict[str, Any], level: str) -> str:
-    if level in ("plate", "batch", "source"):
-        return f"{row['compound']}, {row[level]}"
-    if level in ("well", "field"):
-        place = f"{row['plate']} {row['well']}"
-        return place if level == "well" else f"{place} {row['field']}"
-    name = str(row["compound"])
-    if level == "treatment" and row["concentration_um"] is not None:
-        name += f" {row['concentration_um']:g} µM"
-    return name
+def plot(
+    lake: Lake,
+    kind: str,
+    selection: Selection | None = None,
+    *,
+    output: str | Path | None = None,
+    asked: "Asked" = (),
+    label: str | None = None,
+    colour: str | None = None,
+    color: str | None = None,
+    method: str | None = None,
+    plates: Sequence[str] = (),
+    value: str | None = None,
+    seed: int | None = None,
+    width_mm: float = 180.0,
+    dpi: int = 300,
+) -> "Figure":
+    """A figure of the lake, also written to a file if `output` names one.
+
+    kind: one of KINDS. selection: which profiles, or the results of which profiles; default the
+    best-scored model's, or all results. output: its ending chooses PNG, SVG or PDF.
+    asked: questions of the results; a rule's name stands for its questions in any reading.
+    label: whose classes are shown. colour (or color): column that colours a map. method: of a map.
+    plates, value: see `plate_figure`. seed: of a map, or of the pairs drawn. dpi: of a PNG, and of
+    the pixels in other files.
+    Raises UnidinoError for an unknown kind or ending, InputError for an argument that the kind does
+    not take, ProfileError if there is nothing to show.
+
+    >>> import unidino as ud
+    >>> treated = ud.Selection(where="control_type = 'trt'")
+    >>> figure = ud.plot(lake, "map", treated, colour="compound", method="pca")
+    >>> [axes.get_title(loc="left") for axes in figure.axes]
+    ['tiny: gaussian, well, mad_robustize']
+    """
+    file = None if output is None else Path(output)
+    if file:
+        from unidino.figures.draw.style import FORMATS, save
+
+        choose("format of a figure", file.suffix[1:].lower() or file.name, FORMATS)
+    options = {
+        "asked": asked,
+        "label": label,
+        "colour": colour or color,
+        "method": method,
+        "plates": plates,
+        "value": value,
+        "seed": seed,
+    }
+    given = {name: option for name, option in options.items() if option not in (None, (), [])}
+    figure = _make(lake, kind, selection, given, width_mm)
+    if file:
+        save(figure, file, dpi=dpi)
+    return figure
 
 
-def _plural(level: str) -> str:
-    return {
-        "plate": "compounds of a plate",
-        "batch": "compounds of a batch",
-        "source": "compounds of a source",
-    }.get(level, f"{level}s")
+def usual_level(kind: str) -> str:
+    """The level of the profiles that a kind of figure shows if none is chosen."""
+    return _source(kind).level
+
+
+def _source(kind: str) -> _Source:
+    choose("kind of figure", kind, KINDS)
+    return next(source for name, source in _SOURCES.items() if name == kind)
+
+
+def _make(
+    lake: Lake, kind: str, selection: Selection | None, options: dict[str, Any], width_mm: float
+) -> "Figure":
+    """A figure of a kind, with the options that are given.
+
+    Raises InputError for an option, or a field of the selection, that the kind does not take.
+    """
+    source = _source(kind)
+    module = import_module(f"unidino.figures.{source.module}")
+    draw: Callable[..., Figure] = getattr(module, f"{kind}_figure")
+    parameters = [p for p in inspect.signature(draw).parameters if p not in _ALWAYS]
+    usual = Selection(level=source.level)
+    narrowed = [
+        field.name
+        for field in fields(Selection)
+        if selection and getattr(selection, field.name) != getattr(usual, field.name)
+    ]
+    for name in [*narrowed, *options]:
+        if name not in (*source.reads, *parameters):
+            allowed = ", ".join(_option(n) for n in (*source.reads, *parameters))
+            raise InputError(f"`plot {kind}` has no {_option(name)}; it takes {allowed}")
+    return draw(lake, selection, **options, width_mm=width_mm)
+
+
+def _option(name: str) -> str:
+    """An argument as the option of the command line."""
+    return _OPTIONS.get(name, f"--{name}")

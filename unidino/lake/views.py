@@ -4,6 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from unidino.core import assets
 from unidino.core.errors import LakeError
@@ -40,7 +41,7 @@ def create_views_over_parts(con: Connection, folder: Path) -> None:
         if missing := len(paths) - len(files):
             log.warning(f"{missing} {kind} files are missing; run `unidino check`")
         if not files:
-            con.register(kind, assets.arrow_schema(kind).empty_table())
+            con.register(kind, pa.Table.from_batches([], assets.arrow_schema(kind)))
             continue
         con.execute(f"set variable {kind}_files = $files", {"files": files})
         try:

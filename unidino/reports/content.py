@@ -1,4 +1,4 @@
-"""What is in the lake: plates, images and their quality, models, and how all of it came there."""
+"""Sections about the contents of the lake: plates, images and their quality, models, lineage."""
 
 from typing import Any
 
@@ -7,41 +7,46 @@ import polars as pl
 from numpy.typing import NDArray
 
 from unidino.core import assets
-from unidino.figures import draw
-from unidino.figures import rows as figure_rows
+from unidino.figures.draw.fields import field_channels
+from unidino.figures.draw.plates import plate_heatmaps
+from unidino.figures.draw.training import training_curves
+from unidino.figures.plates import plate_values
+from unidino.figures.training import training_logs
 from unidino.lake import pixels
 from unidino.lake.lake import Lake
-from unidino.reports.page import Listed, Section, Shown, shown_if
+from unidino.reports.page import FigurePart, Section, TablePart, figure_if_any
 
 _MOST_FIELDS = 12
 _MOST_PLATES = 12
 
 
 def contents(lake: Lake) -> Section:
-    """Datasets, plates and profiles."""
+    """Tables of the datasets and of the profiles."""
     datasets = lake.look_up(assets.sql("queries", "lake_content"))
     profiles = lake.look_up(assets.sql("queries", "profile_list"))
     return Section(
         "In this lake",
         parts=[
-            Listed(datasets, "Datasets."),
-            Listed(profiles, "Profiles by model, dataset, normalization and level.", folded=True),
+            TablePart(datasets, "Datasets."),
+            TablePart(
+                profiles, "Profiles by model, dataset, normalization and level.", folded=True
+            ),
         ],
         missing="run `unidino ingest PATH` or `unidino import-profiles FILE --model NAME`.",
     )
 
 
 def images(lake: Lake) -> Section:
-    """A field of each dataset, channel by channel."""
-    shown = []
+    """One field of each dataset, channel by channel."""
+    parts = []
     rows = lake.look_up(assets.sql("queries", "example_field"))
     groups = list(rows.group_by("dataset", "place", maintain_order=True))
     for (dataset, place), group in groups[:_MOST_FIELDS]:
         planes = [_scaled(lake, row) for row in group.iter_rows(named=True)]
         names = group["channel"].to_list()
-        shown.append(
-            Shown(
-                draw.field_channels(planes, names),
+        parts.append(
+            FigurePart(
+                field_channels(planes, names),
                 f"{dataset}: {place}.",
                 f"Microscope images of {dataset}, {place}: {', '.join(names)}.",
                 pixels=True,
@@ -49,10 +54,10 @@ def images(lake: Lake) -> Section:
         )
     return Section(
         "Images",
-        "One field of the first treated well of each dataset; every channel is scaled to its own"
-        " 0.1st and 99.9th percentile.",
-        shown,
-        missing="no pixels are in the lake; `unidino ingest PATH` brings them.",
+        "One field of the first treated well of each dataset. Each channel is scaled from its 0.1st"
+        " to its 99.9th percentile.",
+        parts,
+        missing="the lake has no pixels; run `unidino ingest PATH`.",
     )
 
 
@@ -64,10 +69,10 @@ def _scaled(lake: Lake, row: dict[str, Any]) -> NDArray[np.float32]:
 
 
 def quality(lake: Lake) -> Section:
-    """Flags, intensities and focus: by channel, by plate, and over the wells of plates."""
+    """Flags, intensities and focus by channel, by plate and by well."""
     by_channel = lake.look_up(assets.sql("queries", "image_quality"))
-    parts: list[Shown | Listed] = [
-        Listed(
+    parts: list[FigurePart | TablePart] = [
+        TablePart(
             by_channel.rename(
                 {
                     "median_mean_counts": "mean, counts",
@@ -80,64 +85,64 @@ def quality(lake: Lake) -> Section:
     ]
     if not by_channel.is_empty():
         by_plate = lake.look_up(assets.sql("queries", "plate_quality"))
-        parts += _plate_views(lake)
+        parts += _plate_figures(lake)
         parts.append(
-            Listed(
+            TablePart(
                 by_plate.filter(pl.col("images").is_not_null()),
                 "Images by plate.",
                 folded=len(by_plate) > 12,
             )
         )
         problems = lake.look_up(
-            "select plate, well, field, channel, qc, problem, origin from image"
-            " where qc in ('damaged', 'absent') order by all limit 300"
+            "select plate, well, field, channel, qc, problem, origin from located_image"
+            " where not has_pixels order by all limit 300"
         )
-        parts.append(Listed(problems, "Images that cannot be used.", folded=True))
+        parts.append(TablePart(problems, "Images that cannot be used.", folded=True))
     return Section(
         "Quality of the images",
-        "Blank: 0.1st and 99.9th percentile are equal. Saturated: over 1 % of the pixels at the"
-        " maximum. Damaged: the file cannot be used. Absent: registered without a file. Focus is"
-        " the variance of the Laplacian over the variance; higher is sharper. Blank, damaged and"
-        " absent images are neither trained on nor embedded.",
+        "Blank: the 0.1st and 99.9th percentiles are equal. Saturated: over 1 % of the pixels have"
+        " the maximum. Damaged: the file cannot be read. Absent: registered without a file. Focus:"
+        " the variance of the Laplacian divided by the variance; higher is sharper. Blank, damaged"
+        " and absent images are neither used for training nor embedded.",
         parts,
-        missing="no images are registered.",
+        missing="the lake has no images; run `unidino ingest PATH`.",
     )
 
 
-def _plate_views(lake: Lake) -> list[Shown | Listed]:
-    """Focus and flagged images in the geometry of the plates."""
-    views: list[Shown | Listed] = []
+def _plate_figures(lake: Lake) -> list[FigurePart]:
+    """Focus and flagged images of each well, at its row and column."""
+    parts = []
     flagged = "100.0 * count(*) filter (where qc <> 'ok') / count(qc)"
-    for value, label, said in (
+    for value, label, title in (
         ("avg(focus)", "mean focus", "Mean focus of the images of each well"),
-        (flagged, "flagged images, %", "Images of each well that are flagged, in per cent"),
+        (flagged, "flagged images, %", "Share of the images of each well that are flagged"),
     ):
-        plates = figure_rows.plate_values(lake, value, most=_MOST_PLATES)
-        held = [p for p in plates if p.wells["value"].drop_nulls().len()]
-        largest = max((p.wells["value"].drop_nulls().to_numpy().max() for p in held), default=0)
-        if not held or (value == flagged and largest == 0):
+        plates = plate_values(lake, value, most=_MOST_PLATES)
+        largest = max((p.wells["value"].drop_nulls().to_numpy().max() for p in plates), default=0)
+        if not plates or (value == flagged and largest == 0):
             continue
-        views.append(
-            Shown(
-                draw.plate_heatmaps(held, label),
-                f"{said}; hatched: no value."
-                + (" More plates: `unidino plot plate`." if len(held) == _MOST_PLATES else ""),
-                f"Heatmaps of plates: {said.lower()}, on {', '.join(p.plate for p in held)}.",
+        more = " More plates: `unidino plot plate`." if len(plates) == _MOST_PLATES else ""
+        names = ", ".join(p.plate for p in plates)
+        parts.append(
+            FigurePart(
+                plate_heatmaps(plates, label),
+                f"{title}; hatched: no value.{more}",
+                f"Heatmaps of plates: {title.lower()}, on {names}.",
             )
         )
-    return views
+    return parts
 
 
 def models(lake: Lake) -> Section:
-    """The models and how their training went."""
-    parts: list[Shown | Listed] = [
-        Listed(lake.look_up(assets.sql("queries", "model_list")), "Models.")
+    """The models, and what their trainings logged."""
+    parts: list[FigurePart | TablePart] = [
+        TablePart(lake.look_up(assets.sql("queries", "model_list")), "Models.")
     ]
-    logs = figure_rows.training_logs(lake)
+    logs = training_logs(lake)
     if logs:
-        parts += shown_if(
-            lambda: draw.training_curves(logs),
-            "What each epoch of training logged.",
+        parts += figure_if_any(
+            lambda: training_curves(logs),
+            "Values that each epoch of training logged.",
             f"Curves over the epochs of the training of {', '.join(logs)}: loss, learning rate,"
             " entropy of the targets, spread and rank of the features, speed.",
         )
@@ -149,15 +154,15 @@ def models(lake: Lake) -> Section:
 
 
 def lineage(lake: Lake) -> Section:
-    """What was run, with its arguments and versions."""
+    """The runs, with their arguments and versions."""
     runs = lake.look_up(assets.sql("queries", "run_list"))
     return Section(
         "Lineage",
-        "Every row of the lake names the run that wrote it (column run_id).",
+        "Every row of the lake names the run that wrote it, in the column run_id.",
         [
-            Listed(
+            TablePart(
                 runs.with_columns(pl.col("run").str.slice(0, 8)),
-                "Runs, the last first.",
+                "Runs, newest first.",
                 folded=True,
             )
         ],

@@ -1,4 +1,4 @@
-"""Sections, figures and tables of a page that needs nothing else."""
+"""Sections, figures and tables, and the self-contained page that they make."""
 
 import base64
 import re
@@ -13,16 +13,19 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from unidino.core.errors import ProfileError
-from unidino.figures import draw
+from unidino.figures.draw import style
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
-_LARGEST_SVG = 300_000  # bytes; figures with more are embedded as pixels
+_LARGEST_SVG = 300_000  # bytes; larger figures are embedded as PNG
 _MOST_ROWS = 300
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A figure with a caption, and what it shows for those who cannot see it."""
+class FigurePart:
+    """A figure with its caption and its text for screen readers.
+
+    pixels: embed it as PNG, for photographs.
+    """
 
     figure: Figure
     caption: str
@@ -31,8 +34,8 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Listed:
-    """A table with a caption; folded if it is long."""
+class TablePart:
+    """A table with its caption, folded or open."""
 
     table: pl.DataFrame
     caption: str
@@ -41,26 +44,26 @@ class Listed:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what is under it; left out if there is nothing.
+    """A heading with its text, figures and tables.
 
-    missing: what would fill it, in a sentence, if there is nothing.
+    missing: a sentence that names the command which fills the section, shown if it is empty.
     """
 
     heading: str
     text: str = ""
-    parts: Sequence[Shown | Listed] = field(default_factory=tuple)
+    parts: Sequence[FigurePart | TablePart] = field(default_factory=tuple)
     missing: str = ""
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing would be shown."""
-        return not any(isinstance(p, Shown) or not p.table.is_empty() for p in self.parts)
+        """Whether the section has neither a figure nor a table with rows."""
+        return not any(isinstance(p, FigurePart) or not p.table.is_empty() for p in self.parts)
 
 
-def shown_if(make: Callable[[], Figure], caption: str, alternative: str) -> list[Shown]:
-    """The figure, or nothing where the lake has nothing to show in it."""
+def figure_if_any(draw: Callable[[], Figure], caption: str, alternative: str) -> list[FigurePart]:
+    """The figure, or nothing if the lake has no data for it."""
     try:
-        return [Shown(make(), caption, alternative)]
+        return [FigurePart(draw(), caption, alternative)]
     except ProfileError:
         return []
 
@@ -68,7 +71,7 @@ def shown_if(make: Callable[[], Figure], caption: str, alternative: str) -> list
 def render(title: str, subtitle: str, sections: Sequence[Section]) -> str:
     """The page as HTML; texts from the lake are escaped.
 
-    Sections without content become a list of what would fill them.
+    Empty sections become a list of the commands that fill them.
     """
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -86,7 +89,7 @@ def render(title: str, subtitle: str, sections: Sequence[Section]) -> str:
                 "parts": [
                     _part(p, next(number))
                     for p in s.parts
-                    if isinstance(p, Shown) or not p.table.is_empty()
+                    if isinstance(p, FigurePart) or not p.table.is_empty()
                 ],
             }
             for s in shown
@@ -96,7 +99,7 @@ def render(title: str, subtitle: str, sections: Sequence[Section]) -> str:
 
 
 def _with_code(text: str) -> Markup:
-    """The text, escaped, with what stands between backticks set as code."""
+    """The text, escaped, with passages between backticks set as code."""
     return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(Markup.escape(text))))  # noqa: S704
 
 
@@ -104,26 +107,26 @@ def _slug(heading: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", heading.lower()).strip("-")
 
 
-def _part(part: Shown | Listed, number: int) -> dict[str, Any]:
-    if isinstance(part, Shown):
+def _part(part: FigurePart | TablePart, number: int) -> dict[str, Any]:
+    if isinstance(part, FigurePart):
         picture = _picture(part, number)
         return {"kind": "figure", "picture": picture, "caption": _with_code(part.caption)}
     return {"kind": "table", **_cells(part)}
 
 
-def _picture(shown: Shown, number: int) -> Markup:
-    """An SVG element, or an image of pixels where that is smaller."""
-    text = "" if shown.pixels else draw.svg(shown.figure)
+def _picture(part: FigurePart, number: int) -> Markup:
+    """The figure as an SVG element, or as a PNG where the SVG would be large."""
+    text = "" if part.pixels else style.svg(part.figure)
     if not text or len(text) > _LARGEST_SVG:
-        encoded = base64.b64encode(draw.png(shown.figure, dpi=170)).decode()
+        encoded = base64.b64encode(style.png(part.figure, dpi=170)).decode()
         return Markup('<img src="data:image/png;base64,{}" alt="{}">').format(
-            encoded, shown.alternative
+            encoded, part.alternative
         )
-    return Markup(_own_ids(_without_size(text, shown.alternative), number))  # noqa: S704
+    return Markup(_unique_ids(_without_size(text, part.alternative), number))  # noqa: S704
 
 
 def _without_size(text: str, alternative: str) -> str:
-    """The element with its size left to the page, named for those who cannot see it."""
+    """The element without width and height, with a label for screen readers."""
     head, rest = text.split(">", 1)
     head = re.sub(r' (width|height)="[^"]*"', "", head)
     rest = re.sub(r"<metadata>.*?</metadata>", "", rest, count=1, flags=re.DOTALL)
@@ -131,23 +134,23 @@ def _without_size(text: str, alternative: str) -> str:
     return f'{head} role="img" aria-label="{label}">{rest}'
 
 
-def _own_ids(text: str, number: int) -> str:
-    """Names inside one element that no other element of the page has."""
+def _unique_ids(text: str, number: int) -> str:
+    """The element with a prefix before its ids, so that ids are unique on the page."""
     text = re.sub(r'\bid="', f'id="f{number}-', text)
     text = re.sub(r'xlink:href="#', f'href="#f{number}-', text)
     return text.replace("url(#", f"url(#f{number}-")
 
 
-def _cells(listed: Listed) -> dict[str, Any]:
-    table = listed.table
+def _cells(part: TablePart) -> dict[str, Any]:
+    table = part.table
     numeric = [dtype.is_numeric() for dtype in table.dtypes]
-    caption = listed.caption
+    caption = part.caption
     if len(table) > _MOST_ROWS:
         caption += f" The first {_MOST_ROWS} of {len(table)}."
     names = [name.replace("_", " ") for name in table.columns]
     return {
         "caption": caption,
-        "folded": listed.folded or len(table) > 30,
+        "folded": part.folded or len(table) > 30,
         "num_rows": len(table),
         "columns": list(zip(names, numeric, strict=True)),
         "rows": [
@@ -158,7 +161,7 @@ def _cells(listed: Listed) -> dict[str, Any]:
 
 
 def as_text(value: Any) -> str:
-    """A value as people read it: three decimals or digits, nothing for NULL."""
+    """A value as text: three decimals or four digits of a number, nothing for NULL."""
     if value is None:
         return ""
     if isinstance(value, float):

@@ -1,7 +1,7 @@
-"""What is in the lake and how well it scores, on one page that needs nothing else.
+"""The report: what is in the lake and how well it scores, on one self-contained page.
 
-It shows what is there: scores, attributions and readouts of earlier commands. It computes maps of
-at most 5,000 profiles, correlations of compounds and distributions of pairs.
+Scores, attributions and readouts come from earlier commands. The report itself computes maps of at
+most 5,000 profiles, correlations between compounds, and similarities of pairs.
 """
 
 from datetime import UTC, datetime
@@ -16,16 +16,21 @@ from unidino.reports.page import render
 from unidino.scores.rules import LABELS
 
 
-def report(lake: Lake, output: Path, *, model: str | None = None, label: str = "moa") -> Path:
-    """The path of the page.
+def report(lake: Lake, output: str | Path, *, model: str | None = None, label: str = "moa") -> Path:
+    """The path of the page, one HTML file that opens without network.
 
-    model: whose profiles are looked into; default: the best-scored one. label: what colours mean.
+    model: whose profiles are shown in maps and similarities; default the best-scored one.
+    label: column that colours them.
     Raises UnidinoError for an unknown model or label.
+
+    >>> import unidino as ud
+    >>> ud.report(lake, folder / "report.html").name
+    'report.html'
     """
     choose("label", label, LABELS)
     if model:
         choose("model", model, lake.look_up("select model from model")["model"].to_list())
-    of = structure.lead(lake, model)
+    profiles = structure.shown_profiles(lake, model)
     sections = [
         content.contents(lake),
         content.images(lake),
@@ -33,11 +38,11 @@ def report(lake: Lake, output: Path, *, model: str | None = None, label: str = "
         content.models(lake),
         results.scores(lake),
         results.labels(lake),
-        results.channels(lake, model or (of.model if of else None), label),
+        results.channels(lake, model or (profiles.model if profiles else None), label),
         results.readouts(lake),
-        structure.maps(lake, of, label),
-        structure.similarity(lake, of, label),
-        structure.replicates(lake, of),
+        structure.maps(lake, profiles, label),
+        structure.similarity(lake, profiles, label),
+        structure.replicates(lake, profiles),
         content.lineage(lake),
     ]
     page = render(
@@ -45,6 +50,7 @@ def report(lake: Lake, output: Path, *, model: str | None = None, label: str = "
         f"unidino {__version__}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         sections,
     )
-    with written_beside(output) as path:
-        path.write_text(page, encoding="utf-8")
-    return output
+    file = Path(output)
+    with written_beside(file) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return file

@@ -1,7 +1,7 @@
-"""How profiles lie to each other: maps, similarity of compounds, replicates and batches."""
+"""Sections about the structure of profiles: maps, similar compounds, replicates and batches."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,15 +9,17 @@ import polars as pl
 from numpy.typing import NDArray
 
 from unidino.core.errors import ProfileError
-from unidino.figures import draw
-from unidino.figures import rows as figure_rows
-from unidino.insight.projection import projection
+from unidino.figures.draw.distributions import PairGroup, pair_distributions, pair_groups
+from unidino.figures.draw.maps import map_points
+from unidino.figures.draw.similarity import similarity_map
+from unidino.figures.results import best_model
+from unidino.insight.projection import project
 from unidino.lake.lake import Lake
-from unidino.profiles import files
-from unidino.profiles.groups import by_channels, vectors_of
-from unidino.reports.page import Section, Shown
+from unidino.profiles.groups import groups
+from unidino.profiles.selection import Selection
+from unidino.reports.page import FigurePart, Section
 
-_FEWEST_UMAP, _MOST_UMAP = 50, 5_000  # others are projected by PCA, which is fast and exact
+_FEWEST_UMAP, _MOST_UMAP = 50, 5_000  # PCA, which is fast, projects fewer or more profiles
 _MOST_POINTS = 100_000
 _MOST_PAIRED = 50_000
 _MOST_DATASETS = 8
@@ -25,20 +27,32 @@ _TREATED = "coalesce(control_type, 'trt') not in ('negcon', 'empty')"
 
 
 @dataclass(frozen=True)
-class Lead:
-    """The profiles that the report looks into: of one model, normalization and level.
+class ShownProfiles:
+    """The profiles that the report shows: of one model, normalization and level.
 
     num_profiles: by dataset.
     """
 
-    model: str
-    normalization: str
-    level: str
+    selection: Selection
     num_profiles: dict[str, int]
 
+    @property
+    def model(self) -> str:
+        """Name of the model."""
+        return self.selection.models[0]
 
-def lead(lake: Lake, model: str | None) -> Lead | None:
-    """Profiles in the lake, of the model or else the best-scored one: of wells if there are."""
+    @property
+    def level(self) -> str:
+        """What a profile describes: a well, a treatment ..."""
+        return self.selection.level
+
+    def treated(self, dataset: str) -> Selection:
+        """The profiles of a dataset without controls and empty wells."""
+        return replace(self.selection, datasets=(dataset,), where=_TREATED)
+
+
+def shown_profiles(lake: Lake, model: str | None) -> ShownProfiles | None:
+    """Profiles of the model, else of the best-scored one: well profiles if there are any."""
     rows = lake.look_up(
         "select model, normalization, level, dataset, num_rows from part where kind = 'profile'"
         " and num_rows > 0 order by model, level <> 'well', level <> 'treatment', level,"
@@ -46,76 +60,77 @@ def lead(lake: Lake, model: str | None) -> Lead | None:
     )
     present = rows["model"].unique(maintain_order=True).to_list()
     if model not in present:
-        model = figure_rows.best_model(lake, present) or (present[0] if present else None)
+        model = best_model(lake, present) or (present[0] if present else None)
     if model is None:
         return None
-    own = rows.filter(pl.col("model") == model)
-    first = own.row(0, named=True)
-    same = own.filter(
-        (pl.col("level") == first["level"]) & (pl.col("normalization") == first["normalization"])
+    first = rows.filter(pl.col("model") == model).row(0, named=True)
+    same = rows.filter(
+        *(pl.col(name) == first[name] for name in ("model", "level", "normalization"))
     )
     counts = dict(same.select("dataset", "num_rows").head(_MOST_DATASETS).iter_rows())
-    return Lead(model, first["normalization"], first["level"], counts)
+    selection = Selection([model], level=first["level"], normalize=first["normalization"])
+    return ShownProfiles(selection, counts)
 
 
-def maps(lake: Lake, of: Lead | None, label: str) -> Section:
-    """Profiles as points: by label, and by batch to see what is technical."""
-    shown: list[Shown] = []
-    if of:
-        known = lake.look_up(
-            "select uri from part where kind = 'projection' and model = $model", {"model": of.model}
-        )["uri"].to_list()
-        panels, methods = [], set()
-        for dataset, num in of.num_profiles.items():
-            cached = any(f"projection-umap-0/{of.level}/{dataset}." in uri for uri in known)
-            if num > _MOST_POINTS and not cached:
-                continue
-            method = "umap" if cached or _FEWEST_UMAP <= num <= _MOST_UMAP else "pca"
-            for projected in projection(
-                lake,
-                of.model,
-                method=method,
-                level=of.level,
-                normalize=of.normalization,
-                dataset=dataset,
-            ):
-                panels.append((projected.dataset, projected.points))
-                methods.add(projected.method)
-        for color, said in ((label, "label"), ("batch", "batch"), ("source", "source")):
-            held = [(t, p) for t, p in panels if p[color].null_count() < len(p)]
-            if not held or (color != label and max(p[color].n_unique() for _, p in held) < 2):
-                continue
-            axis = {"umap": "UMAP", "pca": "PC"}["".join(methods)] if len(methods) == 1 else "axis"
-            method = " or ".join(sorted(methods))
-            shown.append(
-                Shown(
-                    draw.map_points(held, color, axis=axis),
-                    f"Each point is a {of.level}, coloured by its {color} ({method},"
-                    f" {of.normalization}).",
-                    f"Scatter of the {of.level} profiles of {', '.join(t for t, _ in held)} in two"
-                    f" dimensions, by {said}.",
-                )
+def maps(lake: Lake, profiles: ShownProfiles | None, label: str) -> Section:
+    """Profiles as points, coloured by label, and by batch and source to show technical effects."""
+    if profiles is None:
+        return Section("Maps", missing="run `unidino profile`.")
+    panels, methods = _projected(lake, profiles)
+    level, normalization = profiles.level, profiles.selection.normalize
+    method = " or ".join(sorted(methods))
+    axis = {"umap": "UMAP", "pca": "PC"}.get(method, "axis")
+    parts = []
+    for column in dict.fromkeys((label, "batch", "source")):
+        coloured = [(t, p) for t, p in panels if p[column].null_count() < len(p)]
+        most_values = max((p[column].n_unique() for _, p in coloured), default=0)
+        if not coloured or (column != label and most_values < 2):
+            continue
+        names = ", ".join(t for t, _ in coloured)
+        parts.append(
+            FigurePart(
+                map_points(coloured, column, axis=axis),
+                f"Each point is a {level}, coloured by its {column} ({method}, {normalization}).",
+                f"Scatter of the {level} profiles of {names} in two dimensions, by {column}.",
             )
-    return Section(
-        "Maps",
-        f"Profiles of {of.model}: what lies close looks alike." if of else "",
-        shown,
-        missing="run `unidino profile`.",
-    )
+        )
+    text = f"Profiles of {profiles.model}; similar profiles lie close together."
+    return Section("Maps", text, parts, missing="run `unidino profile`.")
 
 
-def similarity(lake: Lake, of: Lead | None, label: str) -> Section:
+def _projected(
+    lake: Lake, profiles: ShownProfiles
+) -> tuple[list[tuple[str, pl.DataFrame]], set[str]]:
+    """Points of each dataset with its name, and the methods that projected them."""
+    selection = profiles.selection
+    uris = lake.look_up(
+        "select uri from part where kind = 'projection' and model = $model",
+        {"model": profiles.model},
+    )["uri"].to_list()
+    panels, methods = [], set()
+    for dataset, num in profiles.num_profiles.items():
+        is_stored = any(f"projection-umap-0/{profiles.level}/{dataset}." in uri for uri in uris)
+        if num > _MOST_POINTS and not is_stored:
+            continue
+        method = "umap" if is_stored or _FEWEST_UMAP <= num <= _MOST_UMAP else "pca"
+        for projected in project(lake, selection.of(dataset=dataset), method=method):
+            panels.append((projected.dataset, projected.points))
+            methods.add(projected.method)
+    return panels, methods
+
+
+def similarity(lake: Lake, profiles: ShownProfiles | None, label: str) -> Section:
     """Correlations between the mean profiles of compounds."""
-    shown: list[Shown] = []
-    for dataset in of.num_profiles if of else ():
-        assert of is not None
-        table = files.load(lake, of.model, of.normalization, of.level, dataset)
-        for channels, own in by_channels(table, ()):
-            vectors = vectors_of(own, channels, ())
-            metadata = pl.DataFrame(own.select(["compound", label, "control_type"]))
-            means, names, classes = _compound_means(vectors, metadata, label)
+    heading = "Similarity of compounds"
+    if profiles is None:
+        return Section(heading, missing="run `unidino profile`; two compounds are needed.")
+    parts = []
+    for dataset in profiles.num_profiles:
+        for group in groups(lake, profiles.selection.of(dataset=dataset)):
+            metadata = pl.DataFrame(group.metadata.select(["compound", label, "control_type"]))
+            means, names, classes = _compound_means(group.vectors, metadata, label)
             try:
-                figure = draw.similarity_map(
+                figure = similarity_map(
                     means,
                     names,
                     classes if any(classes) else None,
@@ -124,80 +139,77 @@ def similarity(lake: Lake, of: Lead | None, label: str) -> Section:
                     title=dataset,
                 )
             except ProfileError:
-                # One compound, or thousands: nothing that a matrix would show.
+                # One compound has no pair, and a matrix of thousands would show nothing.
                 continue
-            shown.append(
-                Shown(
+            parts.append(
+                FigurePart(
                     figure,
                     f"{dataset}: Pearson correlation of the mean profiles of {len(names)}"
                     " compounds, in the order of average linkage.",
                     f"Heatmap of the correlations between {len(names)} compounds of {dataset}.",
                 )
             )
-    return Section(
-        "Similarity of compounds",
-        f"Mean {of.level} profiles of {of.model}." if of else "",
-        shown,
-        missing="profiles of two compounds are needed; run `unidino profile`." if not of else "",
-    )
+    return Section(heading, f"Mean {profiles.level} profiles of {profiles.model}.", parts)
 
 
 def _compound_means(
     vectors: NDArray[Any], metadata: pl.DataFrame, label: str
 ) -> tuple[NDArray[np.float64], list[str], list[str | None]]:
-    """Mean vectors (C, D) of compounds that are named and whose features are all there."""
+    """Mean vectors (C, D) of the compounds, their names and labels.
+
+    Profiles without a compound or with missing features are left out.
+    """
     usable = np.isfinite(vectors).all(axis=1) & metadata["compound"].is_not_null().to_numpy()
-    own = metadata.filter(pl.Series(usable))
-    names, group = np.unique(own["compound"].to_numpy().astype(str), return_inverse=True)
+    rows = metadata.filter(pl.Series(usable))
+    names, group = np.unique(rows["compound"].to_numpy().astype(str), return_inverse=True)
     sums = np.zeros((len(names), vectors.shape[1]))
     np.add.at(sums, group, vectors[usable])
     means = sums / np.maximum(np.bincount(group, minlength=len(names)), 1)[:, None]
-    agreed = dict(own.group_by("compound").agg(pl.col(label).drop_nulls().first()).iter_rows())
-    return means, names.tolist(), [agreed[name] for name in names.tolist()]
+    labels = dict(rows.group_by("compound").agg(pl.col(label).drop_nulls().first()).iter_rows())
+    return means, names.tolist(), [labels[name] for name in names.tolist()]
 
 
-def replicates(lake: Lake, of: Lead | None) -> Section:
-    """How alike replicates are, within and across batches."""
-    shown: list[Shown] = []
-    panels: dict[bool, dict[str, Sequence[draw.PairGroup]]] = {False: {}, True: {}}
-    for dataset, num in of.num_profiles.items() if of and of.level in ("well", "field") else ():
-        assert of is not None
-        if num > _MOST_PAIRED:
-            continue
-        table = files.load(lake, of.model, of.normalization, of.level, dataset, _TREATED)
-        for channels, own in by_channels(table, ()) if table.num_rows else ():
-            vectors = vectors_of(own, channels, ())
-            for by_batch in (False, True):
-                batches = own["batch"].to_pylist() if by_batch else None
-                try:
-                    panels[by_batch][dataset] = draw.pair_groups(
-                        vectors, own["compound"].to_pylist(), batches
-                    )
-                except ProfileError:
-                    # One batch, or compounds without replicates.
-                    continue
-    for by_batch, said in (
-        (False, "Pairs of the same and of different compounds."),
-        (
-            True,
-            "The same, within and across batches: curves of one colour that"
-            " differ show what batches add.",
-        ),
+def replicates(lake: Lake, profiles: ShownProfiles | None) -> Section:
+    """Similarity of replicates, within and across batches."""
+    heading = "Replicates and batches"
+    if profiles is None or profiles.level not in ("well", "field"):
+        return Section(heading)
+    parts = []
+    for by_batch, text in (
+        (False, "Pairs of profiles of the same compound and of different compounds."),
+        (True, "The same pairs within and across batches. Curves of one colour should coincide."),
     ):
-        if panels[by_batch]:
-            shown.append(
-                Shown(
-                    draw.pair_distributions(panels[by_batch]),
-                    f"{said} The title says how often two replicates are nearer than two different"
-                    " compounds.",
+        if panels := _pairs(lake, profiles, by_batch=by_batch):
+            parts.append(
+                FigurePart(
+                    pair_distributions(panels),
+                    f"{text} The title gives how often two replicates are nearer than two"
+                    " different compounds.",
                     "Distributions of cosine similarity between profiles of the same and of"
                     " different compounds" + (", by batch." if by_batch else "."),
                 )
             )
-    return Section(
-        "Replicates and batches",
-        f"Cosine similarity of treated {of.level}s of {of.model}; controls are left out."
-        if of
-        else "",
-        shown,
-    )
+    text = f"Cosine similarity of treated {profiles.level}s of {profiles.model}, without controls."
+    return Section(heading, text, parts)
+
+
+def _pairs(
+    lake: Lake, profiles: ShownProfiles, *, by_batch: bool
+) -> dict[str, Sequence[PairGroup]]:
+    """Pairs of treated profiles, by dataset and channels."""
+    panels: dict[str, Sequence[PairGroup]] = {}
+    for dataset, num in profiles.num_profiles.items():
+        if num > _MOST_PAIRED:
+            continue
+        for group in groups(lake, profiles.treated(dataset)):
+            if not group.metadata.num_rows:
+                continue
+            compounds = group.metadata["compound"].to_pylist()
+            batches = group.metadata["batch"].to_pylist() if by_batch else None
+            title = dataset if dataset not in panels else f"{dataset}, {' '.join(group.channels)}"
+            try:
+                panels[title] = pair_groups(group.vectors, compounds, batches)
+            except ProfileError:
+                # All profiles have the same batch, or no compound has replicates.
+                continue
+    return panels

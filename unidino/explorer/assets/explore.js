@@ -1,9 +1,9 @@
-/* What the page does without asking the server: keys, the address, pixels within a window. */
+/* What the page does without the server: keys, the address, and pixels within windows. */
 (function () {
   "use strict";
   const SIZES = [96, 160, 256, 384, 512, 1024, 2160];
   const state = { grid: null, chosen: null, windows: {}, point: null };
-  const say = (id, props) => window.dash_clientside.set_props(id, props);
+  const setProps = (id, props) => window.dash_clientside.set_props(id, props);
   const byId = (id) => document.getElementById(id);
 
   function sizeOf(width) {
@@ -13,20 +13,20 @@
 
   function sourceOf(image, size) {
     const data = image.dataset;
-    const isOther = state.ownWindows && !image.closest("#own-images");
-    const own = !isOther && (state.windows[data.channel] || state.windows["*"]);
+    const usesDefault = state.neighbourWindows && !image.closest("#well-images");
+    const limits = !usesDefault && (state.windows[data.channel] || state.windows["*"]);
     const query = new URLSearchParams({
       plate: data.plate, well: data.well, field: data.field, channel: data.channel,
       size: size, v: data.version,
     });
-    if (own) {
-      query.set("low", own[0]);
-      query.set("high", own[1]);
+    if (limits) {
+      query.set("low", limits[0]);
+      query.set("high", limits[1]);
     }
     return "image?" + query;
   }
 
-  /* Each picture gets its source when it is there, and again when the window changes. */
+  /* Images get their source when they appear, and again when their window changes. */
   function paintAll() {
     document.querySelectorAll("img.pixels").forEach((image) => {
       const source = sourceOf(image, sizeOf(image.parentElement.clientWidth || 160));
@@ -40,28 +40,28 @@
       image.setAttribute("src", source);
     });
     document.querySelectorAll("[data-window]").forEach((text) => {
-      const own = state.windows[text.dataset.window];
-      if (own) text.textContent = own[0] + " to " + own[1];
+      const limits = state.windows[text.dataset.window];
+      if (limits) text.textContent = limits[0] + " to " + limits[1];
     });
   }
 
-  let asked = 0;
+  let timer = 0;
   function paintSoon() {
-    if (asked) return;
-    asked = window.setTimeout(() => {
-      asked = 0;
+    if (timer) return;
+    timer = window.setTimeout(() => {
+      timer = 0;
       paintAll();
     }, 60);
   }
 
-  const hasPictures = (node) =>
+  const hasImages = (node) =>
     node.nodeType === 1 && (node.matches("img.pixels") || node.querySelector("img.pixels"));
   new MutationObserver((changes) => {
-    const touched = changes.some((change) =>
+    const isChanged = changes.some((change) =>
       change.type === "attributes"
         ? change.target.matches("img.pixels")
-        : Array.from(change.addedNodes).some(hasPictures));
-    if (touched) paintSoon();
+        : Array.from(change.addedNodes).some(hasImages));
+    if (isChanged) paintSoon();
   }).observe(document.documentElement, {
     subtree: true, childList: true, attributes: true,
     attributeFilter: ["data-plate", "data-well", "data-field", "data-channel", "data-version"],
@@ -73,7 +73,7 @@
     if (!grid || !grid.wells.length) return;
     const here = state.chosen && grid.wells.find((well) => well[0] === state.chosen.well);
     if (!here || state.chosen.plate !== grid.plate) {
-      say("chosen", { data: { plate: grid.plate, well: (here || grid.wells[0])[0] } });
+      setProps("chosen", { data: { plate: grid.plate, well: (here || grid.wells[0])[0] } });
       return;
     }
     const ahead = grid.wells
@@ -84,7 +84,7 @@
       }))
       .filter((well) => well.along > 0)
       .sort((a, b) => a.across - b.across || a.along - b.along);
-    if (ahead.length) say("chosen", { data: { plate: grid.plate, well: ahead[0].name } });
+    if (ahead.length) setProps("chosen", { data: { plate: grid.plate, well: ahead[0].name } });
   }
 
   const ARROWS = {
@@ -113,15 +113,15 @@
       byId(event.key === "[" ? "field-back" : "field-on").click();
     } else if (event.key === "/") {
       event.preventDefault();
-      say("view", { value: "sql" });
+      setProps("view", { value: "sql" });
       window.setTimeout(() => byId("query").focus(), 50);
     }
   }
   document.addEventListener("keydown", onKey);
 
-  /* The box tells the page its text when it is left or changed; a run right after must have it. */
+  /* Dash reads the text of a box when the box is left; a run right after typing needs it at once. */
   function run() {
-    say("query", { value: byId("query").value });
+    setProps("query", { value: byId("query").value });
     window.setTimeout(() => byId("run").click(), 0);
   }
 
@@ -146,7 +146,7 @@
     if (plane) enlarge(plane);
   });
 
-  /* The ring lies over the map, so that a click does not draw 100,000 points anew. */
+  /* The ring lies over the map, so that a click does not redraw 100,000 points. */
   function placeRing() {
     const plot = byId("map").querySelector(".js-plotly-plot");
     const ring = byId("ring");
@@ -168,7 +168,7 @@
     ring.style.top = axes.yaxis._offset + top + "px";
   }
 
-  /* Of its own, since plotly drops clicks that follow one another within its double click. */
+  /* Handled here, since plotly drops the second of two quick clicks as a double click. */
   document.addEventListener("pointerdown", (event) => {
     const plot = event.target.closest && event.target.closest("#plate-map .js-plotly-plot");
     if (!plot || event.button !== 0 || !state.grid || !plot._fullLayout.xaxis) return;
@@ -177,7 +177,7 @@
     const column = Math.round(xaxis.p2l(event.clientX - box.left - xaxis._offset));
     const row = Math.round(yaxis.p2l(event.clientY - box.top - yaxis._offset));
     const hit = state.grid.wells.find((well) => well[1] === row && well[2] === column);
-    if (hit) say("chosen", { data: { plate: state.grid.plate, well: hit[0] } });
+    if (hit) setProps("chosen", { data: { plate: state.grid.plate, well: hit[0] } });
   }, true);
 
   const none = () => window.dash_clientside.no_update;
@@ -195,25 +195,25 @@
       state.point = mark.point;
       placeRing();
     },
-    showView(view, size, own) {
-      state.ownWindows = Boolean(own && own.length);
+    showView(view, size, neighbourWindows) {
+      state.neighbourWindows = Boolean(neighbourWindows && neighbourWindows.length);
       byId("page").dataset.view = view;
       byId("page").dataset.size = size;
       window.setTimeout(() => window.dispatchEvent(new Event("resize")), 0);
     },
     address(...values) {
       const names = ["dataset", "model", "normalization", "plate", "field", "colour",
-        "expression", "condition", "method", "rule", "rules", "columns", "label", "among",
+        "expression", "condition", "method", "rule", "reading", "columns", "label", "among",
         "view"];
-      const usual = { method: "umap", rules: "text", among: "all", view: "wells",
+      const defaults = { method: "umap", reading: "text", among: "all", view: "wells",
         columns: "compound,plate" };
       const query = new URLSearchParams();
       const chosen = values[names.length];
       if (chosen) query.set("well", chosen.well);
       names.forEach((name, i) => {
         const value = values[i];
-        const isUsual = value === usual[name] || (name === "columns" && values[9] !== "columns");
-        if (value !== null && value !== undefined && value !== "" && !isUsual) {
+        const isDefault = value === defaults[name] || (name === "columns" && values[9] !== "columns");
+        if (value !== null && value !== undefined && value !== "" && !isDefault) {
           query.set(name, value);
         }
       });
@@ -231,7 +231,7 @@
     },
     columnsBox(rule) {
       byId("columns").closest(".field").classList.toggle("gone", rule !== "columns");
-      byId("rules").closest(".field").classList.toggle("gone", rule === "columns");
+      byId("reading").closest(".field").classList.toggle("gone", rule === "columns");
       return none();
     },
     fieldOn: (clicks, options, field) => step(options, field, 1),

@@ -1,4 +1,4 @@
-"""What each channel contributes: to telling classes apart, and to accuracies."""
+"""Figures of what each channel contributes to separating classes and to accuracies."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from matplotlib.patches import Patch
 
 from unidino.core.errors import ProfileError
 from unidino.figures.draw.style import (
-    COLORS,
+    COLOURS,
     MM,
     WIDTH_MM,
     Key,
     dot,
+    label_rows,
     line_height,
-    natural,
+    natural_order,
     new_figure,
-    row_labels,
+    set_title,
     styled,
     text_width,
-    titled,
 )
 from unidino.scores.accuracy import LakeScore
 
@@ -37,20 +37,20 @@ _MOST_DOTS = 8
 def attribution_bars(shares: pl.DataFrame, *, width_mm: float = WIDTH_MM) -> Figure:
     """Share of the most important features by channel and class; a panel for each dataset.
 
-    shares: columns dataset, class, channel, share, expected; and share_low, share_high where
-    known: then a second panel shows the interval of each channel. Dotted: shares by chance.
-    Raises ProfileError if there is none.
+    shares: columns dataset, class, channel, share, expected; with share_low and share_high a second
+    panel shows the interval of each channel. Dotted lines: shares expected by chance.
+    Raises ProfileError if there is no share.
     """
     if shares.is_empty():
         raise ProfileError(
-            "no channel attribution is in the lake; run `unidino attribute --model NAME`"
+            "the lake has no channel attribution; run `unidino attribute --model NAME`"
         )
     shares = shares.filter(pl.col("share").is_not_null() & pl.col("share").is_not_nan())
-    datasets = sorted(shares["dataset"].unique().to_list(), key=natural)
+    datasets = sorted(shares["dataset"].unique().to_list(), key=natural_order)
     channels = shares["channel"].unique(maintain_order=True).to_list()
     with styled():
         faces: dict[str, dict[str, Any]] = {
-            c: {"facecolor": COLORS[i % 8], "hatch": _HATCHES[i // 8 % 4]}
+            c: {"facecolor": COLOURS[i % 8], "hatch": _HATCHES[i // 8 % 4]}
             for i, c in enumerate(channels)
         }
         entries: list[tuple[Any, str]] = [
@@ -58,50 +58,54 @@ def attribution_bars(shares: pl.DataFrame, *, width_mm: float = WIDTH_MM) -> Fig
         ]
         dotted = Line2D([], [], color="0.2", linewidth=0.9, linestyle=":")
         entries.append((dotted, "share by chance"))
-        with_intervals = "share_low" in shares.columns and _vary(shares)
+        with_intervals = "share_low" in shares.columns and _has_intervals(shares)
         if with_intervals:
             entries.append((Line2D([], [], color="0.3", linewidth=1.2), "95 % interval over seeds"))
         key = Key(entries, width_mm, "channel")
         panels: list[tuple[str, pl.DataFrame, bool]] = []
         for dataset in datasets:
-            own = shares.filter(pl.col("dataset") == dataset)
-            panels.append((dataset, own, False))
-            if with_intervals and own["channel"].n_unique() <= _MOST_DOTS:
-                panels.append((dataset, own, True))
+            rows = shares.filter(pl.col("dataset") == dataset)
+            panels.append((dataset, rows, False))
+            if with_intervals and rows["channel"].n_unique() <= _MOST_DOTS:
+                panels.append((dataset, rows, True))
         heights = [
-            own["class"].n_unique() * _ROW_IN + (0.55 if dots else 0.62) for _, own, dots in panels
+            rows["class"].n_unique() * _ROW_IN + (0.55 if is_dots else 0.62)
+            for _, rows, is_dots in panels
         ]
         figure = new_figure(width_mm, sum(heights) + key.height_in)
         parts = figure.subfigures(len(panels), 1, height_ratios=heights, squeeze=False)[:, 0]
-        for part, (dataset, own, dots) in zip(parts, panels, strict=True):
-            classes = sorted(own["class"].unique().to_list(), key=natural)
-            if dots:
-                _draw_intervals(part, own, classes, faces)
+        for part, (dataset, rows, is_dots) in zip(parts, panels, strict=True):
+            classes = sorted(rows["class"].unique().to_list(), key=natural_order)
+            if is_dots:
+                _draw_intervals(part, rows, classes, faces)
             else:
                 axes = part.subplots()
-                _draw_stack(axes, own, classes, faces)
-                titled(axes, width_mm * MM - _WIDEST_NAME_IN - 0.2, dataset)
+                _draw_stack(axes, rows, classes, faces)
+                set_title(axes, width_mm * MM - _WIDEST_NAME_IN - 0.2, dataset)
         key.draw(figure)
     return figure
 
 
-def _vary(shares: pl.DataFrame) -> bool:
+def _has_intervals(shares: pl.DataFrame) -> bool:
     spread = (shares["share_high"] - shares["share_low"]).drop_nulls()
     return bool(len(spread) and (spread > 0).any())
 
 
-def _expected(own: pl.DataFrame, channel: str) -> float:
-    return float(own.filter(pl.col("channel") == channel)["expected"][0])
+def _expected(shares: pl.DataFrame, channel: str) -> float:
+    return float(shares.filter(pl.col("channel") == channel)["expected"][0])
 
 
 def _draw_stack(
-    axes: Axes, own: pl.DataFrame, classes: Sequence[str], faces: Mapping[str, Mapping[str, Any]]
+    axes: Axes,
+    shares: pl.DataFrame,
+    classes: Sequence[str],
+    faces: Mapping[str, Mapping[str, Any]],
 ) -> None:
     left = np.zeros(len(classes))
-    channels = own["channel"].unique(maintain_order=True).to_list()
+    channels = shares["channel"].unique(maintain_order=True).to_list()
     for channel in channels:
         by_class = dict(
-            own.filter(pl.col("channel") == channel).select("class", "share").iter_rows()
+            shares.filter(pl.col("channel") == channel).select("class", "share").iter_rows()
         )
         values = np.array([by_class.get(name, 0.0) for name in classes])
         axes.barh(
@@ -114,94 +118,98 @@ def _draw_stack(
             **faces[channel],
         )
         left += values
-    for edge in np.cumsum([_expected(own, c) for c in channels])[:-1]:
+    for edge in np.cumsum([_expected(shares, c) for c in channels])[:-1]:
         axes.axvline(edge, color="white", linewidth=1.6, alpha=0.6)
         axes.axvline(edge, color="0.2", linewidth=0.9, linestyle=":")
     axes.set(
         xlim=(0, 1), ylim=(len(classes) - 0.5, -0.5), xlabel="share of the most important features"
     )
-    row_labels(axes, range(len(classes)), classes, _WIDEST_NAME_IN)
+    label_rows(axes, range(len(classes)), classes, _WIDEST_NAME_IN)
     axes.spines["left"].set_visible(False)
 
 
 def _draw_intervals(
-    part: Any, own: pl.DataFrame, classes: Sequence[str], faces: Mapping[str, Mapping[str, Any]]
+    part: Any,
+    shares: pl.DataFrame,
+    classes: Sequence[str],
+    faces: Mapping[str, Mapping[str, Any]],
 ) -> None:
-    channels = own["channel"].unique(maintain_order=True).to_list()
+    channels = shares["channel"].unique(maintain_order=True).to_list()
     row_of = {name: y for y, name in enumerate(classes)}
     for axes, channel in zip(
         part.subplots(1, len(channels), sharey=True, squeeze=False)[0], channels, strict=True
     ):
-        color = faces[channel]["facecolor"]
-        for row in own.filter(pl.col("channel") == channel).iter_rows(named=True):
+        colour = faces[channel]["facecolor"]
+        for row in shares.filter(pl.col("channel") == channel).iter_rows(named=True):
             y = row_of[row["class"]]
             if row["share_low"] is not None:
-                axes.plot((row["share_low"], row["share_high"]), (y, y), color=color, linewidth=1.4)
-            axes.plot(row["share"], y, "o", color=color, markersize=3.5, clip_on=False)
-        axes.axvline(_expected(own, channel), color="0.2", linewidth=0.9, linestyle=":")
+                ends = (row["share_low"], row["share_high"])
+                axes.plot(ends, (y, y), color=colour, linewidth=1.4)
+            axes.plot(row["share"], y, "o", color=colour, markersize=3.5, clip_on=False)
+        axes.axvline(_expected(shares, channel), color="0.2", linewidth=0.9, linestyle=":")
         axes.set(xlim=(0, 1), ylim=(len(classes) - 0.5, -0.5), xticks=[0, 0.5, 1])
         axes.set_xticklabels(["0", ".5", "1"])
-        titled(axes, 0.85, channel)
-        row_labels(axes, range(len(classes)), classes, _WIDEST_NAME_IN)
+        set_title(axes, 0.85, channel)
+        label_rows(axes, range(len(classes)), classes, _WIDEST_NAME_IN)
 
 
 @dataclass(frozen=True)
 class Subsets:
-    """Accuracies of one question with all channels, with one alone, and with one left out."""
+    """Scores of one question with all channels, with each alone, and with each left out."""
 
     dataset: str
     model: str
     question: str
-    everything: LakeScore
-    only: dict[str, LakeScore]
+    all_channels: LakeScore
+    alone: dict[str, LakeScore]
     without: dict[str, LakeScore]
 
 
 def channel_subsets(scores: Sequence[LakeScore]) -> list[Subsets]:
-    """What scores say about channels: of every question that was asked with all of them and fewer.
+    """Scores grouped by question, for questions that also have scores of parts of the channels.
 
-    All are the channels of the score with the most.
+    The score with the most channels counts as the one with all channels.
     """
-    asked: dict[tuple[str, ...], list[LakeScore]] = {}
+    by_question: dict[tuple[str, ...], list[LakeScore]] = {}
     for s in scores:
         if s.accuracy is not None:
-            asked.setdefault(
+            by_question.setdefault(
                 (s.dataset, s.model, s.normalization, s.metric, s.rules, s.label, s.level), []
             ).append(s)
-    found = []
-    for (dataset, model, normalization, metric, rules, label, level), own in asked.items():
-        everything = max(own, key=lambda s: len(s.channels))
-        whole = set(everything.channels)
-        only = {s.channels[0]: s for s in own if len(s.channels) == 1 and len(whole) > 1}
+    subsets = []
+    for (dataset, model, normalization, metric, rules, label, level), same in by_question.items():
+        all_channels = max(same, key=lambda s: len(s.channels))
+        names = set(all_channels.channels)
+        alone = {s.channels[0]: s for s in same if len(s.channels) == 1 and len(names) > 1}
         without = {
-            (whole - set(s.channels)).pop(): s
-            for s in own
-            if len(whole - set(s.channels)) == 1 and len(s.channels) > 1
+            (names - set(s.channels)).pop(): s
+            for s in same
+            if len(names - set(s.channels)) == 1 and len(s.channels) > 1
         }
-        if only or without:
+        if alone or without:
             question = f"{metric.upper() if len(metric) < 6 else metric}, {label} of each {level}"
             question += "" if rules == "text" else f", {rules} rule"
             shown = model if normalization == "mad_robustize" else f"{model}, {normalization}"
-            found.append(Subsets(dataset, shown, question, everything, only, without))
-    return found
+            subsets.append(Subsets(dataset, shown, question, all_channels, alone, without))
+    return subsets
 
 
 def channel_accuracies(subsets: Sequence[Subsets], *, width_mm: float = WIDTH_MM) -> Figure:
     """Accuracies with one channel alone and with one left out, against all channels.
 
-    A panel for each dataset, model and question; the band is the 95 % interval with all channels.
-    Raises ProfileError if no score has a subset of the channels.
+    One panel for each dataset, model and question; the band is the 95 % interval with all channels.
+    Raises ProfileError if no score has a part of the channels.
     """
     if not subsets:
         raise ProfileError(
-            "no score has a part of the channels beside all of them; run"
+            "the lake has no scores of single channels; run"
             " `unidino attribute --model NAME --scores auto`"
         )
     with styled():
         key = Key(
             [
-                (dot(COLORS[0]), "this channel alone"),
-                (dot(COLORS[5], "s", markerfacecolor="none"), "all but this channel"),
+                (dot(COLOURS[0]), "this channel alone"),
+                (dot(COLOURS[5], "s", markerfacecolor="none"), "all but this channel"),
                 (Line2D([], [], color="0.3", linewidth=1), "all channels, with 95 % interval"),
                 (Line2D([], [], color="black", linewidth=0.9, linestyle=":"), "chance"),
             ],
@@ -209,39 +217,38 @@ def channel_accuracies(subsets: Sequence[Subsets], *, width_mm: float = WIDTH_MM
         )
         across = 2 if len(subsets) > 1 else 1
         down = -(-len(subsets) // across)
-        rows = max(len(s.everything.channels) for s in subsets)
-        figure = new_figure(width_mm, down * (rows * _ROW_IN * 1.3 + 0.85) + key.height_in)
+        most = max(len(s.all_channels.channels) for s in subsets)
+        figure = new_figure(width_mm, down * (most * _ROW_IN * 1.3 + 0.85) + key.height_in)
         grid = figure.subplots(down, across, squeeze=False).ravel()
         for axes in grid[len(subsets) :]:
             axes.remove()
-        for axes, own in zip(grid, subsets, strict=False):
-            _draw_subsets(axes, own)
+        for axes, panel in zip(grid, subsets, strict=False):
+            _draw_subsets(axes, panel)
             room = width_mm * MM / across - 0.4
-            names_in = max(text_width(c) for c in own.everything.channels)
-            titled(axes, room - names_in, f"{own.dataset}, {own.model}", own.question)
+            names_in = max(text_width(c) for c in panel.all_channels.channels)
+            set_title(axes, room - names_in, f"{panel.dataset}, {panel.model}", panel.question)
         key.draw(figure)
     return figure
 
 
-def _draw_subsets(axes: Axes, own: Subsets) -> None:
-    every = own.everything
-    assert every.accuracy is not None
-    if every.interval_95:
-        axes.axvspan(*every.interval_95, color="0.9", linewidth=0)
-    axes.axvline(every.accuracy, color="0.3", linewidth=1)
-    if every.chance is not None:
-        axes.axvline(every.chance, color="black", linewidth=0.9, linestyle=":")
-    for y, channel in enumerate(every.channels):
-        for found, color, mark, shift, face in (
-            (own.only.get(channel), COLORS[0], "o", -0.16, COLORS[0]),
-            (own.without.get(channel), COLORS[5], "s", 0.16, "white"),
+def _draw_subsets(axes: Axes, subsets: Subsets) -> None:
+    score = subsets.all_channels
+    assert score.accuracy is not None
+    if score.interval_95:
+        axes.axvspan(*score.interval_95, color="0.9", linewidth=0)
+    axes.axvline(score.accuracy, color="0.3", linewidth=1)
+    if score.chance is not None:
+        axes.axvline(score.chance, color="black", linewidth=0.9, linestyle=":")
+    for row, channel in enumerate(score.channels):
+        for part, colour, marker, shift, face in (
+            (subsets.alone.get(channel), COLOURS[0], "o", -0.16, COLOURS[0]),
+            (subsets.without.get(channel), COLOURS[5], "s", 0.16, "white"),
         ):
-            if found is None or found.accuracy is None:
+            if part is None or part.accuracy is None:
                 continue
-            if found.interval_95:
-                axes.plot(found.interval_95, (y + shift, y + shift), color=color, linewidth=1.2)
-            axes.plot(
-                found.accuracy, y + shift, mark, color=color, markersize=4.5, markerfacecolor=face
-            )
-    row_labels(axes, range(len(every.channels)), every.channels, 1.2)
-    axes.set(xlim=(0, 1.02), ylim=(len(every.channels) - 0.4, -0.6), xlabel="accuracy")
+            y = row + shift
+            if part.interval_95:
+                axes.plot(part.interval_95, (y, y), color=colour, linewidth=1.2)
+            axes.plot(part.accuracy, y, marker, color=colour, markersize=4.5, markerfacecolor=face)
+    label_rows(axes, range(len(score.channels)), score.channels, 1.2)
+    axes.set(xlim=(0, 1.02), ylim=(len(score.channels) - 0.4, -0.6), xlabel="accuracy")

@@ -1,4 +1,4 @@
-"""How much alike profiles of one compound are, in one batch and across batches.
+"""Figure of the similarity of pairs of profiles: replicates and others, within and across batches.
 
 Shapes: N profiles, D features, P pairs.
 """
@@ -11,10 +11,18 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from unidino.core.errors import ProfileError
-from unidino.figures.draw.style import COLORS, DASHES, MM, WIDTH_MM, Key, new_figure, styled, titled
+from unidino.figures.draw.style import (
+    COLOURS,
+    DASHES,
+    MM,
+    WIDTH_MM,
+    Key,
+    new_figure,
+    set_title,
+    styled,
+)
 
 _MOST_PAIRS = 200_000
 _FEW_PAIRS = 4_000_000
@@ -23,9 +31,9 @@ _BLOCK = 16_384
 
 @dataclass(frozen=True)
 class PairGroup:
-    """Cosines of pairs of profiles of one kind.
+    """Cosine similarities of pairs of profiles of one kind.
 
-    cosines: (P,), of at most 200,000 pairs drawn from num_pairs.
+    cosines: (P,), of at most 200,000 pairs drawn at random from num_pairs.
     """
 
     name: str
@@ -40,11 +48,11 @@ def pair_groups(
     *,
     seed: int = 0,
 ) -> list[PairGroup]:
-    """Cosines of pairs of the same and of different compounds, split by batch if there are batches.
+    """Cosines of pairs of the same and of different compounds, split by batch if batches are given.
 
-    vectors: (N, D). Profiles without a compound (or batch), with a missing value or without
-    direction count in no pair. Of more than 200,000 pairs of a kind as many are drawn.
-    Raises ProfileError if there is no pair of one compound, or none of two.
+    vectors: (N, D). Profiles without a compound (or batch), with a missing value or with only zeros
+    are left out. Of each kind at most 200,000 pairs are drawn.
+    Raises ProfileError if no two profiles have the same compound, or all have the same.
     """
     usable = np.isfinite(vectors).all(axis=1) & vectors.any(axis=1)
     usable &= np.array([c is not None for c in compounds], dtype=bool)
@@ -80,9 +88,9 @@ def pair_groups(
     if not any(g.name.startswith("same") for g in groups):
         raise ProfileError("no compound has two profiles to compare")
     if not any(g.name.startswith("different") for g in groups):
-        raise ProfileError("all profiles are of one compound; there is nothing to compare with")
+        raise ProfileError("all profiles have the same compound; no pair differs")
     if batches is not None and len({g.name.partition(", ")[2] for g in groups}) < 2:
-        raise ProfileError("all profiles are of one batch; see `unidino plot replicates`")
+        raise ProfileError("all profiles have the same batch; see `unidino plot replicates`")
     return groups
 
 
@@ -113,20 +121,20 @@ def _pairs(
     together: bool | None,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-    """Pairs (P,), (P,) of a kind, drawn if there are many, and how many there are."""
+    """Pairs (P,), (P,) of a kind, a random part if there are many, and how many there are."""
     num = len(compound)
-    own = np.stack([compound, batch]) if batch is not None else compound[None]
-    in_both = _num_pairs_of_equals(own)
+    both = np.stack([compound, batch]) if batch is not None else compound[None]
+    in_both = _num_pairs_of_equals(both)
     in_compound = _num_pairs_of_equals(compound[None])
     in_batch = _num_pairs_of_equals(batch[None]) if batch is not None else 0
-    every = num * (num - 1) // 2
+    num_pairs = num * (num - 1) // 2
     total = {
         (True, None): in_compound,
-        (False, None): every - in_compound,
+        (False, None): num_pairs - in_compound,
         (True, True): in_both,
         (True, False): in_compound - in_both,
         (False, True): in_batch - in_both,
-        (False, False): every - in_compound - in_batch + in_both,
+        (False, False): num_pairs - in_compound - in_batch + in_both,
     }[same, together]
 
     def fits(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -137,7 +145,7 @@ def _pairs(
 
     if total == 0:
         return np.empty(0, np.int64), np.empty(0, np.int64), 0
-    if every <= _FEW_PAIRS:
+    if num_pairs <= _FEW_PAIRS:
         a, b = np.triu_indices(num, 1)
     elif same:
         a, b = _pairs_of_equals(compound)
@@ -172,7 +180,7 @@ def _pairs_of_equals(codes: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np
 def _drawn(
     num: int, fits: Any, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs drawn at random, with replacement, until there are enough."""
+    """200,000 pairs that fit, drawn at random with replacement."""
     found: list[NDArray[np.int64]] = []
     while sum(f.shape[1] for f in found) < _MOST_PAIRS:
         drawn = rng.integers(num, size=(2, _MOST_PAIRS))
@@ -183,19 +191,20 @@ def _drawn(
 
 
 def separation(higher: NDArray[np.float64], lower: NDArray[np.float64]) -> float:
-    """Probability that a pair of the first kind is more alike than one of the second."""
-    ranks = rankdata(np.concatenate([higher, lower]))[: len(higher)]
-    wins = ranks.sum() - len(higher) * (len(higher) + 1) / 2
-    return float(wins / (len(higher) * len(lower)))
+    """Probability that a value of `higher` exceeds one of `lower`; ties count half."""
+    ordered = np.sort(lower)
+    below = np.searchsorted(ordered, higher, "left").sum()
+    not_above = np.searchsorted(ordered, higher, "right").sum()
+    return float((below + not_above) / 2 / (len(higher) * len(lower)))
 
 
 def pair_distributions(
     panels: Mapping[str, Sequence[PairGroup]], *, width_mm: float = WIDTH_MM
 ) -> Figure:
-    """Distributions of cosine similarity of pairs of profiles: a panel for each dataset or model.
+    """Distributions of the cosine similarity of pairs of profiles, one panel for each entry.
 
-    Ticks at the bottom are medians. The title has the probability that two profiles of a compound
-    are more alike than two of different ones; with batches, for those of different batches.
+    Triangles mark medians. The title gives the probability that two profiles of one compound are
+    more similar than two of different compounds; with batches, for pairs across batches.
     Raises ProfileError if there is no panel.
     """
     if not panels:
@@ -204,7 +213,7 @@ def pair_distributions(
     with styled():
         style = {
             n: {
-                "color": COLORS[0] if n.startswith("same compound") else COLORS[5],
+                "color": COLOURS[0] if n.startswith("same compound") else COLOURS[5],
                 "linestyle": DASHES[1 if n.endswith("different batches") else 0],
             }
             for n in names
@@ -237,7 +246,7 @@ def pair_distributions(
             axes.set(xlim=(lowest, 1), ylim=(0, None), yticks=[])
             axes.spines["left"].set_visible(False)
             room = width_mm * MM / across - 0.3
-            titled(axes, room, title, _said(groups))
+            set_title(axes, room, title, _separation_text(groups))
             axes.tick_params(labelbottom=True)
             if i >= len(panels) - across:
                 axes.set_xlabel("cosine similarity of two profiles")
@@ -245,11 +254,11 @@ def pair_distributions(
     return figure
 
 
-def _said(groups: Sequence[PairGroup]) -> str:
+def _separation_text(groups: Sequence[PairGroup]) -> str:
     by_name = {g.name: g.cosines for g in groups}
     for tail in (", different batches", ""):
         same, other = by_name.get(f"same compound{tail}"), by_name.get(f"different compounds{tail}")
         if same is not None and other is not None:
-            where = " across batches" if tail else ""
-            return f"replicates are nearer{where}: {100 * separation(same, other):.1f} %"
+            pairs = " across batches" if tail else ""
+            return f"replicates are nearer{pairs}: {100 * separation(same, other):.1f} %"
     return "no compound is in two batches"

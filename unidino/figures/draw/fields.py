@@ -1,4 +1,4 @@
-"""What the microscope saw."""
+"""Figure of the microscope images of one field."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from unidino.figures.draw.style import MM, WIDTH_MM, new_figure, styled, titled
+from unidino.figures.draw.style import MM, WIDTH_MM, new_figure, set_title, styled
 
 _LONGEST_SIDE_PX = 360
 _MOST_ACROSS = 5
@@ -17,7 +17,7 @@ def field_channels(
 ) -> Figure:
     """The channels of one field side by side, at most five in a row.
 
-    planes: each (H, W), intensities in [0, 1]; large ones are averaged down to 360 px or less.
+    planes: each (H, W), intensities in [0, 1]; larger ones are averaged to 360 px or less.
     """
     with styled():
         across = min(_MOST_ACROSS, max(3, len(planes)))
@@ -31,7 +31,7 @@ def field_channels(
             axes.set_axis_off()
         for axes, plane, channel in zip(grid, small, channels, strict=False):
             axes.imshow(plane, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-            titled(axes, cell - 0.1, channel)
+            set_title(axes, cell - 0.1, channel)
             axes.set_axis_off()
     return figure
 

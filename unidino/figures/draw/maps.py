@@ -1,4 +1,4 @@
-"""Profiles as points in a plane, coloured by what is known of them."""
+"""Figure of profiles as points in a plane, coloured by a column of their metadata."""
 
 from collections.abc import Sequence
 
@@ -16,14 +16,14 @@ from unidino.figures.draw.style import (
     PALE,
     WIDTH_MM,
     Key,
+    colours_and_markers,
     compact,
     dot,
-    looks,
     named_classes,
     new_figure,
-    rasterized,
+    rasterize_many,
+    set_title,
     styled,
-    titled,
 )
 
 _ABOUT_TREATMENT = ("compound", "concentration_um", "moa", "perturbation", "target", "treatment")
@@ -33,30 +33,31 @@ _SCALE = "viridis"
 
 def map_points(
     panels: Sequence[tuple[str, pl.DataFrame]],
-    color: str = "moa",
+    colour: str = "moa",
     *,
     axis: str = "UMAP",
     width_mm: float = WIDTH_MM,
 ) -> Figure:
-    """Points in a plane by a column: a panel for each table, one key or scale for all.
+    """Points in a plane coloured by a column, one panel for each table, with one shared key.
 
     panels: title, and a table with x, y, the column, and control_type if there are controls.
-    A column of text gets a colour and marker per value, the most frequent ones of many; numbers
-    get a scale. Points without a value are pale and behind; where the column tells about the
+    Texts get a colour and marker each (the most frequent ones if there are many), numbers a colour
+    scale. Points without a value are pale and lie behind the others. Where the column describes the
     treatment, negative controls are grey.
-    Raises ProfileError if there is no point, or none has a value.
+    Raises ProfileError if there is no point, or no point has a value.
     """
-    panels = [(title, _plain(points, color)) for title, points in panels if len(points)]
-    everything = pl.concat([points for _, points in panels]) if panels else pl.DataFrame()
-    if everything.is_empty():
+    panels = [(title, _with_parts(points, colour)) for title, points in panels if len(points)]
+    all_points = pl.concat([points for _, points in panels]) if panels else pl.DataFrame()
+    if all_points.is_empty():
         raise ProfileError("there is no profile to map")
-    colored = everything.filter(pl.col("part") == "colored")
-    if colored.is_empty():
-        raise ProfileError(f"no profile has a {color}; choose another --color")
+    coloured = all_points.filter(pl.col("part") == "coloured")
+    if coloured.is_empty():
+        raise ProfileError(f"no profile has a {colour}; choose another --colour")
     with styled():
-        number = colored["value"].dtype.is_numeric()
-        scale = _scale(colored["value"]) if number else None
-        key = Key(_entries(everything, color, number=number), width_mm, "" if number else color)
+        is_number = coloured["value"].dtype.is_numeric()
+        scale = _scale(coloured["value"]) if is_number else None
+        entries = _entries(all_points, colour, is_number=is_number)
+        key = Key(entries, width_mm, "" if is_number else colour)
         across = min(2, len(panels))
         down = -(-len(panels) // across)
         side = (
@@ -68,14 +69,14 @@ def map_points(
         grid = figure.subplots(down, across, squeeze=False).ravel()
         for axes in grid[len(panels) :]:
             axes.remove()
-        styles = looks(named_classes(colored["value"])) if not number else {}
-        size = float(np.clip(4000 / len(everything), 0.8, 16))
+        styles = {} if is_number else colours_and_markers(named_classes(coloured["value"]))
+        size = float(np.clip(4000 / len(all_points), 0.8, 16))
         for axes, (title, points) in zip(grid, panels, strict=False):
             _draw(axes, points, styles, scale, size)
-            titled(axes, width_mm * MM / across - 0.3, title)
+            set_title(axes, width_mm * MM / across - 0.3, title)
             axes.set(xlabel=f"{axis} 1", ylabel=f"{axis} 2", xticks=[], yticks=[])
             axes.set_aspect("equal", adjustable="datalim")
-            rasterized(axes, len(everything))
+            rasterize_many(axes, len(all_points))
         if scale:
             bar = figure.colorbar(
                 ScalarMappable(scale, _SCALE),
@@ -84,7 +85,7 @@ def map_points(
                 aspect=30,
                 pad=0.02,
             )
-            bar.set_label(color)
+            bar.set_label(colour)
             bar.outline.set_visible(False)
             if isinstance(scale, LogNorm):
                 bar.ax.yaxis.set_major_formatter(lambda value, _: compact(value))
@@ -93,24 +94,24 @@ def map_points(
     return figure
 
 
-def _plain(points: pl.DataFrame, color: str) -> pl.DataFrame:
-    """Columns x, y, value, and part: colored, control or nameless."""
-    value = pl.col(color)
-    if points[color].dtype.is_float():
+def _with_parts(points: pl.DataFrame, colour: str) -> pl.DataFrame:
+    """Columns x, y, value, and part: coloured, control or missing."""
+    value = pl.col(colour)
+    if points[colour].dtype.is_float():
         value = value.fill_nan(None)
-    elif not points[color].dtype.is_numeric():
+    elif not points[colour].dtype.is_numeric():
         value = value.cast(pl.String)
     is_control = (
         pl.col("control_type").is_in(["negcon", "empty"]).fill_null(value=False)
-        if color in _ABOUT_TREATMENT and "control_type" in points.columns
+        if colour in _ABOUT_TREATMENT and "control_type" in points.columns
         else pl.lit(value=False)
     )
     part = (
         pl.when(is_control)
         .then(pl.lit("control"))
         .when(value.is_null())
-        .then(pl.lit("nameless"))
-        .otherwise(pl.lit("colored"))
+        .then(pl.lit("missing"))
+        .otherwise(pl.lit("coloured"))
     )
     return points.select(
         pl.col("x").cast(pl.Float64),
@@ -128,20 +129,19 @@ def _scale(values: pl.Series) -> Normalize:
     return Normalize(low, high if high > low else low + 1)
 
 
-def _entries(points: pl.DataFrame, color: str, *, number: bool) -> list[tuple[object, str]]:
+def _entries(points: pl.DataFrame, colour: str, *, is_number: bool) -> list[tuple[object, str]]:
     parts = set(points["part"])
-    values = points.filter(pl.col("part") == "colored")["value"]
+    values = points.filter(pl.col("part") == "coloured")["value"]
     entries: list[tuple[object, str]] = []
-    if not number:
-        entries = [
-            (dot(tone, mark), name) for name, (tone, mark) in looks(named_classes(values)).items()
-        ]
+    if not is_number:
+        styles = colours_and_markers(named_classes(values))
+        entries = [(dot(tone, marker), name) for name, (tone, marker) in styles.items()]
         if more := values.n_unique() - len(entries):
             entries.append((dot(PALE), f"{more} others"))
     if "control" in parts:
         entries.append((dot(GREY, "."), "negative control or empty"))
-    if "nameless" in parts:
-        entries.append((dot(PALE, "."), f"no {color}"))
+    if "missing" in parts:
+        entries.append((dot(PALE, "."), f"no {colour}"))
     return entries
 
 
@@ -152,30 +152,31 @@ def _draw(
     scale: Normalize | None,
     size: float,
 ) -> None:
-    for part, tone in (("nameless", PALE), ("control", GREY)):
-        own = points.filter(pl.col("part") == part)
-        if len(own):
-            axes.scatter(own["x"], own["y"], s=size * 0.6, c=tone, marker="o", linewidths=0)
-    # Shuffled, so that no class hides another just because its name comes later.
-    own = points.filter(pl.col("part") == "colored").sample(fraction=1, shuffle=True, seed=0)
+    for part, tone in (("missing", PALE), ("control", GREY)):
+        behind = points.filter(pl.col("part") == part)
+        if len(behind):
+            axes.scatter(behind["x"], behind["y"], s=size * 0.6, c=tone, marker="o", linewidths=0)
+    # Shuffled, so that no class hides another because its name comes later.
+    shown = points.filter(pl.col("part") == "coloured").sample(fraction=1, shuffle=True, seed=0)
     if scale:
         axes.scatter(
-            own["x"],
-            own["y"],
+            shown["x"],
+            shown["y"],
             s=size,
-            c=own["value"].to_numpy().astype(np.float64),
+            c=shown["value"].to_numpy().astype(np.float64),
             norm=scale,
             cmap=_SCALE,
             linewidths=0,
         )
         return
     tones = {name: tone for name, (tone, _) in styles.items()}
-    marks = {name: mark for name, (_, mark) in styles.items()}
-    own = own.with_columns(
+    markers = {name: marker for name, (_, marker) in styles.items()}
+    shown = shown.with_columns(
         pl.col("value").replace_strict(tones, default=PALE).alias("tone"),
-        pl.col("value").replace_strict(marks, default="o").alias("mark"),
+        pl.col("value").replace_strict(markers, default="o").alias("marker"),
     )
-    for (mark,), same in own.group_by("mark", maintain_order=True):
+    for (marker,), same in shown.group_by("marker", maintain_order=True):
+        tones_of_points = same["tone"].to_list()
         axes.scatter(
-            same["x"], same["y"], s=size, c=same["tone"].to_list(), marker=str(mark), linewidths=0
+            same["x"], same["y"], s=size, c=tones_of_points, marker=str(marker), linewidths=0
         )

@@ -1,4 +1,4 @@
-"""Plates as they lie on the bench: a value for each well."""
+"""Figure of plates: a value of each well at its row and column."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,20 +13,21 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from unidino.core.errors import ProfileError
+from unidino.core.wells import row_letters
 from unidino.figures.draw.style import (
     MM,
     SMALL,
     WIDTH_MM,
     Key,
+    colours_and_markers,
     compact,
     dot,
-    looks,
     named_classes,
     new_figure,
+    set_title,
     shortened,
     styled,
     text_width,
-    titled,
 )
 
 MOST_PLATES = 24
@@ -35,10 +36,9 @@ _SCALE = "viridis"
 
 @dataclass(frozen=True)
 class PlateValues:
-    """A plate and what its wells have.
+    """A plate and a value of each of its wells.
 
-    wells: columns well_row and well_column, from 1, and value: a number or a text; NULL where a
-    well has none.
+    wells: columns well_row and well_column, from 1, and value: a number or a text, or NULL.
     """
 
     plate: str
@@ -50,10 +50,10 @@ class PlateValues:
 def plate_heatmaps(
     plates: Sequence[PlateValues], label: str, *, width_mm: float = WIDTH_MM
 ) -> Figure:
-    """Values in the geometry of plates, all on one scale; wells without a value are hatched.
+    """Values by row and column of each plate, on one scale; wells without a value are hatched.
 
-    label: what the value is. Numbers get a scale, texts a colour and marker each.
-    Raises ProfileError if there is no value, or more than 24 plates.
+    label: name of the value. Numbers get a colour scale, texts a colour and marker each.
+    Raises ProfileError if there is no value, or for more than 24 plates.
     """
     if len(plates) > MOST_PLATES:
         raise ProfileError(
@@ -66,15 +66,15 @@ def plate_heatmaps(
     values = _known(values)
     if values.is_empty():
         raise ProfileError(
-            f"no well has a value of {label}; choose what to show by --value, as moa or avg(mean)"
+            f"no well has a value of {label}; choose another --value, such as moa or avg(mean)"
         )
     with styled():
-        number = values.dtype.is_numeric()
+        is_number = values.dtype.is_numeric()
         entries: list[tuple[Any, str]] = []
         styles: dict[str, tuple[str, str]] = {}
-        if not number:
-            styles = looks(named_classes(values))
-            entries = [(dot(tone, mark), name) for name, (tone, mark) in styles.items()]
+        if not is_number:
+            styles = colours_and_markers(named_classes(values))
+            entries = [(dot(tone, marker), name) for name, (tone, marker) in styles.items()]
             if others := values.n_unique() - len(styles):
                 entries.append((dot("0.6", "."), f"{others} others"))
         if any(_num_missing(p) for p in plates):
@@ -84,7 +84,7 @@ def plate_heatmaps(
                     "no value",
                 )
             )
-        key = Key(entries, width_mm, "" if number else label)
+        key = Key(entries, width_mm, "" if is_number else label)
         across, cell_in = _layout(plates, width_mm)
         down = -(-len(plates) // across)
         height = max(p.num_rows for p in plates) * cell_in + 0.48
@@ -92,11 +92,11 @@ def plate_heatmaps(
         grid = figure.subplots(down, across, squeeze=False).ravel()
         for axes in grid[len(plates) :]:
             axes.remove()
-        scale = Normalize(*_limits(values)) if number else None
+        scale = Normalize(*_limits(values)) if is_number else None
         for axes, plate in zip(grid, plates, strict=False):
             _draw(axes, plate, scale, styles, cell_in)
             room = (plate.num_columns * cell_in) if len(plates) > 1 else width_mm * MM - 1.5
-            titled(axes, max(room, 0.8), plate.plate, above_pt=SMALL * 1.3 + 4)
+            set_title(axes, max(room, 0.8), plate.plate, above_pt=SMALL * 1.3 + 4)
         if scale:
             bar = figure.colorbar(
                 ScalarMappable(scale, _SCALE),
@@ -112,11 +112,6 @@ def plate_heatmaps(
     return figure
 
 
-def row_letters(row: int) -> str:
-    """The letters of a row from 1: A to Z, then AA."""
-    return chr(64 + row) if row <= 26 else "A" + chr(64 + row - 26)
-
-
 def _known(values: pl.Series) -> pl.Series:
     if values.dtype.is_float():
         return values.filter(values.is_finite().fill_null(value=False))
@@ -128,7 +123,7 @@ def _num_missing(plate: PlateValues) -> int:
 
 
 def _limits(values: pl.Series) -> tuple[float, float]:
-    """Of the scale: the 1st and 99th percentile of many values, so that one does not hide all."""
+    """Ends of the scale: with 200 values or more the 1st and 99th percentile, against outliers."""
     numbers = values.to_numpy().astype(np.float64)
     low, high = (
         np.quantile(numbers, [0.01, 0.99])
@@ -139,7 +134,7 @@ def _limits(values: pl.Series) -> tuple[float, float]:
 
 
 def _layout(plates: Sequence[PlateValues], width_mm: float) -> tuple[int, float]:
-    """How many plates stand side by side, and the size of a well in inches."""
+    """Number of plates in a row of the figure, and the size of a well in inches."""
     columns = max(p.num_columns for p in plates)
     room = width_mm * MM - 0.8
     best = 1
@@ -191,7 +186,7 @@ def _draw(
             "well_row", "well_column", "value"
         ).iter_rows():
             if value is not None:
-                tone, mark = styles.get(str(value), ("0.6", "."))
+                tone, marker = styles.get(str(value), ("0.6", "."))
                 for face, alpha in (("white", 1.0), (tone, 0.25)):
                     axes.add_patch(
                         Rectangle(
@@ -203,9 +198,8 @@ def _draw(
                             linewidth=0,
                         )
                     )
-                axes.plot(
-                    column, row, mark, color=tone, markersize=cell_in * 72 * 0.6, markeredgewidth=0
-                )
+                size_pt = cell_in * 72 * 0.6
+                axes.plot(column, row, marker, color=tone, markersize=size_pt, markeredgewidth=0)
     axes.set(xlim=(0.5, columns + 0.5), ylim=(rows + 0.5, 0.5), aspect="equal")
     axes.xaxis.tick_top()
     step = _step(columns, max(text_width(str(columns)) + 0.05, 0.1) / cell_in)
@@ -219,5 +213,5 @@ def _draw(
 
 
 def _step(num: int, least: float) -> int:
-    """Every how many rows or columns are named, so that their names do not touch."""
+    """Step between labelled rows or columns, so that labels do not touch."""
     return next((s for s in (1, 2, 4, 6, 8, 12) if s >= least), num)

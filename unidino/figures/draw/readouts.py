@@ -1,7 +1,7 @@
-"""How many measured readouts profiles predict, and how well.
+"""Figure of how many measured readouts profiles predict, and how well.
 
-Source: Morelli et al. 2025, section 2.3.3 (share S_t of readouts with R2 of t or more, and the area
-under it).
+Source: Morelli et al. 2025, section 2.3.3: the share S_t of readouts with R2 of at least t, and the
+area under that curve.
 """
 
 from collections.abc import Sequence
@@ -13,26 +13,26 @@ from matplotlib.lines import Line2D
 
 from unidino.core.errors import ProfileError
 from unidino.figures.draw.style import (
-    COLORS,
+    COLOURS,
     DASHES,
     MM,
     WIDTH_MM,
     distinct,
     line_height,
-    natural,
+    natural_order,
     new_figure,
+    set_title,
     styled,
-    titled,
 )
 from unidino.insight.regression import area, area_interval, survival
 
 
 def survival_curves(readouts: pl.DataFrame, *, width_mm: float = WIDTH_MM) -> Figure:
-    """Share of readouts with R2 of at least t: a panel for each dataset and stratum.
+    """Share of readouts with R2 of at least t, one panel for each dataset and stratum.
 
-    readouts: rows of the table `readout_score`. The legend has the area under each curve
-    with its 95 % interval over readouts, the best first.
-    Raises ProfileError if there is none.
+    readouts: rows of the table `readout_score`. The legend gives the area under each curve with its
+    95 % interval over readouts, the largest first.
+    Raises ProfileError if there is no row.
     """
     readouts = readouts.filter(pl.col("r2").is_not_null() & pl.col("r2").is_not_nan())
     if readouts.is_empty():
@@ -44,13 +44,13 @@ def survival_curves(readouts: pl.DataFrame, *, width_mm: float = WIDTH_MM) -> Fi
         if readouts[column].n_unique() > 1:
             name = name + ", " + pl.col(column).str.replace_all("_", " ")
     readouts = readouts.with_columns(name.alias("name"))
-    names = sorted(readouts["name"].unique().to_list(), key=natural)
+    names = sorted(readouts["name"].unique().to_list(), key=natural_order)
     panels = sorted(
-        readouts.group_by("dataset", "stratum"), key=lambda p: natural(f"{p[0][0]} {p[0][1]}")
+        readouts.group_by("dataset", "stratum"), key=lambda p: natural_order(f"{p[0][0]} {p[0][1]}")
     )
     several = readouts["dataset"].n_unique() > 1
     with styled():
-        most = max(own["name"].n_unique() for _, own in panels)
+        most = max(rows["name"].n_unique() for _, rows in panels)
         key_in = (most + 1) * line_height() * 1.2 + 0.15
         across = min(3 if width_mm >= 150 else 2, len(panels))
         side = width_mm * MM / max(across, 2)
@@ -69,32 +69,35 @@ def survival_curves(readouts: pl.DataFrame, *, width_mm: float = WIDTH_MM) -> Fi
         for axes, below in places:
             below.set_axis_off()
             axes.set_visible(False)
-        for (axes, beside), ((dataset, stratum), own) in zip(places, panels, strict=False):
+        for (axes, beside), ((dataset, stratum), rows) in zip(places, panels, strict=False):
             axes.set_visible(True)
-            _draw(axes, beside, own, names, side)
+            _draw(axes, beside, rows, names, side)
             title = " / ".join(
                 [
                     *([str(dataset)] if several or not stratum else []),
                     *([str(stratum)] if stratum else []),
                 ]
             )
-            titled(axes, side - 0.6, title)
+            set_title(axes, side - 0.6, title)
     return figure
 
 
 def _draw(
-    axes: Axes, beside: Axes, own: pl.DataFrame, names: Sequence[str], width_in: float
+    axes: Axes, beside: Axes, readouts: pl.DataFrame, names: Sequence[str], width_in: float
 ) -> None:
-    """Curves, and their legend in an axes of its own."""
-    curves = [(area(c["r2"].to_numpy()), str(n), c) for (n,), c in own.group_by("name")]
+    """Draw the curves into one axes and their legend into the other."""
+    curves = [
+        (area(rows["r2"].to_numpy()), str(name), rows["r2"].to_numpy())
+        for (name,), rows in readouts.group_by("name")
+    ]
     entries = []
-    for under, named, curve in sorted(curves, key=lambda c: (-c[0], natural(c[1]))):
-        number = names.index(named)
-        look = {"color": COLORS[number % 8], "linestyle": DASHES[number // 8 % 4]}
-        shares = survival(curve["r2"].to_numpy())
-        axes.step(shares["threshold"], shares["share"], where="post", linewidth=1.3, **look)
-        low, high = area_interval(curve["r2"].to_numpy())
-        entries.append((Line2D([], [], **look), f"{under:.3f} ({low:.3f}-{high:.3f})  {named}"))
+    for value, name, r2 in sorted(curves, key=lambda c: (-c[0], natural_order(c[1]))):
+        number = names.index(name)
+        line = {"color": COLOURS[number % 8], "linestyle": DASHES[number // 8 % 4]}
+        shares = survival(r2)
+        axes.step(shares["threshold"], shares["share"], where="post", linewidth=1.3, **line)
+        low, high = area_interval(r2)
+        entries.append((Line2D([], [], **line), f"{value:.3f} ({low:.3f}-{high:.3f})  {name}"))
     labels = distinct([label for _, label in entries], width_in - 0.75)
     beside.legend(
         [handle for handle, _ in entries],

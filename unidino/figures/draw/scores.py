@@ -1,4 +1,4 @@
-"""How well models tell labels apart: accuracies, what bounds them, and how they differ."""
+"""Figures of scores: accuracies with their bounds, differences between models, single labels."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
@@ -10,20 +10,20 @@ from matplotlib.lines import Line2D
 
 from unidino.core.errors import ProfileError
 from unidino.figures.draw.style import (
-    COLORS,
+    COLOURS,
     GREY,
     MM,
     WIDTH_MM,
     Key,
     dot,
+    label_rows,
     line_height,
-    natural,
+    natural_order,
     new_figure,
-    row_labels,
+    set_title,
     shortened,
     styled,
     text_width,
-    titled,
 )
 from unidino.scores.accuracy import LakeScore
 
@@ -35,20 +35,20 @@ Question = tuple[str, str, str, str]
 
 
 def score_intervals(scores: Sequence[LakeScore], *, width_mm: float = WIDTH_MM) -> Figure:
-    """Accuracies with 95 % intervals: a panel for each dataset, a row for each metric and model.
+    """Accuracies with 95 % intervals, one panel for each dataset, one row for each rule and model.
 
-    A row also shows chance and the ceiling, where they lie within the axis.
+    A row also shows chance and ceiling where they lie within the axis.
     Raises ProfileError if no score has an accuracy.
     """
     scores = [s for s in scores if s.accuracy is not None]
     if not scores:
-        raise ProfileError("the lake has no score to show; run `unidino score --metric nsc`")
-    names = _series(scores)
+        raise ProfileError("the lake has no score; run `unidino score --metric nsc`")
+    names = _series_names(scores)
     rows: list[dict[str, Any]] = [
         {
             "dataset": s.dataset,
             "question": (s.metric, s.rules, s.label, s.level),
-            "name": names[_who(s)],
+            "name": names[_series(s)],
             "value": s.accuracy,
             "interval": s.interval_95,
             "chance": s.chance,
@@ -64,7 +64,7 @@ def score_intervals(scores: Sequence[LakeScore], *, width_mm: float = WIDTH_MM) 
         (dot("0.3"), "accuracy"),
         (Line2D([], [], color="0.3", linewidth=1.2), "95 % interval over compounds"),
         (dot("black", "|"), "chance"),
-        (dot(GREY, "d", markerfacecolor="none"), "ceiling: no method can do better"),
+        (dot(GREY, "d", markerfacecolor="none"), "ceiling: highest possible accuracy"),
     ]
     if all(row["ceiling"] is None or row["ceiling"] > limits[1] for row in rows):
         entries.pop()
@@ -72,7 +72,7 @@ def score_intervals(scores: Sequence[LakeScore], *, width_mm: float = WIDTH_MM) 
 
 
 def difference_intervals(scores: Sequence[LakeScore], *, width_mm: float = WIDTH_MM) -> Figure:
-    """How much better models are than another on the same profiles, with 95 % intervals.
+    """Differences of accuracy between models on the same profiles, with 95 % intervals.
 
     Raises ProfileError if no score was compared with another.
     """
@@ -90,23 +90,22 @@ def difference_intervals(scores: Sequence[LakeScore], *, width_mm: float = WIDTH
     ]
     if not rows:
         raise ProfileError(
-            "no score was compared with another; `unidino score` compares several --model"
+            "no score was compared with another; run `unidino score` with several --model"
         )
     reach = max(abs(v) for row in rows for v in (row["value"], *row["interval"])) * 1.1 or 0.05
-    names = sorted({row["name"] for row in rows}, key=natural)
+    names = sorted({row["name"] for row in rows}, key=natural_order)
     entries = [
-        (dot("0.3"), "difference of the accuracies"),
+        (dot("0.3"), "difference of accuracy"),
         (Line2D([], [], color="0.3", linewidth=1.2), "95 % interval, paired over compounds"),
     ]
     return _forest(rows, names, "difference of accuracy", (-reach, reach), entries, width_mm)
 
 
 def label_intervals(classes: pl.DataFrame, *, most: int = 40, width_mm: float = WIDTH_MM) -> Figure:
-    """The score of each label, those above chance filled: a panel for each dataset and measure.
+    """The score of each label, filled if above chance, one panel for each dataset and measure.
 
-    classes: rows of the table `label_score`, of one model. Of more than `most` labels in a panel
-    the best are shown.
-    Raises ProfileError if there is none.
+    classes: rows of the table `label_score`, of one model. Each panel shows the best `most` labels.
+    Raises ProfileError if there is no row.
     """
     if classes.is_empty():
         raise ProfileError(
@@ -114,72 +113,74 @@ def label_intervals(classes: pl.DataFrame, *, most: int = 40, width_mm: float = 
         )
     panels = []
     keys = ["dataset", "measure", "metric", "rules", "label", "level"]
-    for (dataset, measure, metric, rules, label, level), own in classes.group_by(
+    for (dataset, measure, metric, rules, label, level), rows in classes.group_by(
         keys, maintain_order=True
     ):
         value = "mean_average_precision" if measure == "map" else "correlation"
-        own = own.drop_nulls(value).sort(value, "class", descending=[True, False])
-        if own.is_empty():
+        ranked = rows.drop_nulls(value).sort(value, "class", descending=[True, False])
+        if ranked.is_empty():
             continue
-        above = int(own["is_above_chance"].sum())
-        title = f"{dataset}: {str(metric).upper()} {rules}, {above} of {len(own)} above chance"
-        named = "mean average precision" if measure == "map" else "median correlation"
-        if len(own) > most:
+        above = int(ranked["is_above_chance"].sum())
+        title = f"{dataset}: {str(metric).upper()} {rules}, {above} of {len(ranked)} above chance"
+        if len(ranked) > most:
             title += f"; best {most}"
-        panels.append((title, f"{named} of {label} ({level})", own.head(most), value))
+        statistic = "mean average precision" if measure == "map" else "median correlation"
+        panels.append((title, f"{statistic} of {label} ({level})", ranked.head(most), value))
     if not panels:
         raise ProfileError("no label has a score")
     with styled():
         key = Key(
             [
-                (dot(COLORS[0]), "above chance"),
-                (dot(COLORS[0], markerfacecolor="none"), "not above chance"),
-                (dot("black", "|"), "what chance seldom exceeds"),
+                (dot(COLOURS[0]), "above chance"),
+                (dot(COLOURS[0], markerfacecolor="none"), "not above chance"),
+                (dot("black", "|"), "threshold of chance"),
             ],
             width_mm,
         )
-        heights = [len(own) * _ROW_IN + 0.62 for _, _, own, _ in panels]
+        heights = [len(rows) * _ROW_IN + 0.62 for _, _, rows, _ in panels]
         figure = new_figure(width_mm, sum(heights) + key.height_in)
         grid = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
-        for axes, (title, named, own, value) in zip(grid, panels, strict=True):
-            for y, row in enumerate(own.iter_rows(named=True)):
-                face = COLORS[0] if row["is_above_chance"] else "none"
-                axes.plot(row[value], y, "o", color=COLORS[0], markersize=4.5, markerfacecolor=face)
+        for axes, (title, axis_label, rows, value) in zip(grid, panels, strict=True):
+            for y, row in enumerate(rows.iter_rows(named=True)):
+                face = COLOURS[0] if row["is_above_chance"] else "none"
+                axes.plot(
+                    row[value], y, "o", color=COLOURS[0], markersize=4.5, markerfacecolor=face
+                )
                 if row["threshold"] is not None:
                     axes.plot(row["threshold"], y, "|", color="black", markersize=6)
-            row_labels(axes, range(len(own)), own["class"].to_list(), _WIDEST_NAME_IN)
-            low = min(0.0, float(own[value].to_numpy().min()) * 1.1)
-            axes.set(xlim=(low, 1.02), ylim=(len(own) - 0.4, -0.6), xlabel=named)
-            titled(axes, width_mm * MM - _WIDEST_NAME_IN - 0.2, title)
+            label_rows(axes, range(len(rows)), rows["class"].to_list(), _WIDEST_NAME_IN)
+            low = min(0.0, float(rows[value].to_numpy().min()) * 1.1)
+            axes.set(xlim=(low, 1.02), ylim=(len(rows) - 0.4, -0.6), xlabel=axis_label)
+            set_title(axes, width_mm * MM - _WIDEST_NAME_IN - 0.2, title)
             axes.grid(axis="x", color="0.92", linewidth=0.6)
             axes.set_axisbelow(True)
         key.draw(figure)
     return figure
 
 
-# Imported, selected and mixed features belong to no channel; the normalization says which they are.
+# Imported, selected and mixed features have no channel; their name repeats the normalization.
 _NO_CHANNELS = (("features",), ("selected",), ("mixed",))
 
 
-def _who(score: LakeScore) -> tuple[Hashable, ...]:
+def _series(score: LakeScore) -> tuple[Hashable, ...]:
     return (score.model, score.normalization, score.channels)
 
 
-def _series(scores: Sequence[LakeScore]) -> dict[tuple[Hashable, ...], str]:
-    """A name for each model that is scored, with its normalization or channels if these differ."""
+def _series_names(scores: Sequence[LakeScore]) -> dict[tuple[Hashable, ...], str]:
+    """A name for each model scored, with normalization or channels where these differ."""
     forms = {s.normalization for s in scores}
     sets: dict[tuple[str, str], set[tuple[str, ...]]] = {}
     for s in scores:
         sets.setdefault((s.dataset, s.model), set()).add(s.channels)
-    named = {}
+    names = {}
     for s in scores:
-        own = s.model
+        name = s.model
         if len(forms) > 1:
-            own += f", {s.normalization}"
+            name += f", {s.normalization}"
         if len(sets[s.dataset, s.model]) > 1 and s.channels not in _NO_CHANNELS:
-            own += f" ({', '.join(s.channels)})"
-        named[_who(s)] = own
-    return named
+            name += f" ({', '.join(s.channels)})"
+        names[_series(s)] = name
+    return names
 
 
 def _forest(
@@ -190,12 +191,12 @@ def _forest(
     entries: Sequence[tuple[Any, str]],
     width_mm: float,
 ) -> Figure:
-    """Values with intervals in rows under the question they answer, a panel for each dataset."""
-    colors = {name: COLORS[i % len(COLORS)] for i, name in enumerate(dict.fromkeys(names))}
-    order = {name: i for i, name in enumerate(colors)}
-    datasets = sorted({row["dataset"] for row in rows}, key=natural)
+    """Values with intervals, in rows below the question they answer, a panel for each dataset."""
+    colours = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(dict.fromkeys(names))}
+    order = {name: i for i, name in enumerate(colours)}
+    datasets = sorted({row["dataset"] for row in rows}, key=natural_order)
     panels = {d: _grouped([r for r in rows if r["dataset"] == d], order) for d in datasets}
-    num_lines = {d: sum(len(own) + 1.25 for own in panels[d].values()) for d in datasets}
+    num_lines = {d: sum(len(group) + 1.25 for group in panels[d].values()) for d in datasets}
     with styled():
         key = Key(entries, width_mm)
         heights = [num_lines[d] * _ROW_IN + 0.35 for d in datasets]
@@ -203,29 +204,29 @@ def _forest(
         grid = figure.subplots(len(datasets), 1, squeeze=False, height_ratios=heights, sharex=True)[
             :, 0
         ]
-        name_in = min(_WIDEST_NAME_IN, max(text_width(n) for n in colors) + 0.05)
+        name_in = min(_WIDEST_NAME_IN, max(text_width(n) for n in colours) + 0.05)
         for axes, dataset in zip(grid, datasets, strict=True):
             y, places, shown = 0.0, [], []
-            for question, own in panels[dataset].items():
-                head = _asked(question, own)
+            for question, group in panels[dataset].items():
+                heading = _question_text(question, group)
                 axes.text(
                     0,
                     y,
-                    shortened(head, width_mm * MM - name_in - 0.3),
+                    shortened(heading, width_mm * MM - name_in - 0.3),
                     transform=axes.get_yaxis_transform(),
                     fontsize=7,
                     color="0.3",
                     va="center",
                 )
-                for row in own:
+                for row in group:
                     y += 1
-                    _draw_row(axes, y, row, colors[row["name"]], limits)
+                    _draw_row(axes, y, row, colours[row["name"]], limits)
                     places.append(y)
                     shown.append(row["name"])
                 y += 1.25
-            row_labels(axes, places, shown, _WIDEST_NAME_IN)
+            label_rows(axes, places, shown, _WIDEST_NAME_IN)
             axes.set(xlim=limits, ylim=(y - 0.5, -0.7))
-            titled(axes, width_mm * MM - name_in - 0.2, dataset)
+            set_title(axes, width_mm * MM - name_in - 0.2, dataset)
             axes.hlines(places, *limits, color="0.93", linewidth=0.6, zorder=0)
             if limits[0] < 0:
                 axes.axvline(0, color="0.3", linewidth=0.7, zorder=1)
@@ -242,11 +243,12 @@ def _grouped(
     for row in rows:
         groups.setdefault(row["question"], []).append(row)
     return {
-        question: sorted(own, key=lambda r: order[r["name"]]) for question, own in groups.items()
+        question: sorted(group, key=lambda r: order[r["name"]])
+        for question, group in groups.items()
     }
 
 
-def _asked(question: Question, rows: Sequence[Mapping[str, Any]]) -> str:
+def _question_text(question: Question, rows: Sequence[Mapping[str, Any]]) -> str:
     metric, rules, label, level = question
     notes = {row["note"] for row in rows} - {""}
     shown = f"{metric.upper() if len(metric) < 6 else metric}, {label} of each {level}"
@@ -256,22 +258,22 @@ def _asked(question: Question, rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _draw_row(
-    axes: Axes, y: float, row: Mapping[str, Any], color: str, limits: tuple[float, float]
+    axes: Axes, y: float, row: Mapping[str, Any], colour: str, limits: tuple[float, float]
 ) -> None:
     if row["interval"]:
-        axes.plot(row["interval"], (y, y), color=color, linewidth=1.4, solid_capstyle="butt")
-    for kind, mark in (("chance", "|"), ("ceiling", "d")):
+        axes.plot(row["interval"], (y, y), color=colour, linewidth=1.4, solid_capstyle="butt")
+    for kind, marker in (("chance", "|"), ("ceiling", "d")):
         value = row.get(kind)
         if value is not None and value <= limits[1]:
             tone = "black" if kind == "chance" else GREY
             axes.plot(
                 value,
                 y,
-                mark,
+                marker,
                 color=tone,
                 markersize=6 if kind == "chance" else 4,
                 markerfacecolor="none",
                 markeredgewidth=0.8,
                 clip_on=False,
             )
-    axes.plot(row["value"], y, "o", color=color, markersize=4.5)
+    axes.plot(row["value"], y, "o", color=colour, markersize=4.5)

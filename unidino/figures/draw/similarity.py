@@ -1,4 +1,4 @@
-"""Which profiles look alike: a matrix of correlations in the order of a clustering.
+"""Figure of which profiles are similar: a correlation matrix in the order of a clustering.
 
 Shapes: N profiles, D features.
 Source: Morelli et al. 2025, figure 4 (Pearson correlation, average linkage).
@@ -24,18 +24,18 @@ from unidino.figures.draw.style import (
     PALE,
     WIDTH_MM,
     Key,
+    colour_pairs,
+    label_rows,
     line_height,
     named_classes,
     new_figure,
-    row_labels,
     styled,
     text_width,
-    two_tones,
 )
 
 MOST_PROFILES = 5_000
 _WIDEST_NAME_IN = 1.7
-_TALLEST = 1.6  # times the width of the matrix, to make room for names
+_TALLEST = 1.6  # height over width of the matrix, to make room for names
 _TREE_IN, _STRIP_IN = 0.45, 0.22
 
 
@@ -48,7 +48,7 @@ def correlations(vectors: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def average_linkage(similarity: NDArray[np.float64]) -> tuple[NDArray[np.float64], list[int]]:
-    """The tree of average linkage on 1 - similarity (N, N), and its order of the N leaves."""
+    """Tree of average linkage on 1 - similarity (N, N), and the order of its N leaves."""
     distance = 1 - (similarity + similarity.T) / 2
     np.fill_diagonal(distance, 0)
     tree: NDArray[np.float64] = linkage(
@@ -69,14 +69,15 @@ def similarity_map(
     title: str = "",
     width_mm: float = WIDTH_MM,
 ) -> Figure:
-    """Pearson correlations between profiles, average linkage, and a strip of their classes.
+    """Pearson correlations between profiles with a tree of average linkage and a strip of classes.
 
     vectors: (N, D). names: of the profiles, shown where they fit. classes: of the profiles; kind:
-    what these are. A class has one colour, or two side by side where there are more than eight.
+    name of the classes; what: name of the profiles. With more than eight classes each has two
+    colours side by side.
     Raises ProfileError for fewer than two profiles that vary, or more than 5,000.
     """
-    spread = np.isfinite(vectors).all(axis=1) & (np.ptp(vectors, axis=1) > 0)
-    kept = np.flatnonzero(spread)
+    varies = np.isfinite(vectors).all(axis=1) & (np.ptp(vectors, axis=1) > 0)
+    kept = np.flatnonzero(varies)
     if len(kept) < 2:
         raise ProfileError(f"{len(kept)} of {len(vectors)} {what} can be compared; two are needed")
     if len(kept) > MOST_PROFILES:
@@ -86,14 +87,14 @@ def similarity_map(
         )
     similarity = correlations(vectors[kept])
     tree, order = average_linkage(similarity)
-    own = [classes[int(kept[i])] if classes else None for i in order]
+    ordered = [classes[int(kept[i])] if classes else None for i in order]
     with styled():
-        known = named_classes(own)
-        tones = two_tones(known)
+        known = named_classes(ordered)
+        tones = colour_pairs(known)
         entries: list[tuple[Any, str]] = [
             ((Patch(color=left), Patch(color=right)), name) for name, (left, right) in tones.items()
         ]
-        if known and (None in own or len({*own}) > len(known) + 1):
+        if known and (None in ordered or len({*ordered}) > len(known) + 1):
             entries.append(((Patch(color=PALE), Patch(color=PALE)), f"no {kind}, or another"))
         key = Key(entries, width_mm, kind if entries else "")
         shown = [names[int(kept[i])] for i in order]
@@ -108,7 +109,7 @@ def similarity_map(
         panels = list(figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0])
         _draw_tree(panels[0], tree, len(shown))
         if known:
-            _draw_strip(panels[1], own, tones)
+            _draw_strip(panels[1], ordered, tones)
         matrix = panels[-1]
         image = matrix.imshow(
             similarity[np.ix_(order, order)],
@@ -123,7 +124,7 @@ def similarity_map(
             spine.set_visible(False)
         if fits:
             matrix.yaxis.tick_right()
-            row_labels(matrix, range(len(shown)), shown, _WIDEST_NAME_IN)
+            label_rows(matrix, range(len(shown)), shown, _WIDEST_NAME_IN)
         else:
             matrix.set_xlabel(f"{len(shown)} {what} in the order of the tree")
         bar = figure.colorbar(image, ax=panels, shrink=0.5, aspect=25, pad=0.02)
@@ -134,7 +135,7 @@ def similarity_map(
 
 
 def _leaves(tree: NDArray[np.float64]) -> list[int]:
-    """The leaves from left to right, without recursion: a tree may be as deep as it has leaves."""
+    """The leaves from left to right, without recursion, since the tree may have N levels."""
     num = len(tree) + 1
     order, stack = [], [2 * num - 2]
     while stack:
@@ -148,7 +149,7 @@ def _leaves(tree: NDArray[np.float64]) -> list[int]:
 
 
 def _draw_tree(axes: Axes, tree: NDArray[np.float64], num: int) -> None:
-    """Brackets of the tree, its root at the left; leaf i at height i."""
+    """Draw the brackets of the tree, with the root at the left and leaf i at height i."""
     place = np.empty(2 * num - 1)
     height = np.zeros(2 * num - 1)
     place[_leaves(tree)] = np.arange(num)
@@ -174,8 +175,8 @@ def _draw_tree(axes: Axes, tree: NDArray[np.float64], num: int) -> None:
 def _draw_strip(
     axes: Axes, classes: Sequence[str | None], tones: dict[str, tuple[str, str]]
 ) -> None:
-    colors = np.array(
+    colours = np.array(
         [[to_rgb(tone) for tone in tones.get(c or "", (PALE, PALE))] for c in classes]
     )
-    axes.imshow(colors, aspect="auto", interpolation="nearest")
+    axes.imshow(colours, aspect="auto", interpolation="nearest")
     axes.set_axis_off()

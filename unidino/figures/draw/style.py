@@ -1,8 +1,8 @@
-"""How every figure looks, and how it becomes a file or a part of a page.
+"""The style that all figures share, and how a figure becomes a file or part of a page.
 
-Colours are Okabe and Ito's, which colour-blind readers can tell apart; where there are more classes
-than colours, a colour comes with a marker, or with a second colour, of its own. Text is 7 pt or
-larger at the printed width.
+Colours are Okabe and Ito's, which colour-blind readers can tell apart. Where there are more classes
+than colours, each class also has a marker or a second colour. Text is 7 pt or larger at the printed
+width.
 """
 
 import re
@@ -27,7 +27,7 @@ from matplotlib.textpath import text_to_path
 from unidino.core.errors import InputError, choose
 from unidino.core.files import written_beside
 
-COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#B3A800")
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#B3A800")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 GREY, PALE = "0.45", "0.82"
@@ -35,7 +35,7 @@ FORMATS = ("png", "svg", "pdf")
 WIDTH_MM, DPI = 180.0, 300
 SMALL, NORMAL = 7.0, 8.0  # pt
 MM = 1 / 25.4  # inch
-_LINE = 1.25  # height of a line, in font sizes
+_LINE = 1.25  # height of a line, in units of the font size
 _MANY_POINTS = 2_000
 _MOST_CLASSES, _MOST_COMMON = 60, 32
 _MANY_ENTRIES = 12
@@ -66,20 +66,20 @@ _STYLE: Any = {
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """The style, while a figure is made or drawn."""
+    """Apply the style inside the block, where a figure is created or drawn."""
     with mpl.rc_context(_STYLE):
         yield
 
 
 def new_figure(width_mm: float, height_in: float) -> Figure:
-    """An empty figure whose parts make room for each other.
+    """An empty figure with constrained layout.
 
-    Raises InputError for a width that no page has.
+    Raises InputError for a width below 40 mm or above 2000 mm.
     """
     if not 40 <= width_mm <= 2000:
         raise InputError(f"--width-mm is {width_mm:g}; it must be between 40 and 2000")
     figure = Figure(figsize=(width_mm * MM, height_in), layout="constrained")
-    # A little room at the top: titles are placed after the rest.
+    # Leaves a little room at the top, since titles are placed after the layout.
     rect = (0, 0, 1, 1 - 0.05 / height_in)
     figure.get_layout_engine().set(w_pad=0.04, h_pad=0.04, rect=rect)  # type: ignore[call-arg, union-attr]
     return figure
@@ -87,7 +87,7 @@ def new_figure(width_mm: float, height_in: float) -> Figure:
 
 @cache
 def text_width(text: str, size: float = SMALL) -> float:
-    """Width of a line of text in inches, as it is drawn."""
+    """Width in inches of one line of text as it is drawn."""
     with styled():
         font = FontProperties(size=size)
         return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]) / 72
@@ -99,7 +99,7 @@ def line_height(size: float = SMALL) -> float:
 
 
 def shortened(text: str, width_in: float, size: float = SMALL) -> str:
-    """The text, with its middle left out where it is wider than that."""
+    """The text, with its middle replaced by an ellipsis where it is wider than `width_in`."""
     if text_width(text, size) <= width_in:
         return text
     low, high = 1, len(text)
@@ -117,10 +117,10 @@ def _without_middle(text: str, num: int) -> str:
     return f"{text[:head].rstrip()}…{text[len(text) - num + head :].lstrip()}"
 
 
-def titled(axes: Axes, width_in: float, *lines: str, above_pt: float | None = None) -> None:
-    """Give an axes a bold title of these lines, each cut to the width.
+def set_title(axes: Axes, width_in: float, *lines: str, above_pt: float | None = None) -> None:
+    """Give an axes a bold title of these lines, each shortened to the width.
 
-    above_pt: room between them and the axes, for what stands there.
+    above_pt: space between title and axes, for tick labels at the top.
     """
     wide = NORMAL * 1.16  # bold letters are wider
     axes.set_title(
@@ -131,7 +131,7 @@ def titled(axes: Axes, width_in: float, *lines: str, above_pt: float | None = No
 
 
 def distinct(names: Sequence[str], width_in: float, size: float = SMALL) -> list[str]:
-    """Shortened names that still tell apart what the names tell apart."""
+    """Shortened names; different names stay different, by a number where needed."""
     short = [shortened(name, width_in, size) for name in names]
     seen: dict[str, set[str]] = {}
     for name, text in zip(names, short, strict=True):
@@ -145,8 +145,8 @@ def distinct(names: Sequence[str], width_in: float, size: float = SMALL) -> list
     return [numbered.get(name, text) for name, text in zip(names, short, strict=True)]
 
 
-def natural(text: str) -> tuple[tuple[int, float, str], ...]:
-    """A key to sort names by, that puts p2 before p10."""
+def natural_order(text: str) -> tuple[tuple[int, float, str], ...]:
+    """A sort key that puts p2 before p10."""
     return tuple(
         (0, float(piece), "") if piece.isdecimal() else (1, 0.0, piece.casefold())
         for piece in re.split(r"(\d+)", text)
@@ -155,50 +155,54 @@ def natural(text: str) -> tuple[tuple[int, float, str], ...]:
 
 
 def named_classes(values: Iterable[str | None]) -> list[str]:
-    """The classes that get a look of their own, in order of their names.
+    """The classes that are shown one by one, sorted by name.
 
-    All of them up to 60; of more the 32 most frequent, for nobody tells hundreds apart.
+    All classes if there are at most 60, else the 32 most frequent, since hundreds of colours cannot
+    be told apart.
     """
     counts = Counter(value for value in values if value is not None)
-    often = sorted(counts, key=lambda name: (-counts[name], natural(name)))
-    return sorted(often if len(often) <= _MOST_CLASSES else often[:_MOST_COMMON], key=natural)
+    often = sorted(counts, key=lambda name: (-counts[name], natural_order(name)))
+    return sorted(often if len(often) <= _MOST_CLASSES else often[:_MOST_COMMON], key=natural_order)
 
 
-def looks(names: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """A colour and a marker for each name; no two alike for up to 64 names."""
-    return {name: (COLORS[i % 8], MARKERS[(i + i // 8) % 8]) for i, name in enumerate(names)}
+def colours_and_markers(names: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """A colour and a marker for each name; all pairs differ for up to 64 names."""
+    return {name: (COLOURS[i % 8], MARKERS[(i + i // 8) % 8]) for i, name in enumerate(names)}
 
 
-def two_tones(names: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Two colours for each name, the same one twice for the first eight; none alike up to 64."""
-    return {name: (COLORS[i % 8], COLORS[(i + i // 8) % 8]) for i, name in enumerate(names)}
+def colour_pairs(names: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Two colours for each name, equal ones for the first eight; all pairs differ up to 64."""
+    return {name: (COLOURS[i % 8], COLOURS[(i + i // 8) % 8]) for i, name in enumerate(names)}
 
 
-def dot(color: str, marker: str = "o", **kinds: Any) -> Line2D:
+def dot(colour: str, marker: str = "o", **properties: Any) -> Line2D:
     """A marker for a legend."""
     return Line2D(
         [],
         [],
         linestyle="none",
         marker=marker,
-        color=color,
+        color=colour,
         markersize=4.5,
         markeredgewidth=0.6,
-        **kinds,
+        **properties,
     )
 
 
 class Key:
-    """A legend under a figure, in as many columns as fit; the figure is as much higher."""
+    """A legend below a figure, in as many columns as fit.
+
+    height_in: height that the figure needs for it.
+    """
 
     def __init__(
         self, entries: Sequence[tuple[Any, str]], width_mm: float, title: str = ""
     ) -> None:
         widest = max(0.6, width_mm * MM - 0.5)
-        # Many entries stand in three columns or more.
+        # Many entries are set in three columns or more.
         room = widest / 3 - 0.4 if len(entries) > _MANY_ENTRIES else widest
         labels = distinct([label for _, label in entries], max(room, 0.5))
-        # A label that starts with an underscore would be left out.
+        # Matplotlib leaves out labels that start with an underscore.
         self._labels = ["\u200b" + text if text.startswith("_") else text for text in labels]
         self._handles = [handle for handle, _ in entries]
         self._title = title
@@ -209,8 +213,8 @@ class Key:
         rows = -(-len(entries) // self._num_columns) + bool(title)
         self.height_in = rows * line_height() * 1.18 + 0.12 if entries else 0.0
 
-    def draw(self, figure: Figure, **kinds: Any) -> None:
-        """Put the legend into the figure."""
+    def draw(self, figure: Figure, **properties: Any) -> None:
+        """Add the legend to the figure."""
         if self._handles:
             figure.legend(
                 self._handles,
@@ -224,17 +228,17 @@ class Key:
                 handletextpad=0.5,
                 labelspacing=0.3,
                 borderpad=0.1,
-                **kinds,
+                **properties,
             )
 
 
 def _width(widths: Sequence[float], num_columns: int) -> float:
-    """Width of a legend in inches; its columns are filled from top to bottom."""
+    """Width in inches of a legend whose columns are filled from top to bottom."""
     return float(sum(max(part) + 0.1 for part in np.array_split(widths, num_columns)))
 
 
-def rasterized(axes: Axes, num_points: int) -> None:
-    """Make an SVG or PDF of many points small: its points become pixels, its text stays text."""
+def rasterize_many(axes: Axes, num_points: int) -> None:
+    """Draw many points as pixels in SVG and PDF, so that the file stays small; text stays text."""
     if num_points > _MANY_POINTS:
         for artist in axes.collections:
             _rasterize(artist)
@@ -244,23 +248,23 @@ def _rasterize(artist: Artist | Collection) -> None:
     artist.set_rasterized(True)
 
 
-def row_labels(
+def label_rows(
     axes: Axes, positions: Iterable[float], names: Sequence[str], width_in: float
 ) -> None:
-    """Name the rows of an axes whose y axis runs down."""
+    """Label rows at these positions of the y axis, each name shortened to the width."""
     axes.set_yticks(list(positions), distinct(names, width_in))
     axes.tick_params(axis="y", length=0)
 
 
 def compact(value: float) -> str:
-    """A number of three digits, as an axis shows it."""
+    """A number with three significant digits, for axes."""
     return f"{value:.3g}"
 
 
 def save(figure: Figure, path: Path, *, dpi: int = DPI) -> Path:
-    """The path of the figure's file: PNG, SVG or PDF by its ending.
+    """The path of the figure's file, whose ending chooses PNG, SVG or PDF.
 
-    Raises UnidinoError for another ending, InputError for a resolution that makes no file.
+    Raises UnidinoError for another ending, InputError for a resolution below 20 or above 1200 dpi.
     """
     choose("format of a figure", path.suffix[1:].lower() or path.name, FORMATS)
     if not 20 <= dpi <= 1200:
@@ -275,7 +279,7 @@ def save(figure: Figure, path: Path, *, dpi: int = DPI) -> Path:
 
 
 def svg(figure: Figure) -> str:
-    """The figure as an SVG element to put into a page; equal figures give equal text."""
+    """The figure as an SVG element for a page; equal figures give equal text."""
     buffer = StringIO()
     with styled():
         figure.savefig(buffer, format="svg", dpi=150, metadata={"Date": None})

@@ -1,4 +1,4 @@
-"""How a training went."""
+"""Figure of what a training logged in each epoch."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,12 +8,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from unidino.core.errors import ProfileError
-from unidino.figures.draw.style import COLORS, DASHES, WIDTH_MM, Key, compact, new_figure, styled
+from unidino.figures.draw.style import COLOURS, DASHES, WIDTH_MM, Key, compact, new_figure, styled
 
 _TITLES = {
     "loss": "loss",
     "learning_rate": "learning rate",
-    "teacher_entropy": "entropy of the targets, nats",
+    "teacher_entropy": "entropy of targets, nats",
     "center_norm": "norm of the centre",
     "feature_sd": "standard deviation of features",
     "effective_rank": "effective rank of features",
@@ -24,10 +24,10 @@ _TITLES = {
 
 
 def training_curves(logs: Mapping[str, pl.DataFrame], *, width_mm: float = WIDTH_MM) -> Figure:
-    """What each epoch logged: a panel for each figure, a line for each model.
+    """Values logged in each epoch: one panel for each value, one line for each model.
 
-    logs: by model, rows of its `train.jsonl`.
-    Raises ProfileError if none has an epoch.
+    logs: rows of `train.jsonl` by model.
+    Raises ProfileError if no log has an epoch.
     """
     logs = {model: log for model, log in logs.items() if len(log)}
     columns = [
@@ -40,7 +40,7 @@ def training_curves(logs: Mapping[str, pl.DataFrame], *, width_mm: float = WIDTH
     columns.sort(key=lambda c: list(_TITLES).index(c) if c in _TITLES else len(_TITLES))
     with styled():
         look = {
-            model: {"color": COLORS[i % 8], "linestyle": DASHES[i // 8 % 4]}
+            model: {"color": COLOURS[i % 8], "linestyle": DASHES[i // 8 % 4]}
             for i, model in enumerate(logs)
         }
         key = Key([(Line2D([], [], **look[m]), m) for m in logs], width_mm)

@@ -1,4 +1,4 @@
-"""Values as colours that people with any colour vision tell apart, and what the colours mean.
+"""Colours of values, which colour-blind readers can tell apart, and their legend.
 
 Shapes: N values.
 """
@@ -25,7 +25,7 @@ CATEGORIES = (
     "#999933",
 )
 OTHER, NONE = "#7d8590", "#d5dae1"
-# Viridis, in steps; its darkest and brightest ends are left out, so that both show on white.
+# Steps of viridis without its darkest and brightest ends, so that both ends show on white.
 _NUMBERS = ("#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#e8e419")
 _TAIL = 0.005
 _LOG_RATIO = 100.0
@@ -34,19 +34,19 @@ _MOST_CATEGORIES = len(CATEGORIES)
 
 @dataclass(frozen=True)
 class Entry:
-    """One colour of a legend: its meaning, and how many values have it."""
+    """One entry of the legend: a category, its colour, and how many values have it."""
 
     name: str
-    color: str
+    colour: str
     num: int
 
 
 @dataclass(frozen=True)
-class Colors:
+class Colours:
     """Colours of N values.
 
-    codes: (N,), float32: place in the colorscale between low and high.
-    entries: the legend of categories. ends: what the lowest and highest colours of numbers mean.
+    codes: (N,), float32, positions in the colorscale between low and high. entries: legend of the
+    categories. ends: texts for the lowest and highest colour of numbers.
     """
 
     codes: NDArray[np.float32]
@@ -63,19 +63,19 @@ class Colors:
         return f"linear-gradient(to right, {', '.join(_NUMBERS)})"
 
 
-def colors_of(values: pl.Series) -> Colors:
-    """Colours of values: steps of viridis for numbers, else a colour for each of ten categories.
+def colours_of(values: pl.Series) -> Colours:
+    """Colours of values: steps of viridis for numbers, else one colour for each category.
 
-    The most frequent categories have a colour of their own; the rest share grey. Numbers are
-    clipped at their 0.5th and 99.5th percentiles, and on a log scale where they span more than
-    hundredfold.
+    Of more than ten categories the nine most frequent have a colour each; the others are grey.
+    Numbers are clipped at their 0.5th and 99.5th percentiles. The scale is logarithmic where
+    non-negative numbers span more than a factor of 100.
     """
     if values.dtype.is_numeric() and values.drop_nans().drop_nulls().len():
         return _of_numbers(values.cast(pl.Float64).to_numpy())
     return _of_categories(values)
 
 
-def _of_categories(values: pl.Series) -> Colors:
+def _of_categories(values: pl.Series) -> Colours:
     texts = pl.Series(
         "value", [None if v is None else cell(v) for v in values.to_list()], pl.String
     )
@@ -99,33 +99,33 @@ def _of_categories(values: pl.Series) -> Colors:
         [code.get(t, len(entries) - 1) if t is not None else len(entries) - 1 for t in texts],
         dtype=np.float32,
     )
-    return Colors(
+    return Colours(
         codes,
-        _steps([e.color for e in entries] or [NONE]),
+        _steps([e.colour for e in entries] or [NONE]),
         -0.5,
         max(len(entries), 1) - 0.5,
         tuple(entries),
     )
 
 
-def _steps(colors: list[str]) -> list[tuple[float, str]]:
-    """A colorscale of equal steps without blends."""
-    num = len(colors)
-    return [(edge / num, color) for i, color in enumerate(colors) for edge in (i, i + 1)]
+def _steps(colours: list[str]) -> list[tuple[float, str]]:
+    """A colorscale of equal steps without gradients."""
+    num = len(colours)
+    return [(edge / num, colour) for i, colour in enumerate(colours) for edge in (i, i + 1)]
 
 
-def _of_numbers(values: NDArray[np.float64]) -> Colors:
+def _of_numbers(values: NDArray[np.float64]) -> Colours:
     is_number = np.isfinite(values)
-    some = values[is_number]
-    if not len(some):
+    finite = values[is_number]
+    if not len(finite):
         return _of_categories(pl.Series([None] * len(values)))
-    low, high = (float(v) for v in np.quantile(some, [_TAIL, 1 - _TAIL], method="nearest"))
-    positive = some[some > 0]
-    is_log = bool(some.min() >= 0 and len(positive) and high / positive.min() > _LOG_RATIO)
-    marks = ("≤ " if some.min() < low else "", "≥ " if some.max() > high else "")
+    low, high = (float(v) for v in np.quantile(finite, [_TAIL, 1 - _TAIL], method="nearest"))
+    positive = finite[finite > 0]
+    is_log = bool(finite.min() >= 0 and len(positive) and high / positive.min() > _LOG_RATIO)
+    marks = ("≤ " if finite.min() < low else "", "≥ " if finite.max() > high else "")
     if is_log:
         low = max(low, float(positive.min()))
-        marks = ("≤ " if some.min() < low else "", marks[1])
+        marks = ("≤ " if finite.min() < low else "", marks[1])
     ends = (f"{marks[0]}{cell(low)}", f"{marks[1]}{cell(high)}")
     with np.errstate(divide="ignore", invalid="ignore"):
         scaled, lowest, highest = (
@@ -135,10 +135,10 @@ def _of_numbers(values: NDArray[np.float64]) -> Colors:
     with np.errstate(invalid="ignore"):
         codes = np.clip((scaled - lowest) / spread, 0, 1) if spread > 0 else 0.0 * scaled + 0.5
     shown = np.where(is_number, np.nan_to_num(codes, nan=0.0), -0.25)
-    # Missing values have the lowest fifth of the scale, -0.25 to 0, which no number reaches.
+    # Missing values use the lowest fifth of the scale, from -0.25 to 0, which no number reaches.
     num = len(_NUMBERS) - 1
     scale = [(0.0, NONE), (0.199, NONE)]
-    scale += [(min(0.2 + 0.8 * i / num, 1.0), color) for i, color in enumerate(_NUMBERS)]
+    scale += [(min(0.2 + 0.8 * i / num, 1.0), colour) for i, colour in enumerate(_NUMBERS)]
     missing = int((~is_number).sum())
     entries = (Entry("none", NONE, missing),) if missing else ()
-    return Colors(np.asarray(shown, dtype=np.float32), scale, -0.25, 1.0, entries, ends, is_log)
+    return Colours(np.asarray(shown, dtype=np.float32), scale, -0.25, 1.0, entries, ends, is_log)

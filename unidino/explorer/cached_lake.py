@@ -1,8 +1,12 @@
-"""What the page holds of a lake between requests; the catalog is open for moments only."""
+"""The data of a lake that the page keeps in memory between requests.
+
+The catalog is opened only for short reads, so that other commands can write to it.
+"""
 
 from collections import OrderedDict
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from threading import Thread
@@ -13,19 +17,22 @@ from numpy.typing import NDArray
 
 from unidino.core import assets
 from unidino.core.errors import InputError, UnidinoError, choose
-from unidino.explorer.colors import Colors, colors_of
+from unidino.explorer.cache import Cache, version
+from unidino.explorer.colours import Colours, colours_of
 from unidino.explorer.images import Images
-from unidino.explorer.query import Result, run_query
-from unidino.explorer.vectors import (
+from unidino.explorer.profile_sets import (
     ProfileFile,
     ProfileSet,
     files_of_wells,
-    kept_points,
     principal_points,
     read_sets,
+    stored_points,
 )
-from unidino.explorer.wells import Cache, Wells, read_wells, version
+from unidino.explorer.query import Result, run_query
+from unidino.explorer.wells import Wells, read_wells
 from unidino.lake.lake import Lake
+from unidino.profiles.selection import Selection
+from unidino.scores.question import Question
 
 Groups = dict[tuple[str, ...], pl.DataFrame]
 FIRST_RULE = "nscp"
@@ -36,24 +43,25 @@ _MOST_QUERIES = 200
 class Mapped:
     """Points of a set of profiles: columns position (of the well), plate, well, x, y.
 
-    method: what projected them: pca where the lake does not hold what was asked for. at: x and y of
-    each plate and well. num_groups: sets of channels that are projected apart.
+    method: that projected them; `pca` where the lake has no points of the wanted method.
+    coordinates: x and y by plate and well. num_groups: number of sets of channels, which are
+    projected separately.
     """
 
     points: pl.DataFrame
     method: str
-    at: dict[tuple[str, str], tuple[float, float]]
+    coordinates: dict[tuple[str, str], tuple[float, float]]
     num_groups: int
 
 
-class Held:
-    """A lake, and what was read of it last; read anew when a command has written to it."""
+class CachedLake:
+    """A lake with a cache of what was read last; it is read again after a command wrote to it."""
 
     def __init__(self, lake: Lake) -> None:
         self.lake = lake
         self.images = Images(lake)
-        self._facts = Cache(30)
-        self._colors = Cache(60)
+        self._tables = Cache(30)
+        self._colours = Cache(60)
         self._sets = Cache(2)
         self._points = Cache(12)
         self._results = Cache(4)
@@ -64,11 +72,11 @@ class Held:
     def plates(self) -> pl.DataFrame:
         """Every plate: plate_id, dataset, num_rows, num_columns, uri."""
         query = "select plate_id, dataset, num_rows, num_columns, uri from plate order by 2, 1"
-        return self._facts.get(("plates", version(self.lake)), lambda: self.lake.look_up(query))
+        return self._tables.get(("plates", version(self.lake)), lambda: self.lake.look_up(query))
 
     def models(self) -> list[str]:
         """Names of the models."""
-        rows = self._facts.get(
+        rows = self._tables.get(
             ("models", version(self.lake)),
             lambda: self.lake.look_up("select model from model order by created, model"),
         )
@@ -77,49 +85,49 @@ class Held:
     def wells(self, dataset: str) -> Wells:
         """The wells of a dataset."""
         choose("dataset", dataset, self.plates()["dataset"].unique().sort().to_list())
-        return self._facts.get(
+        return self._tables.get(
             ("wells", dataset, version(self.lake)), lambda: read_wells(self.lake, dataset)
         )
 
-    def colors(self, dataset: str, expression: str) -> Colors:
+    def colours(self, dataset: str, expression: str) -> Colours:
         """Colours of all wells of a dataset by a column or an SQL expression."""
         wells = self.wells(dataset)
-        return self._colors.get(
+        return self._colours.get(
             (dataset, expression, version(self.lake)),
-            lambda: colors_of(wells.values(expression)),
+            lambda: colours_of(wells.values(expression)),
         )
 
     def fits(self, dataset: str, condition: str) -> NDArray[np.bool_]:
-        """Whether each well of a dataset fits an SQL condition."""
+        """Whether each well of a dataset (N,) fits an SQL condition."""
         wells = self.wells(dataset)
-        return self._colors.get(
+        return self._colours.get(
             ("fits", dataset, condition, version(self.lake)), lambda: wells.fits(condition)
         )
 
     def files(self) -> list[ProfileFile]:
         """Every file of well profiles."""
-        return self._facts.get(("files", version(self.lake)), lambda: files_of_wells(self.lake))
+        return self._tables.get(("files", version(self.lake)), lambda: files_of_wells(self.lake))
 
     def file(self, model: str | None, normalization: str | None, dataset: str) -> ProfileFile:
         """The well profiles of a model and dataset.
 
-        Raises UnidinoError that names the command which makes them, if there are none.
+        Raises InputError that names the command which makes them if there are none.
         """
         for file in self.files():
             if (file.model, file.normalization, file.dataset) == (model, normalization, dataset):
                 return file
         if not self.models():
             raise InputError(
-                "no model has seen these wells; make one with `unidino train` or `unidino models"
-                " create`, then `unidino embed` and `unidino profile`, or `unidino import-profiles`"
+                "the lake has no model; make one with `unidino train` or `unidino models create`,"
+                " then run `unidino embed` and `unidino profile`, or `unidino import-profiles`"
             )
-        embedded = self._facts.get(
+        embedded = self._tables.get(
             ("embedded", version(self.lake)),
             lambda: self.lake.look_up(assets.sql("queries", "embedded_dataset")),
         ).filter(model=model, dataset=dataset)
         if len(embedded) and embedded["level"][0]:
             raise InputError(
-                f"{model} was imported as {embedded['level'][0]} profiles of {dataset}: it has no"
+                f"{model} was imported as {embedded['level'][0]} profiles of {dataset} and has no"
                 " profiles of wells"
             )
         embeds = "" if len(embedded) else f"`unidino embed --model {model} --all`, then "
@@ -129,48 +137,47 @@ class Held:
         )
 
     def sets(self, file: ProfileFile) -> list[ProfileSet]:
-        """Profiles of a file, those of different channels apart."""
+        """Profiles of a file, one set for each set of channels."""
         return self._sets.get((file.uri, file.sha256), lambda: read_sets(self.lake, file))
 
     def set_of(self, file: ProfileFile, plate: str | None, well: str | None = None) -> ProfileSet:
-        """The profiles that a well or a plate belongs to, or the most numerous ones."""
+        """The set of profiles that has the well or the plate, else the largest set."""
         sets = self.sets(file)
-        if len(sets) > 1:
-            for own in sets:
-                if (plate, well) in own.row or (
-                    well is None and plate in own.metadata["plate"].unique().to_pylist()
-                ):
-                    return own
+        for profiles in sets if len(sets) > 1 else ():
+            if (plate, well) in profiles.row or (
+                well is None and plate in profiles.metadata["plate"].unique().to_pylist()
+            ):
+                return profiles
         return sets[0]
 
     def map(self, file: ProfileFile, plate: str | None, method: str) -> Mapped:
-        """Points of the profiles that a plate belongs to, or of the most numerous ones."""
+        """Points of the set of profiles that has the plate, else of the largest set."""
         used, groups = self._groups(file, method)
         channels = max(groups, key=lambda c: len(groups[c]))
         if len(groups) > 1:
             channels = next((c for c, g in groups.items() if plate in g["plate"]), channels)
         return self._points.get(
             (file.sha256, used, channels, version(self.lake)),
-            lambda: _placed(groups, channels, used, self.wells(file.dataset)),
+            lambda: _mapped(groups, channels, used, self.wells(file.dataset)),
         )
 
     def _groups(self, file: ProfileFile, method: str) -> tuple[str, Groups]:
-        """What projected the profiles of a file, and their points by channels."""
-        for used in dict.fromkeys((method, "pca")):
-            kept = self._points.get(
-                (file.sha256, used, version(self.lake)),
-                lambda used=used: kept_points(self.lake, file, used),  # type: ignore[misc]
+        """The method that projected the profiles of a file, and their points by channels."""
+        for stored_method in dict.fromkeys((method, "pca")):
+            stored = self._points.get(
+                (file.sha256, stored_method, version(self.lake)),
+                partial(stored_points, self.lake, file, stored_method),
             )
-            if kept is not None:
-                return used, kept
-        made = self._points.get(
-            (file.sha256, "made"),
-            lambda: {own.channels: principal_points(own) for own in self.sets(file)},
+            if stored is not None:
+                return stored_method, stored
+        points = self._points.get(
+            (file.sha256, "not stored"),
+            lambda: {p.channels: principal_points(p) for p in self.sets(file)},
         )
-        return "pca", made
+        return "pca", points
 
-    def make_map(self, file: ProfileFile, method: str = "umap") -> None:
-        """Begin to project profiles in a process of its own, which lands them in the lake."""
+    def make_map(self, file: ProfileFile, method: str) -> None:
+        """Start to project profiles in another process, which writes the points to the lake."""
         if self._pool is None:
             self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
         key = (file.model, file.normalization, file.dataset)
@@ -178,17 +185,17 @@ class Held:
             self._maps[key] = self._pool.submit(_project, self.lake.path, method, *key)
 
     def map_state(self, file: ProfileFile) -> str | None:
-        """`making`, why it failed, or None if it is not being made."""
-        made = self._maps.get((file.model, file.normalization, file.dataset))
-        if made is None:
+        """`making` while a map is projected, the message if it failed, else None."""
+        future = self._maps.get((file.model, file.normalization, file.dataset))
+        if future is None:
             return None
-        if not made.done():
+        if not future.done():
             return "making"
-        error = made.exception()
-        return f"no map was made: {error}" if error else None
+        error = future.exception()
+        return f"the map failed: {error}" if error else None
 
     def run(self, query: str) -> Result:
-        """The first rows of a query; its token stands for it from now on."""
+        """The first rows of a query, which is kept under its token."""
         result = run_query(self.lake, query)
         self._queries[result.token] = query
         while len(self._queries) > _MOST_QUERIES:
@@ -197,22 +204,22 @@ class Held:
         return result
 
     def result(self, token: str) -> Result:
-        """The result that a token stands for."""
+        """The result of the query with this token."""
         return self._results.get(
             (token, version(self.lake)), lambda: run_query(self.lake, self.query(token))
         )
 
     def query(self, token: str) -> str:
-        """The query that a token stands for.
+        """The query with this token.
 
-        Raises InputError if it was not run here.
+        Raises InputError if it was not run since the start of the server.
         """
         if token not in self._queries:
-            raise InputError("this query was not run here; run it again")
+            raise InputError("the server does not know this query; run it again")
         return self._queries[token]
 
     def warm(self, model: str | None) -> None:
-        """Read in the background what the first page shows."""
+        """Start to read in the background what the first page shows."""
         plates = self.plates()
         if plates.is_empty():
             return
@@ -226,36 +233,31 @@ class Held:
                 if chosen and len(wells.table):
                     self.map(chosen[0], None, "umap")
                     first = next(iter(self.sets(chosen[0])[0].row))
-                    self.sets(chosen[0])[0].neighbours(*first, FIRST_RULE, label="moa")
+                    question = Question(FIRST_RULE, label="moa")
+                    self.sets(chosen[0])[0].neighbours(*first, question)
             except UnidinoError:
-                return  # the page says it when it asks for the same
+                return  # the page shows the error when it asks for the same data
 
         Thread(target=read, daemon=True).start()
 
     def close(self) -> None:
-        """End what runs in the background."""
+        """Stop the processes in the background."""
         if self._pool:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _placed(groups: Groups, channels: tuple[str, ...], method: str, wells: Wells) -> Mapped:
+def _mapped(groups: Groups, channels: tuple[str, ...], method: str, wells: Wells) -> Mapped:
     points = groups[channels]
     keys = list(zip(points["plate"].to_list(), points["well"].to_list(), strict=True))
     position = pl.Series([wells.position.get(key) for key in keys], dtype=pl.Int64)
     xy = zip(points["x"].to_list(), points["y"].to_list(), strict=True)
-    at = dict(zip(keys, xy, strict=True))
-    placed = points.with_columns(position=position).drop_nulls("position")
-    return Mapped(placed, method, at, len(groups))
+    coordinates = dict(zip(keys, xy, strict=True))
+    of_wells = points.with_columns(position=position).drop_nulls("position")
+    return Mapped(of_wells, method, coordinates, len(groups))
 
 
 def _project(path: Path, method: str, model: str, normalization: str, dataset: str) -> None:
-    from unidino.insight.projection import projection
+    from unidino.insight.projection import project
 
-    projection(
-        Lake.open(path),
-        model,
-        method=method,
-        level="well",
-        normalize=normalization,
-        dataset=dataset,
-    )
+    selection = Selection([model], [dataset], normalize=normalization)
+    project(Lake.open(path), selection, method=method)

@@ -1,4 +1,4 @@
-"""Callbacks of the SQL box: run a query, show its rows, plot two columns."""
+"""Callbacks of the SQL view: run a query, show its rows, plot two of its columns."""
 
 from typing import Any
 
@@ -7,19 +7,20 @@ from dash.exceptions import PreventUpdate
 
 from unidino.core.errors import UnidinoError
 from unidino.explorer import figures
-from unidino.explorer.held import Held
+from unidino.explorer.cached_lake import CachedLake
 from unidino.explorer.query import FORMATS, Result, examples, shown
 
 _MOST_RECENT = 12
-_MEASURED, _CHARACTER_PX = 200, 7
+_CHARACTER_PX = 7
+_ROWS_FOR_WIDTH = 200  # rows that decide how wide a column is
 
 
 def table_of(result: Result) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows and columns for the table; columns have a number, since their names may be anything."""
+    """Rows and column definitions of the table; see `shown` for the names of its columns."""
     rows = shown(result.rows)
     columns = []
     for i, (name, dtype) in enumerate(result.rows.schema.items()):
-        longest = max([len(name) + 4, *(len(str(row[f"c{i}"])) for row in rows[:_MEASURED])])
+        longest = max([len(name) + 4, *(len(str(row[f"c{i}"])) for row in rows[:_ROWS_FOR_WIDTH])])
         column = {
             "field": f"c{i}",
             "headerName": name,
@@ -32,14 +33,14 @@ def table_of(result: Result) -> tuple[list[dict[str, Any]], list[dict[str, Any]]
 
 
 def note_of(result: Result) -> str:
-    """How many rows there are, and how many of them are shown."""
+    """A note on the number of rows, and of rows shown."""
     if result.num_rows > len(result.rows):
-        return f"First {len(result.rows):,} of {result.num_rows:,} rows. The files have all."
+        return f"First {len(result.rows):,} of {result.num_rows:,} rows. The files have all rows."
     return f"{result.num_rows:,} row{'' if result.num_rows == 1 else 's'}."
 
 
 def axes_of(result: Result) -> tuple[list[str], str | None, str | None]:
-    """Columns that can be plotted, and the two to begin with."""
+    """Columns that can be plotted, and the two that are plotted first."""
     names = [n for n, dtype in result.rows.schema.items() if not dtype.is_nested()]
     numbers = [n for n in names if result.rows[n].dtype.is_numeric()]
     if not numbers:
@@ -49,8 +50,8 @@ def axes_of(result: Result) -> tuple[list[str], str | None, str | None]:
     return names, x, y
 
 
-def register(app: Dash, held: Held) -> None:
-    """Register the callbacks of the SQL box."""
+def register(app: Dash, cached: CachedLake) -> None:
+    """Register the callbacks of the SQL view."""
 
     @app.callback(
         Output("rows", "rowData"),
@@ -71,7 +72,7 @@ def register(app: Dash, held: Held) -> None:
     )
     def run(_clicks: int, query: str | None, recent: list[str] | None) -> Any:
         try:
-            result = held.run(query or "")
+            result = cached.run(query or "")
         except UnidinoError as error:
             return (no_update, no_update, str(error), "error", *[no_update] * 7)
         rows, columns = table_of(result)
@@ -85,8 +86,8 @@ def register(app: Dash, held: Held) -> None:
             )
             for kind in FORMATS
         ]
-        asked = query or ""
-        latest = [asked, *(q for q in recent or [] if q != asked)][:_MOST_RECENT]
+        text = query or ""
+        latest = [text, *(q for q in recent or [] if q != text)][:_MOST_RECENT]
         return (rows, columns, note_of(result), "", links, names, names, x, y, result.token, latest)
 
     @app.callback(
@@ -99,7 +100,7 @@ def register(app: Dash, held: Held) -> None:
     def plot(x: str | None, y: str | None, token: str | None) -> Any:
         if not token or not x or not y:
             return figures.blank_figure()
-        rows = held.result(token).rows
+        rows = cached.result(token).rows
         if x not in rows.columns or y not in rows.columns:
             raise PreventUpdate
         return figures.columns_figure(rows, x, y)

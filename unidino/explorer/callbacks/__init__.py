@@ -1,0 +1,1 @@
+"""Callbacks of the page: they connect its controls to what `views` computes."""

@@ -1,0 +1,1 @@
+"""The layout of the page; callbacks fill it with data."""
