@@ -24,7 +24,6 @@ from unidino.models.config import ModelConfig
 from unidino.models.registry import load_config
 
 
-
 @dataclass(frozen=True)
 class Embedded(Result):
     """What an embedding run did: plates embedded, plates skipped, images and crops embedded.

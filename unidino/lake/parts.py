@@ -99,25 +99,3 @@ class Parts:
             insert(con, "part", self._rows, replace=True)
             con.execute("delete from part where list_contains($gone, uri)", {"gone": list(gone)})
         self._rows = []
-
-
-def land_parts(
-    lake: Lake, run: Run, parts: Mapping[str, Mapping[str, Any]], *, gone: Sequence[str] = ()
-) -> None:
-    """Record whole files, by uri, in the catalog, in place of those that were there.
-
-    gone: uris that are forgotten in the same moment.
-    """
-    rows = part_rows(lake, run, parts)
-    with lake.write() as con:
-        run.record(con)
-        insert(con, "part", rows, replace=True)
-        con.execute("delete from part where list_contains($gone, uri)", {"gone": list(gone)})
-
-
-def part_rows(lake: Lake, run: Run, parts: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of the table `part` for whole files, by uri, with their hashes."""
-    return [
-        {"uri": uri, "sha256": file_sha256(lake.resolve(uri)), "run_id": run.run_id} | dict(part)
-        for uri, part in parts.items()
-    ]
