@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from unidino.figures.rows import plate_values
 
 from unidino.core.errors import InputError
 from unidino.embeddings.embed import embed
+from unidino.figures.plates import plate_values
 from unidino.lake.lake import Lake
 from unidino.profiles.importing import import_profiles
 from unidino.profiles.profile import profile

@@ -14,7 +14,7 @@ import pytest
 from unidino.core import assets
 from unidino.core.sql import Connection, scratch
 from unidino.embeddings.embed import embed
-from unidino.insight.projection import projection
+from unidino.insight.projection import project
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
 from unidino.lake.views import OVER_PARTS, OVER_TABLES
@@ -22,6 +22,7 @@ from unidino.models import baselines, registry
 from unidino.models.config import ModelConfig
 from unidino.models.networks import new_encoder
 from unidino.profiles.profile import profile
+from unidino.profiles.selection import Selection
 
 SQL = assets.ROOT / "sql"
 PATHS = sorted(SQL.rglob("*.sql"))
@@ -219,8 +220,8 @@ def test_views_keep_their_grain(lake: Lake) -> None:
     )
     registry.register(lake, Run("test", {}), "toy", toy, new_encoder(toy))
     embed(lake, "toy", keep="crop")
-    projection(lake, "gaussian", method="pca")
-    projection(lake, "gaussian", method="pca", where="moa is not null")
+    project(lake, Selection(["gaussian"]), method="pca")
+    project(lake, Selection(["gaussian"], where="moa is not null"), method="pca")
     for view, key, num_rows in (
         ("embedding", "model, plate, well, field, channel", 144),
         ("crop_embedding", "model, plate, well, field, channel, top_px, left_px", 72 * 9),

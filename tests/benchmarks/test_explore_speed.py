@@ -4,7 +4,6 @@ Run with `python -m pytest -m benchmark tests/benchmarks/test_explore_speed.py -
 images' figures and their vectors are random; no pixels are written.
 """
 
-import json
 import statistics
 import threading
 import time
@@ -22,7 +21,7 @@ from unidino.explorer.cached_lake import CachedLake
 from unidino.explorer.explore import explore
 from unidino.explorer.views import map_view, plate_view
 from unidino.lake.lake import Lake
-from unidino.lake.parts import land_parts
+from unidino.lake.parts import Part, Parts
 from unidino.lake.runs import Run
 from unidino.scores.question import Question
 
@@ -116,17 +115,11 @@ def big_lake(folder: Path, num_dims: int, num_plates: int = _PLATES) -> Lake:
                 for n in schema.names
             }
             writer.write_table(pa.table(columns).cast(schema))
-    part = {
-        "kind": "profile",
-        "model": "vit",
-        "dataset": "big",
-        "level": "well",
-        "normalization": "mad_robustize",
-        "num_rows": num_wells,
-        "inputs_hash": "",
-        "details": json.dumps({}),
-    }
-    land_parts(lake, Run("profile", {}), {uri: part})
+    part = Part(uri, "profile", "vit", "", "big", normalization="mad_robustize", level="well")
+    parts = Parts(lake, Run("profile", {}))
+    with parts.writing(part, num_wells, details={}) as temporary:
+        path.rename(temporary)
+    parts.land()
     return lake
 
 

@@ -123,7 +123,6 @@ def test_the_lane_from_plates_to_a_report(run_cli, tiny_export: Path, tmp_path: 
         (("ingest", ".", "--layout", "omero"), "unknown layout 'omero'; choose one of bbbc021"),
         (("sql", "drop table well"), "drop statements are refused: a query only reads"),
         (("sql", "from nowhere"), "nowhere does not exist"),
-        (("sql", "select 1", "--format", "xml"), "unknown format 'xml'"),
         (("train", "--model", "m", "--samples", "nowhere"), "nowhere does not exist"),
         (("train", "--model", "m", "--recipe", "small", "--architecture", "x"), "architecture 'x'"),
         (("attribute", "--model", "m"), "unknown model 'm'"),
@@ -146,8 +145,16 @@ def test_a_missing_lake_is_one_line(run_cli, tmp_path: Path) -> None:
     assert "no lake at" in err
 
 
-def test_wrong_usage_is_exit_2(run_cli) -> None:
+def test_wrong_usage_is_exit_2(run_cli, lake: Lake) -> None:
     assert run_cli("embed", "--modle", "x")[0] == 2
+    for words, allowed in (
+        (("sql", "select 1", "--format", "xml"), "'table', 'csv'"),
+        (("plot", "pie", "-o", "x.png"), "'map', 'similarity'"),
+        (("profile", "--level", "cell"), "'field', 'well'"),
+    ):
+        status, out, err = run_cli(*words, "--lake", lake.path)
+        assert (status, out) == (2, "")
+        assert f"is not one of {allowed}" in err
     for option in ("--recipe", "--preset"):
         status, _, err = run_cli("train", "--model", "m", option, "huge")
         assert (status, "'huge' is not one of 'paper', 'published', 'small'" in err) == (2, True)

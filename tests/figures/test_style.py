@@ -37,6 +37,7 @@ from unidino.figures.draw.similarity import similarity_map
 from unidino.figures.draw.style import (
     colour_pairs,
     colours_and_markers,
+    new_figure,
     save,
     shortened,
     text_width,
@@ -202,3 +203,7 @@ def test_shortened_text_fits_and_keeps_both_ends() -> None:
     assert short[-1] == "7"
     assert "…" in short
     assert shortened("short", 1.0) == "short"
+
+
+def test_a_notebook_shows_a_figure_as_it_is() -> None:
+    assert new_figure(60, 1)._repr_png_().startswith(b"\x89PNG")

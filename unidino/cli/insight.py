@@ -8,6 +8,8 @@ import typer
 from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names
 from unidino.cli.profiles import LevelOption, NormalizeOption, WhereOption
 from unidino.core.log import log
+from unidino.figures.kinds import Kind
+from unidino.insight.points import Method
 from unidino.insight.regression import Regressor
 from unidino.lake.lake import Lake
 from unidino.profiles.selection import Level
@@ -138,34 +140,35 @@ def readouts(
 
 
 def plot(
-    kind: Annotated[
-        str,
-        typer.Argument(
-            help="map, similarity, scores, differences, labels, replicates, batches,"
-            " attribution, channels, readouts, plate or training."
-        ),
-    ],
+    kind: Annotated[Kind, typer.Argument(help="What to draw.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="FILE.png, .svg or .pdf.")],
     lake: LakeOption = DEFAULT_LAKE,
     model: Annotated[
         list[str] | None, typer.Option(help="Repeatable; default: the best-scored, or all.")
     ] = None,
     dataset: Annotated[list[str] | None, typer.Option(help="Repeatable; default: all.")] = None,
-    level: Annotated[str | None, typer.Option(help="See `unidino profile`.")] = None,
+    level: Annotated[Level | None, typer.Option(help="What a profile is of.")] = None,
     normalize: Annotated[str | None, typer.Option(help="See `unidino profile`.")] = None,
-    color: Annotated[str | None, typer.Option(help="map: a column of profile.")] = None,
-    method: Annotated[str | None, typer.Option(help="map: umap, densmap or pca.")] = None,
-    plate: Annotated[list[str] | None, typer.Option(help="plate: repeatable.")] = None,
+    colour: Annotated[
+        str | None, typer.Option(help="map: a column of profile that colours the points.")
+    ] = None,
+    color: Annotated[str | None, typer.Option(hidden=True)] = None,
+    method: Annotated[Method | None, typer.Option(help="map: how points are projected.")] = None,
+    plate: Annotated[
+        list[str] | None, typer.Option(help="plate: plates to draw; repeatable.")
+    ] = None,
     value: Annotated[
         str | None,
         typer.Option(help="plate: SQL over well, image and profile, as avg(focus)."),
     ] = None,
-    label: Annotated[str | None, typer.Option(help="moa, compound, target ...")] = None,
-    metric: Annotated[str | None, typer.Option(help="Of scores: nsc,nscb.")] = None,
+    label: Annotated[Label | None, typer.Option(help="Whose classes are shown.")] = None,
+    metric: Annotated[str | None, typer.Option(help="scores: only these, as nsc,nscb.")] = None,
     where: Annotated[str | None, typer.Option(help="SQL condition over profile.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of a map, or of pairs drawn.")] = None,
-    width_mm: Annotated[float, typer.Option(help="Of the figure.")] = 180.0,
-    dpi: Annotated[int, typer.Option(help="Of a PNG, and of the pixels in others.")] = 300,
+    seed: Annotated[int | None, typer.Option(help="Seed of a map, or of the pairs drawn.")] = None,
+    width_mm: Annotated[float, typer.Option(help="Width of the figure.")] = 180.0,
+    dpi: Annotated[
+        int, typer.Option(help="Resolution of a PNG, and of pixels in other files.")
+    ] = 300,
     as_json: JsonOption = False,
 ) -> None:
     """Draw one figure of what the lake holds."""
@@ -187,7 +190,7 @@ def plot(
         output=output,
         asked=names(metric),
         label=label,
-        colour=color,
+        colour=colour or color,
         method=method,
         plates=plate or (),
         value=value,
@@ -202,9 +205,9 @@ def report(
     lake: LakeOption = DEFAULT_LAKE,
     output: Annotated[Path, typer.Option("-o", "--output")] = Path("report.html"),
     model: Annotated[
-        str | None, typer.Option(help="Whose profiles are looked into; default: the best-scored.")
+        str | None, typer.Option(help="Model of the figures; default: the best-scored.")
     ] = None,
-    label: Annotated[str, typer.Option(help="What colours mean: moa, compound ...")] = "moa",
+    label: Annotated[Label, typer.Option(help="What colours mean.")] = "moa",
     as_json: JsonOption = False,
 ) -> None:
     """Write one self-contained page about the lake."""
@@ -217,10 +220,10 @@ def report(
 def explore(
     lake: LakeOption = DEFAULT_LAKE,
     model: Annotated[
-        str | None, typer.Option(help="Shown first; default: one with profiles.")
+        str | None, typer.Option(help="Model that is shown first; default: one with profiles.")
     ] = None,
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Of 127.0.0.1; 0: a free one.")
+        int, typer.Option(min=0, max=65535, help="Port of 127.0.0.1; 0 takes a free one.")
     ] = 8050,
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
     as_json: JsonOption = False,

@@ -82,23 +82,6 @@ def project(
     return Results(found, lambda items: pl.concat([p.points for p in items]))
 
 
-def projection(
-    lake: Lake,
-    model: str,
-    *,
-    method: str = "umap",
-    level: str = "well",
-    normalize: str = "mad_robustize",
-    dataset: str | None = None,
-    where: str | None = None,
-    seed: int = 0,
-) -> Results[Projected]:
-    """Profiles of one model as points; see `project`."""
-    datasets = [dataset] if dataset else []
-    selection = Selection([model], datasets, level, normalize, where=where)
-    return project(lake, selection, method=method, seed=seed)
-
-
 def look_up_points(
     lake: Lake,
     profile_uri: str,

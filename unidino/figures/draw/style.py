@@ -71,6 +71,13 @@ def styled() -> Iterator[None]:
         yield
 
 
+class ShownFigure(Figure):
+    """A figure that a notebook shows without further settings."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self, dpi=100)
+
+
 def new_figure(width_mm: float, height_in: float) -> Figure:
     """An empty figure with constrained layout.
 
@@ -78,7 +85,7 @@ def new_figure(width_mm: float, height_in: float) -> Figure:
     """
     if not 40 <= width_mm <= 2000:
         raise InputError(f"--width-mm is {width_mm:g}; it must be between 40 and 2000")
-    figure = Figure(figsize=(width_mm * MM, height_in), layout="constrained")
+    figure = ShownFigure(figsize=(width_mm * MM, height_in), layout="constrained")
     # Leaves a little room at the top, since titles are placed after the layout.
     rect = (0, 0, 1, 1 - 0.05 / height_in)
     figure.get_layout_engine().set(w_pad=0.04, h_pad=0.04, rect=rect)  # type: ignore[call-arg, union-attr]
