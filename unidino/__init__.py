@@ -18,10 +18,11 @@ Source of the method: Morelli et al. 2025, "uniDINO", doi 10.1016/j.csbj.2025.02
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
+
     from unidino.core.errors import UnidinoError
     from unidino.embeddings.embed import embed
     from unidino.explorer.explore import explore
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from unidino.training.recipe import TrainConfig
     from unidino.training.train import train
 
-__version__ = version("unidino")
 __all__ = [
     "Lake",
     "Question",
@@ -98,6 +98,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("unidino")
     if name not in _HOMES:
         raise AttributeError(f"module 'unidino' has no attribute '{name}'")
     value = getattr(import_module(f"unidino.{_HOMES[name]}"), name)

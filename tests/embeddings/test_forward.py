@@ -5,9 +5,9 @@ from typing import get_args
 import pytest
 import torch
 
+from unidino.core.choices import Engine
 from unidino.core.errors import InputError, UnidinoError
 from unidino.embeddings.forward import _fastest, default_batch_size, device_of, forward_of
-from unidino.embeddings.how import Engine
 from unidino.models.config import ModelConfig
 from unidino.models.networks import new_encoder, scaled
 

@@ -7,8 +7,9 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from unidino.core.choices import RecipeName
 from unidino.core.errors import InputError, UnidinoError
-from unidino.training.recipe import RECIPES, RecipeName, TrainConfig, config_of, read_changes
+from unidino.training.recipe import RECIPES, TrainConfig, config_of, read_changes
 from unidino.training.schedules import Schedules, teacher_temperatures
 
 

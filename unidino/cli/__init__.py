@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from unidino import __version__
 from unidino.cli import insight, lake, models, profiles
 from unidino.core.errors import UnidinoError
 from unidino.core.log import log, show_messages
@@ -59,6 +58,8 @@ def main() -> None:
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from unidino import __version__
+
         print(f"unidino {__version__}")
         raise typer.Exit
 

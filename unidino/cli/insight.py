@@ -5,15 +5,10 @@ from typing import Annotated
 
 import typer
 
-from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names
+from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names, open_lake
 from unidino.cli.profiles import LevelOption, NormalizeOption, WhereOption
+from unidino.core.choices import FigureKind, Label, Level, ProjectionMethod, Regressor
 from unidino.core.log import log
-from unidino.figures.kinds import Kind
-from unidino.insight.points import Method
-from unidino.insight.regression import Regressor
-from unidino.lake.lake import Lake
-from unidino.profiles.selection import Level
-from unidino.scores.rules import Label
 
 
 def attribute(
@@ -43,7 +38,7 @@ def attribute(
     from unidino.profiles.selection import Selection
     from unidino.scores.channels import score_channels
 
-    opened = Lake.open(lake)
+    opened = open_lake(lake)
     selection = Selection(models=[model], level=level, normalize=normalize, where=where)
     scored = (
         score_channels(
@@ -118,7 +113,7 @@ def readouts(
     if output:
         readout_scores.check_suffix(output)
     scores = predict_readouts(
-        Lake.open(lake),
+        open_lake(lake),
         table,
         Selection(models=model or (), level=level, normalize=normalize, where=where),
         by=names(by),
@@ -140,7 +135,7 @@ def readouts(
 
 
 def plot(
-    kind: Annotated[Kind, typer.Argument(help="What to draw.")],
+    kind: Annotated[FigureKind, typer.Argument(help="What to draw.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="FILE.png, .svg or .pdf.")],
     lake: LakeOption = DEFAULT_LAKE,
     model: Annotated[
@@ -153,7 +148,9 @@ def plot(
         str | None, typer.Option(help="map: a column of profile that colours the points.")
     ] = None,
     color: Annotated[str | None, typer.Option(hidden=True)] = None,
-    method: Annotated[Method | None, typer.Option(help="map: how points are projected.")] = None,
+    method: Annotated[
+        ProjectionMethod | None, typer.Option(help="map: how points are projected.")
+    ] = None,
     plate: Annotated[
         list[str] | None, typer.Option(help="plate: plates to draw; repeatable.")
     ] = None,
@@ -184,7 +181,7 @@ def plot(
         where=where,
     )
     kinds.plot(
-        Lake.open(lake),
+        open_lake(lake),
         kind,
         selection if is_chosen else None,
         output=output,
@@ -213,7 +210,7 @@ def report(
     """Write one self-contained page about the lake."""
     from unidino.reports import report as module
 
-    path = module.report(Lake.open(lake), output, model=model, label=label)
+    path = module.report(open_lake(lake), output, model=model, label=label)
     emit(as_json, {"report": str(path), "bytes": path.stat().st_size})
 
 
@@ -233,7 +230,7 @@ def explore(
 
     from unidino.explorer import explore as module
 
-    server = module.explore(Lake.open(lake), model=model, port=port)
+    server = module.explore(open_lake(lake), model=model, port=port)
     emit(as_json, {"url": server.url, "lake": str(lake)})
     if browser:
         webbrowser.open(server.url)

@@ -2,18 +2,23 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names, show
+from unidino.cli.output import (
+    DEFAULT_LAKE,
+    JsonOption,
+    LakeOption,
+    create_lake,
+    emit,
+    names,
+    open_lake,
+    show,
+)
+from unidino.core.choices import NgffVersion, TableFormat
 from unidino.core.errors import InputError, UnidinoError
 from unidino.core.log import log
-from unidino.core.text import flat
-from unidino.lake.lake import Lake
-from unidino.lake.ngff import Version
-
-Format = Literal["table", "csv", "json", "parquet", "arrow"]
 
 
 def demo(
@@ -76,7 +81,7 @@ def ingest(
     illumination: Annotated[
         str | None, typer.Option(help="Folder of .npy functions to divide images by, or estimate.")
     ] = None,
-    ngff: Annotated[Version, typer.Option(help="Version of OME-Zarr.")] = "0.5",
+    ngff: Annotated[NgffVersion, typer.Option(help="Version of OME-Zarr.")] = "0.5",
     pyramid: Annotated[
         int, typer.Option(min=0, help="Levels to add, each half the size of the last.")
     ] = 0,
@@ -94,7 +99,7 @@ def ingest(
     if not path.exists():
         raise InputError(f"no such file or folder: '{path}'")
     done = module.ingest(
-        Lake.create(lake),
+        create_lake(lake),
         path,
         layout,
         dataset=dataset,
@@ -140,11 +145,13 @@ def sql(
     query: Annotated[str, typer.Argument(help="One SQL statement.")],
     lake: LakeOption = DEFAULT_LAKE,
     write: Annotated[bool, typer.Option("--write", help="Allow changes to the catalog.")] = False,
-    format_: Annotated[Format, typer.Option("--format", help="How rows are printed.")] = "table",
+    format_: Annotated[
+        TableFormat, typer.Option("--format", help="How rows are printed.")
+    ] = "table",
     as_json: JsonOption = False,
 ) -> None:
     """Query the lake: plate, channel, well, field, image, model, embedding, profile, score ..."""
-    opened = Lake.open(lake)
+    opened = open_lake(lake)
     if write:
         opened.execute(query)
         return
@@ -155,6 +162,8 @@ def sql(
         case "json":
             emit(True, rows.to_dicts())
         case "csv":
+            from unidino.core.text import flat
+
             print(flat(rows).write_csv(), end="")
         case "parquet":
             rows.write_parquet(sys.stdout.buffer)
@@ -166,7 +175,7 @@ def check(lake: LakeOption = DEFAULT_LAKE, as_json: JsonOption = False) -> None:
     """Verify that the catalog and the files agree."""
     from unidino.lake.check import check as run_check
 
-    problems = run_check(Lake.open(lake))
+    problems = run_check(open_lake(lake))
     if problems:
         emit(as_json, [{"check": p.check, "problem": p.problem} for p in problems])
         raise UnidinoError(f"{len(problems)} problems in the lake")

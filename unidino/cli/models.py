@@ -6,13 +6,10 @@ from typing import Annotated
 
 import typer
 
-from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names
+from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names, open_lake
+from unidino.core.choices import Engine, Intensity, Keep, Normalization, Precision, RecipeName
 from unidino.core.errors import InputError
 from unidino.core.log import log
-from unidino.embeddings.how import Engine, Keep, Precision
-from unidino.lake.lake import Lake
-from unidino.models.config import Intensity, Normalization
-from unidino.training.recipe import RecipeName
 
 app = typer.Typer(help="List the models of a lake, or create one.", add_completion=False)
 
@@ -58,7 +55,7 @@ def train(
     changes = read_changes(config) if config else {}
     changes |= {name: value for name, value in options.items() if value is not None}
     figures = train(
-        Lake.open(lake),
+        open_lake(lake),
         model,
         recipe=preset or recipe,
         config=changes,
@@ -80,7 +77,7 @@ def models(
     if context.invoked_subcommand is None:
         from unidino.core import assets
 
-        table = Lake.open(lake).look_up(assets.sql("queries", "model_list"))
+        table = open_lake(lake).look_up(assets.sql("queries", "model_list"))
         emit(as_json, table.to_dicts(), table)
 
 
@@ -114,7 +111,7 @@ def models_create(
     from unidino.models.baselines import create_model
 
     name = create_model(
-        Lake.open(lake),
+        open_lake(lake),
         preset,
         model,
         like=like,
@@ -154,7 +151,7 @@ def models_import(
     from unidino.models.weights import import_model
 
     config = import_model(
-        Lake.open(lake),
+        open_lake(lake),
         file,
         model,
         architecture=architecture,
@@ -207,7 +204,7 @@ def embed(
     from unidino.embeddings.embed import embed
 
     done = embed(
-        Lake.open(lake),
+        open_lake(lake),
         model,
         plates=plate or [],
         where=where,

@@ -3,15 +3,14 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import polars as pl
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
-from unidino.core.text import cell
+if TYPE_CHECKING:
+    import polars as pl
+
+    from unidino.lake.lake import Lake
 
 LakeOption = Annotated[
     Path, typer.Option("--lake", envvar="UNIDINO_LAKE", help="Folder of the lake.")
@@ -20,8 +19,28 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for program
 DEFAULT_LAKE = Path("lake")
 
 
-def show(table: pl.DataFrame) -> None:
+def open_lake(lake: Path) -> "Lake":
+    """The lake at a folder; see `Lake.open`."""
+    from unidino.lake.lake import Lake
+
+    return Lake.open(lake)
+
+
+def create_lake(lake: Path) -> "Lake":
+    """The lake at a folder, created if there is none; see `Lake.create`."""
+    from unidino.lake.lake import Lake
+
+    return Lake.create(lake)
+
+
+def show(table: "pl.DataFrame") -> None:
     """Print a table for people: to the terminal's width, or whole where there is no terminal."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from unidino.core.text import cell
+
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name, dtype in zip(table.columns, table.dtypes, strict=True):
         grid.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
@@ -33,7 +52,7 @@ def show(table: pl.DataFrame) -> None:
     console.print(grid)
 
 
-def emit(as_json: bool, document: Any, table: pl.DataFrame | None = None) -> None:
+def emit(as_json: bool, document: Any, table: "pl.DataFrame | None" = None) -> None:
     """Print a result: JSON lines if asked for, else a table."""
     if as_json:
         for line in document if isinstance(document, list) else [document]:
@@ -41,6 +60,8 @@ def emit(as_json: bool, document: Any, table: pl.DataFrame | None = None) -> Non
     elif table is not None:
         show(table)
     else:
+        import polars as pl
+
         show(pl.DataFrame([document]) if isinstance(document, Mapping) else pl.DataFrame(document))
 
 

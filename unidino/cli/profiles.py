@@ -7,16 +7,19 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names
+from unidino.cli.output import (
+    DEFAULT_LAKE,
+    JsonOption,
+    LakeOption,
+    create_lake,
+    emit,
+    names,
+    open_lake,
+)
+from unidino.core.choices import ImportLevel, Label, LabelFilter, Level, Preset, Reading, Unmatched
 from unidino.core.errors import InputError
 from unidino.core.log import log
 from unidino.core.reasons import reason_text
-from unidino.lake.lake import Lake
-from unidino.profiles.importing import ImportLevel
-from unidino.profiles.selection import Level, Selection
-from unidino.scores.paper import Preset
-from unidino.scores.question import LabelFilter, Question, Unmatched
-from unidino.scores.rules import Label, Reading
 
 NORMALIZE_HELP = (
     "mad_robustize, standardize, spherize, tvn, tvn_efaar or none. Join steps by +, give options"
@@ -55,6 +58,7 @@ def profile(
 ) -> None:
     """Aggregate embeddings to profiles and normalize them per plate."""
     from unidino.profiles.profile import profile as make_profiles
+    from unidino.profiles.selection import Selection
 
     given = {
         "controls": controls,
@@ -64,7 +68,7 @@ def profile(
     }
     text = ",".join([normalize, *(f"{key}={value}" for key, value in given.items() if value)])
     selection = Selection(model or (), dataset or (), level, text)
-    done = make_profiles(Lake.open(lake), selection)
+    done = make_profiles(open_lake(lake), selection)
     if not any(p.is_new for p in done):
         log.info("nothing to do: the profiles are current")
     for p in done:
@@ -111,7 +115,7 @@ def import_profiles(
     from unidino.profiles.importing import import_profiles as run_import
 
     done = run_import(
-        Lake.create(lake),
+        create_lake(lake),
         file,
         model,
         dataset=dataset,
@@ -155,9 +159,10 @@ def export(
 ) -> None:
     """Write profiles as one wide table: Metadata_ columns and features, or AnnData."""
     from unidino.profiles.export import export_profiles
+    from unidino.profiles.selection import Selection
 
     selection = Selection([model], dataset or (), level, normalize, names(channels), where)
-    emit(as_json, asdict(export_profiles(Lake.open(lake), file, selection)))
+    emit(as_json, asdict(export_profiles(open_lake(lake), file, selection)))
 
 
 def score(
@@ -219,7 +224,7 @@ def score(
         from unidino.scores.paper import score_preset
 
         scores: Sequence[Any] = score_preset(
-            Lake.open(lake),
+            open_lake(lake),
             preset,
             models=model or [],
             dataset=dataset[0] if dataset else None,
@@ -231,7 +236,10 @@ def score(
         return
     if not rules_of:
         raise InputError("say how to score: --metric NAME, --not-same COLUMNS or --preset NAME")
-    at = Lake.open(lake)
+    from unidino.profiles.selection import Selection
+    from unidino.scores.question import Question
+
+    at = open_lake(lake)
     asked = [
         Question(
             rule,

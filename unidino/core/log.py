@@ -1,59 +1,32 @@
-"""Messages and progress on standard error.
+"""Messages on standard error.
 
 Messages go to the logger `unidino`. The command line shows all of them; a program that imports the
 library sees warnings, and decides about the rest as usual with `logging`.
 """
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.console import Console
 
-console = Console(stderr=True, highlight=False)
 log = logging.getLogger("unidino")
 
 
-class _RateColumn(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed:.1f} {task.fields['unit']}/s" if speed else "")
+@cache
+def console() -> "Console":
+    """The terminal of standard error; loaded when something is written."""
+    from rich.console import Console
 
-
-@contextmanager
-def progress_bar(
-    label: str, total: int, unit: str, *, quiet: bool = False
-) -> Iterator[Callable[[int], None]]:
-    """A function that advances the bar by so many units; nothing is drawn off a terminal."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _RateColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(
-        *columns, console=console, transient=True, disable=quiet or not console.is_terminal
-    ) as bar:
-        task = bar.add_task(label, total=total, unit=unit)
-        yield lambda count: bar.advance(task, count)
+    return Console(stderr=True, highlight=False)
 
 
 class _ConsoleHandler(logging.Handler):
     """Writes above the progress bar, without a terminal's markup or wrapping."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        console.print(self.format(record), markup=False, soft_wrap=True)
+        console().print(self.format(record), markup=False, soft_wrap=True)
 
 
 def show_messages() -> None:

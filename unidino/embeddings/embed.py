@@ -10,12 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unidino.core import assets
+from unidino.core.choices import Engine, Keep, Precision
 from unidino.core.errors import InputError, ModelError, choose
 from unidino.core.files import digest
-from unidino.core.log import log, progress_bar
+from unidino.core.log import log
+from unidino.core.progress import progress_bar
 from unidino.core.results import Result
 from unidino.embeddings.embedder import Advance, Embedder, Row
-from unidino.embeddings.how import Cut, Engine, How, Keep, Precision
+from unidino.embeddings.how import Cut, How
 from unidino.embeddings.tables import DICTIONARY_COLUMNS, crop_table, embedding_table
 from unidino.lake.lake import Lake
 from unidino.lake.parts import Part, Parts, current

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from unidino.core.choices import Engine, Precision
 from unidino.core.errors import InputError, ModelError, choose
 from unidino.core.log import log
-from unidino.embeddings.how import Engine, Precision
 from unidino.models.config import ModelConfig
 from unidino.models.networks import Network, scaled
 

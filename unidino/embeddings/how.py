@@ -1,13 +1,10 @@
 """The choices of how plates are embedded."""
 
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import get_args
 
+from unidino.core.choices import Engine, Keep, Precision
 from unidino.core.errors import InputError, choose
-
-Precision = Literal["fp32", "bf16"]
-Engine = Literal["auto", "torch", "compile", "openvino"]
-Keep = Literal["mean", "crop"]
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
+from unidino.core.choices import FigureKind
 from unidino.core.errors import InputError, choose
 from unidino.lake.lake import Lake
 from unidino.profiles.selection import Selection
@@ -16,21 +17,7 @@ if TYPE_CHECKING:
 
     from unidino.scores.question import Asked
 
-Kind = Literal[
-    "map",
-    "similarity",
-    "scores",
-    "differences",
-    "labels",
-    "replicates",
-    "batches",
-    "attribution",
-    "channels",
-    "readouts",
-    "plate",
-    "training",
-]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS: tuple[FigureKind, ...] = get_args(FigureKind)
 
 
 @dataclass(frozen=True)
@@ -48,7 +35,7 @@ class _Source:
 
 _PROFILES = ("models", "datasets", "level", "normalize", "where", "channels", "compounds")
 _RESULTS = ("models", "datasets", "level", "normalize")
-_SOURCES: dict[Kind, _Source] = {
+_SOURCES: dict[FigureKind, _Source] = {
     "map": _Source("profiles", _PROFILES),
     "similarity": _Source("profiles", _PROFILES, level="compound"),
     "scores": _Source("scores", _PROFILES),

@@ -13,7 +13,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from unidino.core.errors import InputError, ProfileError, choose
-from unidino.core.log import log, progress_bar
+from unidino.core.log import log
+from unidino.core.progress import progress_bar
 from unidino.core.reasons import WhyNot
 from unidino.core.results import Result, Results
 from unidino.insight.importance import channel_shares, student_interval

@@ -5,16 +5,16 @@ Shapes: N vectors, D features. Source: McInnes et al. 2018, "UMAP", arXiv 1802.0
 """
 
 import warnings
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unidino.core.choices import ProjectionMethod
 from unidino.core.errors import ProfileError, choose
 from unidino.core.log import log
 
-Method = Literal["umap", "densmap", "pca"]
-METHODS: tuple[Method, ...] = get_args(Method)
+METHODS: tuple[ProjectionMethod, ...] = get_args(ProjectionMethod)
 _NUM_NEIGHBOURS = 15
 _MIN_DISTINCT = 5
 # Up to this many vectors, all distances are computed. Beyond, umap searches approximate neighbours,

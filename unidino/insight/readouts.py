@@ -16,7 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from unidino.core.errors import InputError, ProfileError, choose
-from unidino.core.log import progress_bar
+from unidino.core.progress import progress_bar
 from unidino.core.reasons import WhyNot
 from unidino.core.results import Results
 from unidino.insight import readout_tables

@@ -5,15 +5,15 @@ its published program; Way et al. 2021, doi 10.1091/mbc.E20-12-0784 (elastic net
 """
 
 import warnings
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from unidino.core.choices import Regressor
 from unidino.core.statistics import mean_interval
 
-Regressor = Literal["random_forest", "elastic_net"]
 REGRESSORS: tuple[Regressor, ...] = get_args(Regressor)
 _NUM_TREES = 100
 _MIN_LEAF_SHARE = 0.01

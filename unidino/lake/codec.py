@@ -21,7 +21,8 @@ import zarr
 from numcodecs import blosc
 from numpy.typing import NDArray
 
-from unidino.lake.ngff import Version, array_file
+from unidino.core.choices import NgffVersion
+from unidino.lake.ngff import array_file
 
 SHARD = "c.0.0.0"  # file of the only shard of an array
 _CNAME, _CLEVEL = "lz4", 5
@@ -81,7 +82,7 @@ def _checksum(data: bytes) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def array_metadata(shape: tuple[int, ...], dtype: str, version: Version) -> bytes:
+def array_metadata(shape: tuple[int, ...], dtype: str, version: NgffVersion) -> bytes:
     """The metadata of an array (C, H, W) whose chunks are planes, as the zarr library writes it."""
     memory = zarr.storage.MemoryStore()
     if version == "0.5":

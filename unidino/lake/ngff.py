@@ -7,12 +7,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
+from unidino.core.choices import NgffVersion
 from unidino.core.wells import row_letters, well_place
 
-Version = Literal["0.5", "0.4"]
-VERSIONS: tuple[Version, ...] = get_args(Version)
+VERSIONS: tuple[NgffVersion, ...] = get_args(NgffVersion)
 # How viewers colour channels, in order: blue, green, red, yellow, magenta, cyan, white.
 _COLOURS = ("0000FF", "00FF00", "FF0000", "FFFF00", "FF00FF", "00FFFF", "FFFFFF")
 
@@ -37,18 +37,18 @@ def field_path(well: str, field: int) -> str:
     return f"{well_path(well)}/{field}"
 
 
-def array_file(version: Version) -> str:
+def array_file(version: NgffVersion) -> str:
     """File name of an array's metadata."""
     return "zarr.json" if version == "0.5" else ".zarray"
 
 
-def version_of(group: Path) -> Version:
-    """Version of the group of a field."""
+def version_of(group: Path) -> NgffVersion:
+    """NgffVersion of the group of a field."""
     return "0.5" if (group / "zarr.json").is_file() else "0.4"
 
 
 def write_plate(
-    path: Path, name: str, fields: Mapping[str, Sequence[int]], version: Version = "0.5"
+    path: Path, name: str, fields: Mapping[str, Sequence[int]], version: NgffVersion = "0.5"
 ) -> None:
     """Write the groups of a plate and its wells, but not those of its fields.
 
@@ -67,7 +67,7 @@ def write_plate(
 
 
 def _plate_metadata(
-    name: str, fields: Mapping[str, Sequence[int]], version: Version
+    name: str, fields: Mapping[str, Sequence[int]], version: NgffVersion
 ) -> dict[str, Any]:
     places = {well: well_place(well) for well in fields}
     rows = sorted({row for row, _ in places.values()})
@@ -91,7 +91,7 @@ def _plate_metadata(
     }
 
 
-def _validate(plate: Mapping[str, Any], version: Version) -> None:
+def _validate(plate: Mapping[str, Any], version: NgffVersion) -> None:
     """Raise ValueError if the metadata of a plate break the specification."""
     if version == "0.5":
         from ome_zarr_models.v05.hcs import HCSAttrs as HCSAttrs05
@@ -109,7 +109,7 @@ def image_metadata(
     displays: Sequence[Display],
     pixel_size_um: float | None,
     maximum: int,
-    version: Version,
+    version: NgffVersion,
 ) -> dict[str, Any]:
     """The metadata of a field: axes, sizes, channel names and display windows.
 
@@ -162,7 +162,7 @@ def image_metadata(
     }
 
 
-def write_group(path: Path, ome: Mapping[str, Any], version: Version) -> None:
+def write_group(path: Path, ome: Mapping[str, Any], version: NgffVersion) -> None:
     """Write a Zarr group with these OME metadata; its folder is created if it is missing."""
     path.mkdir(parents=True, exist_ok=True)
     if version == "0.5":

@@ -22,9 +22,10 @@ import zarr
 from numpy.typing import NDArray
 from zarr.errors import BaseZarrError
 
+from unidino.core.choices import NgffVersion
 from unidino.core.errors import LakeError
 from unidino.lake import codec, ngff
-from unidino.lake.ngff import Display, Version
+from unidino.lake.ngff import Display
 
 Plane = NDArray[Any]  # of uint8 or uint16, (H, W)
 
@@ -36,7 +37,7 @@ def write_field(
     planes: Sequence[Plane | None],
     displays: Sequence[Display],
     pixel_size_um: float | None,
-    version: Version = "0.5",
+    version: NgffVersion = "0.5",
     pyramid: int = 0,
 ) -> None:
     """Write the group of one field.

@@ -5,10 +5,11 @@ Source: Morelli et al. 2025, doi 10.1016/j.csbj.2025.02.020, sections 2.3 and 2.
 
 from pathlib import Path
 
+from unidino.core.choices import Normalization
 from unidino.core.errors import ModelError, choose
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
-from unidino.models.config import VIT_S, ModelConfig, Normalization
+from unidino.models.config import VIT_S, ModelConfig
 from unidino.models.features import NUM_DIMS
 from unidino.models.registry import check_new_name, load_config, register
 

@@ -1,13 +1,10 @@
 """What a model is: `config.json` beside its weights."""
 
-from typing import Literal
-
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
+from unidino.core.choices import Intensity
 from unidino.models.kinds import EVERY_CHANNEL, KINDS, Kind, KindTraits
 
-Intensity = Literal["percentile", "dtype"]
-Normalization = Literal["none", "imagenet"]
 VIT_S = "vit_small_patch16_224"
 
 

@@ -15,8 +15,9 @@ from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from unidino.core.choices import Intensity
 from unidino.core.errors import ModelError
-from unidino.models.config import Intensity, ModelConfig
+from unidino.models.config import ModelConfig
 from unidino.models.microsnoop import MicrosnoopEncoder
 
 

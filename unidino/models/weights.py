@@ -14,10 +14,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from unidino.core.choices import Intensity, Normalization
 from unidino.core.errors import ModelError
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
-from unidino.models.config import VIT_S, Intensity, ModelConfig, Normalization
+from unidino.models.config import VIT_S, ModelConfig
 from unidino.models.kinds import Kind
 from unidino.models.microsnoop import encoder_state
 from unidino.models.networks import Encoder, Network, PooledNetwork, new_network, weights_of

@@ -10,9 +10,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from unidino.core import assets
+from unidino.core.choices import NgffVersion
 from unidino.core.errors import InputError
 from unidino.lake import ngff, pixels
-from unidino.lake.ngff import Display, Version
+from unidino.lake.ngff import Display
 from unidino.lake.pixels import Plane
 from unidino.plates import illumination
 from unidino.plates.illumination import Function
@@ -32,7 +33,7 @@ class Form:
     are. in_place: register OME-Zarr plates where they lie.
     """
 
-    ngff: Version = "0.5"
+    ngff: NgffVersion = "0.5"
     pyramid: int = 0
     illumination: str | None = None
     in_place: bool = False

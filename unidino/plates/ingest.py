@@ -8,7 +8,8 @@ import polars as pl
 import pyarrow as pa
 
 from unidino.core.errors import InputError, choose
-from unidino.core.log import log, progress_bar
+from unidino.core.log import log
+from unidino.core.progress import progress_bar
 from unidino.core.results import Result
 from unidino.lake.lake import Lake
 from unidino.lake.ngff import VERSIONS

@@ -5,11 +5,12 @@ Shapes: N rows of a table, D features.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import pyarrow as pa
 
 from unidino.core import assets
+from unidino.core.choices import OtherLevel, WellLevel
 from unidino.core.errors import InputError, ModelError, choose
 from unidino.core.log import log
 from unidino.core.sql import Connection, first_row, quoted, scratch
@@ -21,9 +22,6 @@ from unidino.plates import manifest, tables
 from unidino.profiles import wide
 from unidino.profiles.landing import Imported, ImportedTable, land_level, land_wells
 
-WellLevel = Literal["well", "field"]
-OtherLevel = Literal["treatment", "compound"]
-ImportLevel = Literal[WellLevel, OtherLevel]
 _WELL_LEVELS = get_args(WellLevel)
 _OTHER_LEVELS = get_args(OtherLevel)
 

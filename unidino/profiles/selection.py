@@ -3,13 +3,13 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
+from unidino.core.choices import Level
 from unidino.core.errors import choose
 from unidino.core.files import text_hash
 from unidino.profiles.form import ProfileForm
 
-Level = Literal["field", "well", "treatment", "compound", "plate", "batch", "source"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 

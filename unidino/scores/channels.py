@@ -7,7 +7,8 @@ from typing import Any
 import polars as pl
 
 from unidino.core.errors import ProfileError
-from unidino.core.log import log, progress_bar
+from unidino.core.log import log
+from unidino.core.progress import progress_bar
 from unidino.core.results import Results
 from unidino.lake.lake import Lake
 from unidino.profiles.groups import groups

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import polars as pl
 from numpy.typing import NDArray
 
+from unidino.core.choices import Measure
 from unidino.core.errors import choose
 from unidino.core.reasons import WhyNot
 from unidino.core.results import Results
@@ -20,7 +21,6 @@ from unidino.scores.precision import mean_average_precision, rank
 from unidino.scores.question import Asked, Question, questions
 from unidino.scores.replicates import replicate_correlation
 
-Measure = Literal["map", "replicates"]
 MEASURES: tuple[str, ...] = get_args(Measure)
 _VALUES = {
     "map": ("mean_average_precision", "is_significant"),

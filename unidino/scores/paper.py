@@ -6,7 +6,6 @@ in `sql/wells` and `sql/queries/active_compound.sql`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import polars as pl
 
@@ -20,7 +19,6 @@ from unidino.profiles.selection import Selection
 from unidino.scores.accuracy import LakeScore, compared, score
 from unidino.scores.question import Question
 
-Preset = Literal["bbbc021", "jump-target2", "insect"]
 # Measured features are selected after normalization, learnt ones are left whole.
 _SELECTION = "select=na+variance+correlation+blocklist"
 

@@ -4,14 +4,12 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
+from unidino.core.choices import LabelFilter, Unmatched
 from unidino.core.errors import InputError, choose
 from unidino.core.files import text_hash
 from unidino.scores.rules import LABELS, default_label, rule_sql
-
-LabelFilter = Literal["reachable", "decoys", "rows", "none"]
-Unmatched = Literal["drop", "wrong"]
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,16 @@ Source: Morelli et al. 2025, section 2.3.2; `published` rules are those of the a
 
 from functools import cache
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import pyarrow as pa
 
 from unidino.core import assets
+from unidino.core.choices import Label, Reading
 from unidino.core.errors import InputError, choose
 from unidino.core.sql import quoted
 from unidino.core.user_sql import ask, confined
 
-Reading = Literal["text", "published"]
-Label = Literal["compound", "moa", "target", "perturbation", "cell_line"]
 LABELS: tuple[str, ...] = get_args(Label)
 # What a rule may read of a profile, with the types of the view `profile`.
 COLUMNS: dict[str, pa.DataType] = {

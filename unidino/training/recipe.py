@@ -7,11 +7,9 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
 
+from unidino.core.choices import Intensity, Precision, RecipeName
 from unidino.core.errors import InputError, choose
-from unidino.embeddings.how import Precision
-from unidino.models.config import VIT_S, Intensity
-
-RecipeName = Literal["paper", "published", "small"]
+from unidino.models.config import VIT_S
 
 
 class TrainConfig(BaseModel):

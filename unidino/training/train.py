@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
+from unidino.core.choices import RecipeName
 from unidino.core.errors import InputError, LakeError, ModelError
 from unidino.core.files import written_beside
-from unidino.core.log import progress_bar
+from unidino.core.progress import progress_bar
 from unidino.core.results import Results
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
@@ -28,7 +29,7 @@ from unidino.training.epoch_log import EpochLog, Figures, refuse_collapse, step_
 from unidino.training.probe import Probe
 from unidino.training.processes import Processes, StopRequest, joined, stop_on_sigterm
 from unidino.training.reader import CropReader, Crops
-from unidino.training.recipe import RecipeName, TrainConfig, config_of
+from unidino.training.recipe import TrainConfig, config_of
 from unidino.training.samples import draw_epoch, image_names, rows_hash, select_samples
 from unidino.training.schedules import Schedules, teacher_temperatures
 from unidino.training.views import ViewMaker, seed_of

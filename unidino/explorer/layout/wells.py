@@ -5,10 +5,11 @@ from typing import Any, get_args
 from dash import dcc, html
 
 from unidino.core import assets
+from unidino.core.choices import Reading
 from unidino.explorer.layout.controls import dropdown, graph, labelled, loading, text_box
 from unidino.explorer.profile_sets import AMONG
 from unidino.explorer.views import COLUMNS_RULE
-from unidino.scores.rules import LABELS, Reading, metrics
+from unidino.scores.rules import LABELS, metrics
 
 _AMONG = [{"label": f"{wells} wells", "value": wells} for wells in AMONG]
 

@@ -1,0 +1,52 @@
+"""Choices of options: one Literal each, which help, completion and checks read alike.
+
+Nothing else is imported here, so that the command line shows its help at once.
+"""
+
+from typing import Literal
+
+# Plates.
+NgffVersion = Literal["0.5", "0.4"]
+
+# Models and embeddings.
+RecipeName = Literal["paper", "published", "small"]
+Intensity = Literal["percentile", "dtype"]
+Normalization = Literal["none", "imagenet"]
+Precision = Literal["fp32", "bf16"]
+Engine = Literal["auto", "torch", "compile", "openvino"]
+Keep = Literal["mean", "crop"]
+
+# Profiles.
+Level = Literal["field", "well", "treatment", "compound", "plate", "batch", "source"]
+WellLevel = Literal["well", "field"]
+OtherLevel = Literal["treatment", "compound"]
+ImportLevel = Literal[WellLevel, OtherLevel]
+
+# Scores.
+Reading = Literal["text", "published"]
+Label = Literal["compound", "moa", "target", "perturbation", "cell_line"]
+LabelFilter = Literal["reachable", "decoys", "rows", "none"]
+Unmatched = Literal["drop", "wrong"]
+Measure = Literal["map", "replicates"]
+Preset = Literal["bbbc021", "jump-target2", "insect"]
+
+# Insight and figures.
+Regressor = Literal["random_forest", "elastic_net"]
+ProjectionMethod = Literal["umap", "densmap", "pca"]
+FigureKind = Literal[
+    "map",
+    "similarity",
+    "scores",
+    "differences",
+    "labels",
+    "replicates",
+    "batches",
+    "attribution",
+    "channels",
+    "readouts",
+    "plate",
+    "training",
+]
+
+# Output.
+TableFormat = Literal["table", "csv", "json", "parquet", "arrow"]
