@@ -206,6 +206,7 @@ def test_a_condition_filters_and_a_wrong_one_is_said(browser: Any, url: str) -> 
         page.locator("#legend .ramp").wait_for()
 
 
+@pytest.mark.slow
 def test_keys_walk_the_plate_and_the_fields_and_open_the_query(browser: Any, url: str) -> None:
     with opened(browser, url) as page:
         page.keyboard.press("ArrowRight")
@@ -269,6 +270,7 @@ def test_queries_are_run_refused_plotted_and_taken_home(
         page.wait_for_function("() => document.querySelector('#query').value.includes('range')")
 
 
+@pytest.mark.slow
 def test_a_link_leads_to_the_same_view(browser: Any, url: str) -> None:
     with opened(browser, url) as page:
         _click_well(page, 3, 4)
@@ -287,6 +289,7 @@ def test_a_link_leads_to_the_same_view(browser: Any, url: str) -> None:
         assert parse_qs(urlsplit(page.url).query)["well"] == ["C04"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -313,6 +316,7 @@ def test_lakes_that_lack_something_say_so(
         assert page.locator("#toast").inner_text() == ""
 
 
+@pytest.mark.slow
 def test_nothing_scrolls_sideways(browser: Any, url: str) -> None:
     with opened(browser, url) as page:
         page.keyboard.press("ArrowRight")

@@ -130,6 +130,7 @@ def test_what_a_model_was_trained_on_is_kept_with_it(lake: Lake) -> None:
     } <= set(figures)
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_same_model_as_one(lake: Lake, tmp_path: Path) -> None:
     changes = {"epochs": 1, "head_batch_norm": False}
     train(lake, "one", config=TOY.model_copy(update=changes))
