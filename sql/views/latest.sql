@@ -2,8 +2,9 @@
 -- label_score, attribution and readout_score.
 -- Grain: one row per question, dataset, model, channels.
 -- Reads: score, label_score, attribution, readout_score, run.
--- is_standard: the question is of all profiles of a level, asked in the usual way; of readouts, any table and
--- any pattern of names is usual. is_of_channels: it is so but for the channels that were chosen.
+-- special: what was asked otherwise than usual, as text. is_standard: nothing; so the question is of all
+-- profiles of a level (of readouts, any table and any pattern of names is usual). is_of_channels: nothing
+-- but the channels.
 with answer as (
     select distinct
         question,
@@ -51,7 +52,7 @@ described as (
             name not in (
                 'kind', 'rule', 'reading', 'label', 'level', 'normalize', 'regressor', 'table', 'pattern'
             )
-        ) as special
+        ) as specials
     from answer
     inner join run using (run_id)
 )
@@ -63,8 +64,11 @@ select
     channels,
     run_id,
     started,
-    len(special) = 0 as is_standard,
-    special <@ ['channels'] as is_of_channels
+    array_to_string(
+        list_transform(specials, lambda name: name || '=' || (question ->> name)), ', '
+    ) as special,
+    len(specials) = 0 as is_standard,
+    specials <@ ['channels'] as is_of_channels
 from described
 qualify
     row_number() over (

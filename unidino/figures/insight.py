@@ -9,6 +9,13 @@ from unidino.figures.results import best_model, selected
 from unidino.lake.lake import Lake
 from unidino.profiles.selection import Selection
 
+# A panel of answers to a question that is not standard says what was asked.
+_DATASET_AND_QUESTION = (
+    pl.when(pl.col("special") == "")
+    .then("dataset")
+    .otherwise(pl.format("{} ({})", "dataset", "special"))
+)
+
 
 def attribution_figure(
     lake: Lake,
@@ -29,8 +36,9 @@ def readouts_figure(
     """Share of readouts by R2, one panel for each dataset and stratum, a curve for each model."""
     from unidino.figures.draw.readouts import survival_curves
 
-    rows = lake.look_up(assets.sql("queries", "standard_readout_score"))
-    return survival_curves(selected(rows, selection), width_mm=width_mm)
+    rows = lake.look_up(assets.sql("queries", "shown_readout_score"))
+    rows = selected(rows, selection).with_columns(dataset=_DATASET_AND_QUESTION)
+    return survival_curves(rows, width_mm=width_mm)
 
 
 def attribution_rows(
@@ -42,12 +50,14 @@ def attribution_rows(
 ) -> pl.DataFrame:
     """The latest attribution of one model, label, level and normalization: rows of `attribution`.
 
+    A standard attribution is preferred; `dataset` tells the question if it is another one.
+
     model: preferred if it has one, else the best-scored model.
     Raises InputError if the selection names several models.
     """
     if selection and len(selection.models) > 1:
         raise InputError("this figure shows one model; name one --model")
-    rows = selected(lake.look_up(assets.sql("queries", "standard_attribution")), selection)
+    rows = selected(lake.look_up(assets.sql("queries", "shown_attribution")), selection)
     if label:
         rows = rows.filter(pl.col("label") == label)
     if rows.is_empty():
@@ -56,4 +66,5 @@ def attribution_rows(
     first_model = model if model in models else best_model(lake, models)
     keys = ["model", "label", "level", "normalization"]
     first = min(rows.select(keys).unique().rows(), key=lambda k: (k[0] != first_model, k))
-    return rows.filter(*(pl.col(c) == v for c, v in zip(keys, first, strict=True)))
+    rows = rows.filter(*(pl.col(c) == v for c, v in zip(keys, first, strict=True)))
+    return rows.with_columns(dataset=_DATASET_AND_QUESTION)

@@ -31,10 +31,10 @@ def land_answers(
     answers: pairs of a question, of plain values, and the rows that answer it.
     """
     rows = []
-    for question, own in answers:
+    for question, answer in answers:
         text = question_text(question)
         asked = {"question": text, "question_hash": text_hash(text), "run_id": run.run_id}
-        rows += [dict(row) | asked for row in own]
+        rows += [dict(row) | asked for row in answer]
     with lake.write() as con:
         run.record(con)
         insert(con, table, rows)

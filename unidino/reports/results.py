@@ -8,8 +8,8 @@ from unidino.figures.insight import attribution_rows, readouts_figure
 from unidino.figures.scores import labels_figure
 from unidino.lake.lake import Lake
 from unidino.reports.page import FigurePart, Section, TablePart, figure_if_any
-from unidino.scores.history import latest_scores
-from unidino.scores.tables import score_table
+from unidino.scores.history import latest_scores, other_scores
+from unidino.scores.tables import question_table, score_table
 
 
 def scores(lake: Lake) -> Section:
@@ -33,6 +33,14 @@ def scores(lake: Lake) -> Section:
             f"Paired differences of accuracy between {names}.",
         ),
     ]
+    if others := other_scores(lake):
+        parts.append(
+            TablePart(
+                question_table(others),
+                "Answers to other questions: of some profiles, or counted in another way.",
+                folded=True,
+            )
+        )
     return Section(
         "Scores",
         "Accuracy: the share of profiles whose nearest allowed neighbour has the same label."

@@ -9,6 +9,17 @@ if TYPE_CHECKING:
     from unidino.scores.accuracy import LakeScore
 
 
+def question_table(scores: "Sequence[LakeScore]") -> pl.DataFrame:
+    """Scores as a table for people, with what was asked otherwise than usual."""
+    usual = ("kind", "rule", "reading", "label", "level", "normalize")
+    asked = [
+        ", ".join(f"{name}={value}" for name, value in s.asked.items() if name not in usual)
+        for s in scores
+    ]
+    table = score_table(scores)
+    return table.insert_column(table.columns.index("label") + 1, pl.Series("asked", asked))
+
+
 def interval(bounds: tuple[float, float] | None) -> str:
     """An interval of accuracies as text."""
     return "{:.3f}-{:.3f}".format(*bounds) if bounds else ""

@@ -1,4 +1,5 @@
--- The shares of the newest standard attributions, channels in the order of the plates.
+-- The attributions that are shown: the newest of a standard question, else of another; channels in the
+-- order of the plates.
 -- Grain: one row per dataset, model, normalization, level, label, class, channel.
 -- Reads: attribution, latest, channel, plate.
 with place as (
@@ -11,11 +12,22 @@ with place as (
     group by plate.dataset, channel.channel
 )
 
-select attribution.* exclude (question, question_hash, run_id)
+select
+    attribution.* exclude (question, question_hash, run_id),
+    latest.special
 from attribution
 inner join latest using (question_hash, dataset, model, run_id)
 left join place using (dataset, channel)
-where latest.is_standard
+qualify
+    dense_rank() over (
+        partition by
+            attribution.dataset,
+            attribution.model,
+            attribution.normalization,
+            attribution.level,
+            attribution.label
+        order by latest.is_standard desc, latest.started desc, latest.run_id asc
+    ) = 1
 order by
     attribution.dataset,
     attribution.model,

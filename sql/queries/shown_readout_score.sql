@@ -1,10 +1,11 @@
--- The newest standard scores of readouts: those of the last table and pattern that were asked for.
+-- The scores of readouts that are shown: the newest of a standard question, else of another.
 -- Grain: one row per dataset, model, normalization, level, regressor, stratum, readout.
 -- Reads: readout_score, latest.
-select readout_score.* exclude (question, question_hash, run_id)
+select
+    readout_score.* exclude (question, question_hash, run_id),
+    latest.special
 from readout_score
 inner join latest using (question_hash, dataset, model, run_id)
-where latest.is_standard
 qualify
     dense_rank() over (
         partition by
@@ -14,6 +15,6 @@ qualify
             readout_score.level,
             readout_score.regressor,
             readout_score.stratum
-        order by latest.started desc, latest.run_id asc
+        order by latest.is_standard desc, latest.started desc, latest.run_id asc
     ) = 1
 order by readout_score.dataset, readout_score.stratum, readout_score.model, readout_score.readout
