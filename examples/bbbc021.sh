@@ -8,7 +8,7 @@ set -euo pipefail
 folder=$1 annotation=$2
 shift 2
 unidino ingest "$folder" --layout bbbc021 --metadata "$annotation"
-unidino train --model bbbc021_vit --preset small "$@"
+unidino train --model bbbc021_vit --recipe small "$@"
 unidino embed --model bbbc021_vit --all
 unidino sql "select compound, channel, count(*) as images, mean_vector(embedding) as mean
              from embedding join well using (plate, well) group by all order by all"

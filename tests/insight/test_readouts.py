@@ -269,6 +269,7 @@ def test_tables_without_keys_are_named(
     )
 
 
+@pytest.mark.slow
 def test_transcripts_of_real_compounds(data: Path, tmp_path: Path) -> None:
     folder = data / "readouts"
     morphology = folder / "cell_morphology_162x812.csv.gz"

@@ -1,4 +1,4 @@
-"""What figures show of several answers: a standard one first, and another only with its question."""
+"""Figures show a standard answer first, and another one only with its question."""
 
 import shutil
 from pathlib import Path

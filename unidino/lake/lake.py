@@ -209,7 +209,7 @@ class Lake:
         """Rows of one of the program's own queries over tables and views; no file is opened."""
         con = self._connect(read_only=True)
         try:
-            create_views_over_tables(con, _TABLES)
+            create_views_over_tables(con, _TABLES, of=query)
             rows: pl.DataFrame = con.sql(query, params=dict(parameters or {})).pl()
             return rows
         finally:

@@ -21,11 +21,23 @@ OVER_TABLES = {
 OVER_PARTS = ("embedding", "crop_embedding", "profile", "statistic", "projection")
 
 
-def create_views_over_tables(con: Connection, tables: Collection[str]) -> None:
-    """Create the views that these tables allow; nothing is read yet."""
+def create_views_over_tables(
+    con: Connection, tables: Collection[str], *, of: str | None = None
+) -> None:
+    """Create the views that these tables allow; nothing is read yet.
+
+    of: a query of the program, which needs only the views that it names, and those below them.
+    """
+    wanted = set(OVER_TABLES) if of is None else _named(of)
     for view, reads in OVER_TABLES.items():
-        if reads <= set(tables):
+        if view in wanted and reads <= set(tables):
             con.execute(f"create temp view {view} as {assets.sql('views', view)}")
+
+
+def _named(query: str) -> set[str]:
+    """Views that a query names, and the views that these read."""
+    found = {view for view in OVER_TABLES if view in query}
+    return found.union(*(_named(assets.sql("views", view)) for view in found))
 
 
 def create_views_over_parts(con: Connection, folder: Path) -> None:
