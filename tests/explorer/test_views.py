@@ -251,3 +251,7 @@ def test_neighbours_of_the_page_read_rules_by_name_only(
 
     assert note("nscp") == ""
     assert note(str(file)).startswith(f"unknown rule '{file}'; choose one of ns")
+
+
+def test_a_link_of_an_earlier_version_leads_to_the_same_reading() -> None:
+    assert read_address("?rule=nscb&rules=published") == {"rule": "nscb", "reading": "published"}

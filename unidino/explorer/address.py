@@ -24,12 +24,15 @@ ADDRESS = (
     "among",
     "view",
 )
+# Names in links of earlier versions.
+_ALIASES = {"rules": "reading"}
 Chosen = dict[str, str] | None  # plate and well
 
 
 def read_address(search: str | None) -> dict[str, str]:
     """The state by name, from the query of the address; other names are ignored."""
-    values = parse_qs((search or "").lstrip("?"))
+    given = parse_qs((search or "").lstrip("?"))
+    values = {_ALIASES.get(name, name): value for name, value in given.items()}
     return {name: values[name][-1] for name in ADDRESS if name in values}
 
 
