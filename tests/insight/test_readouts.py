@@ -120,9 +120,9 @@ def test_every_readout_is_scored_by_cell_line(
     assert landed["r2"].to_list() == pytest.approx(
         pl.concat([s.readouts.sort("readout") for s in (first, second)])["r2"].to_list()
     )
-    (run,) = lake.query("select run_id from run where command = 'predict_readouts'")["run_id"]
+    (run,) = lake.query("select run_id from run where command = 'readouts'")["run_id"]
     assert set(landed["run_id"]) == {run}
-    (arguments,) = lake.query("select arguments from run where command = 'predict_readouts'")[
+    (arguments,) = lake.query("select arguments from run where command = 'readouts'")[
         "arguments"
     ]
     parameters = inspect.signature(predict_readouts).parameters

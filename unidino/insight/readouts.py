@@ -78,7 +78,7 @@ def predict_readouts(
     >>> scores[0].num_profiles
     4
     """
-    run = Run.of("predict_readouts", locals())
+    run = Run.of("readouts", locals())
     selection = selection or Selection()
     choose("regressor", regressor, REGRESSORS)
     if num_folds < 2:
