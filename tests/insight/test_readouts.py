@@ -122,9 +122,7 @@ def test_every_readout_is_scored_by_cell_line(
     )
     (run,) = lake.query("select run_id from run where command = 'readouts'")["run_id"]
     assert set(landed["run_id"]) == {run}
-    (arguments,) = lake.query("select arguments from run where command = 'readouts'")[
-        "arguments"
-    ]
+    (arguments,) = lake.query("select arguments from run where command = 'readouts'")["arguments"]
     parameters = inspect.signature(predict_readouts).parameters
     assert set(json.loads(arguments)) == set(parameters) - {"lake"}
     (question,) = set(landed["question"])
@@ -144,7 +142,7 @@ def test_the_newest_standard_answer_is_the_one_shown(
     folder, table, _ = cells
     shutil.copytree(folder, tmp_path / "lake")
     lake = Lake.open(tmp_path / "lake")
-    query = assets.sql("queries", "standard_readout_score")
+    query = assets.sql("queries", "shown_readout_score")
     answers = "select count(distinct question_hash) as n from latest"
     before = lake.look_up(answers)["n"].item()
     options: dict[str, Any] = {"mapped": {"perturbation": "guide"}, "num_folds": 5, "jobs": 1}

@@ -9,13 +9,6 @@ from unidino.figures.results import best_model, selected
 from unidino.lake.lake import Lake
 from unidino.profiles.selection import Selection
 
-# A panel of answers to a question that is not standard says what was asked.
-_DATASET_AND_QUESTION = (
-    pl.when(pl.col("special") == "")
-    .then("dataset")
-    .otherwise(pl.format("{} ({})", "dataset", "special"))
-)
-
 
 def attribution_figure(
     lake: Lake,
@@ -37,7 +30,10 @@ def readouts_figure(
     from unidino.figures.draw.readouts import survival_curves
 
     rows = lake.look_up(assets.sql("queries", "shown_readout_score"))
-    rows = selected(rows, selection).with_columns(dataset=_DATASET_AND_QUESTION)
+    rows = selected(rows, selection).with_columns(
+        dataset=_with_question("dataset", pl.col("stratum") == ""),
+        stratum=_with_question("stratum", pl.col("stratum") != ""),
+    )
     return survival_curves(rows, width_mm=width_mm)
 
 
@@ -67,4 +63,10 @@ def attribution_rows(
     keys = ["model", "label", "level", "normalization"]
     first = min(rows.select(keys).unique().rows(), key=lambda k: (k[0] != first_model, k))
     rows = rows.filter(*(pl.col(c) == v for c, v in zip(keys, first, strict=True)))
-    return rows.with_columns(dataset=_DATASET_AND_QUESTION)
+    return rows.with_columns(dataset=_with_question("dataset"))
+
+
+def _with_question(column: str, condition: pl.Expr | bool = True) -> pl.Expr:
+    """The column that names a panel, with what was asked if the question is not standard."""
+    is_special = (pl.col("special") != "") & condition
+    return pl.when(is_special).then(pl.format("{} ({})", column, "special")).otherwise(column)
