@@ -54,7 +54,7 @@ def test_training_refuses_what_cannot_be(lake: Lake) -> None:
 def test_a_loss_that_is_not_finite_names_the_images(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nan = Step(float("nan"), 0.0, 0.0, torch.zeros(2, 192))
+    nan = Step(float("nan"), 0.0, 0.0, torch.zeros(2, 192), torch.full((64,), 1 / 64))
     monkeypatch.setattr(Dino, "step", lambda self, *a, **k: nan)
     with pytest.raises(ModelError, match=r"loss is nan at step 0; images: tiny_b\d_p1/"):
         train(lake, "toy", config=TOY)
@@ -84,7 +84,13 @@ def test_instance_norm_takes_brightness_and_contrast_away(lake: Lake) -> None:
 
 
 def test_a_collapse_stops_with_its_figures(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    flat = Step(1.0, 1.0, 1.0, torch.ones(16, 192) + 1e-6 * torch.rand(16, 192))
+    flat = Step(
+        1.0,
+        1.0,
+        1.0,
+        torch.ones(16, 192) + 1e-6 * torch.rand(16, 192),
+        torch.full((64,), 1 / 64),
+    )
     monkeypatch.setattr(Dino, "step", lambda self, *a, **k: flat)
     with pytest.raises(ModelError, match=r"has collapsed: .*effective rank"):
         train(lake, "toy", config=TOY)
@@ -98,7 +104,10 @@ def test_student_and_teacher_start_from_a_model(
     monkeypatch.setattr(
         Dino,
         "step",
-        lambda self, *a, **k: seen.append(self.state()) or Step(1, 1, 1, torch.rand(16, 192)),
+        lambda self, *a, **k: (
+            seen.append(self.state())
+            or Step(1, 1, 1, torch.rand(16, 192), torch.full((64,), 1 / 64))
+        ),
     )
     train(lake, "second", config=TOY.model_copy(update={"seed": 5, "epochs": 1}), start="first")
     for name, tensor in weights(lake, "first").items():

@@ -15,6 +15,7 @@ from unidino.figures.training import training_logs
 from unidino.lake import pixels
 from unidino.lake.lake import Lake
 from unidino.reports.page import FigurePart, Section, TablePart, figure_if_any
+from unidino.training.health import verdict
 
 _MOST_FIELDS = 12
 _MOST_PLATES = 12
@@ -143,12 +144,15 @@ def models(lake: Lake) -> Section:
         parts += figure_if_any(
             lambda: training_curves(logs),
             "Values that each epoch of training logged.",
-            f"Curves over the epochs of the training of {', '.join(logs)}: loss, learning rate,"
-            " entropy of the targets, spread and rank of the features, speed.",
+            f"Curves over the epochs of the training of {', '.join(logs)}: loss, what targets tell"
+            " of images and what the student learned, entropy of the targets, spread and rank of"
+            " the features, speed.",
         )
+    learned = [f"{model} {verdict(rows.to_dicts())}." for model, rows in logs.items()]
     return Section(
         "Models",
-        parts=parts,
+        " ".join(learned),
+        parts,
         missing="run `unidino train --model NAME` or `unidino models import FILE --model NAME`.",
     )
 

@@ -22,14 +22,16 @@ from unidino.training.recipe import TrainConfig
 class Step(NamedTuple):
     """Figures of one step.
 
-    loss, teacher_entropy (nats): means over the images of all processes. center_norm: norm of the
-    centre of the targets. embeddings: the teacher's, of the images of this process, (G * B, D).
+    loss, teacher_entropy (nats), mean_target (K,): means over the images of all processes.
+    center_norm: norm of the centre of the targets. embeddings: the teacher's, of the images of this
+    process, (G * B, D).
     """
 
     loss: float
     teacher_entropy: float
     center_norm: float
     embeddings: Tensor
+    mean_target: Tensor
 
 
 class Network(nn.Module):
@@ -72,6 +74,7 @@ class Dino:
                 ) from error
         self.teacher.load_state_dict(self.student.state_dict())
         self.teacher.requires_grad_(False)
+        self._start = [p.detach().clone() for p in self.teacher.encoder.parameters()]
         self.loss = DinoLoss(
             config.num_outputs,
             student_temperature=config.student_temperature,
@@ -126,20 +129,23 @@ class Dino:
         num_images = len(global_views) // self.config.num_global_crops
         self.optimizer.zero_grad(set_to_none=True)
         totals = torch.zeros(2, device=self.device)
+        mean_target = torch.zeros(self.config.num_outputs, device=self.device)
         embeddings, outputs = [], []
         for number, (global_part, local_part) in enumerate(parts, start=1):
             share = global_part.shape[1] / num_images
             with self._only_local_gradients(number < len(parts)):
-                loss, entropy, teacher_embeddings, teacher_outputs = self._losses(
+                loss, targets, teacher_embeddings, teacher_outputs = self._losses(
                     global_part, local_part, teacher_temperature
                 )
+                entropy = -torch.special.xlogy(targets, targets).sum(dim=-1).mean()
                 (loss * share).backward()  # type: ignore[no-untyped-call]
             totals += torch.stack([loss.detach(), entropy]) * share
+            mean_target += targets.flatten(0, 1).mean(dim=0) * share
             embeddings.append(teacher_embeddings)
             outputs.append(teacher_outputs)
         mean_output = torch.cat(outputs, dim=1).flatten(0, 1).mean(dim=0, keepdim=True)
         if self._world > 1:
-            for shared in (totals, mean_output):
+            for shared in (totals, mean_output, mean_target):
                 dist.all_reduce(shared)
                 shared /= self._world
         self.loss.move_center(mean_output)
@@ -150,6 +156,7 @@ class Dino:
             totals[1].item(),
             self.loss.center.norm().item(),
             torch.cat(embeddings, dim=1).flatten(0, 1),
+            mean_target,
         )
 
     def _parts(self, global_views: Tensor, local_views: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -168,7 +175,7 @@ class Dino:
     def _losses(
         self, global_views: Tensor, local_views: Tensor, teacher_temperature: float
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Loss, entropy of the targets, and embeddings and outputs (G, b, ...) of the teacher."""
+        """Loss, targets (G, b, K), and embeddings and outputs (G, b, ...) of the teacher."""
         num_global, num_images = global_views.shape[:2]
         bf16 = self.config.precision == "bf16"
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bf16):
@@ -180,8 +187,7 @@ class Dino:
         teacher = teacher.float().unflatten(0, (num_global, num_images))
         targets = self.loss.targets(teacher, teacher_temperature)
         loss = self.loss(student.float().unflatten(0, (-1, num_images)), targets)
-        entropy = -torch.special.xlogy(targets, targets).sum(dim=-1).mean()
-        return loss, entropy, embeddings.float().unflatten(0, (num_global, -1)), teacher
+        return loss, targets, embeddings.float().unflatten(0, (num_global, -1)), teacher
 
     def _only_local_gradients(self, wanted: bool) -> Any:
         if wanted and isinstance(self._forward, DistributedDataParallel):
@@ -204,6 +210,12 @@ class Dino:
         torch._foreach_lerp_(
             list(self.teacher.parameters()), list(self.student.parameters()), 1 - momentum
         )
+
+    def teacher_distance(self) -> float:
+        """Distance of the teacher's encoder from its start, as a share of the start's norm."""
+        pairs = zip(self.teacher.encoder.parameters(), self._start, strict=True)
+        moved = torch.stack([(now - start).norm() for now, start in pairs])
+        return float(moved.norm() / torch.stack([p.norm() for p in self._start]).norm())
 
     def state(self) -> dict[str, Tensor]:
         """All tensors that later steps depend on, by name."""

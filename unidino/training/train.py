@@ -134,6 +134,7 @@ class _Training:
         device = processes.device
         encoder = load_encoder(lake, state.start, device) if state.start else None
         self.dino = Dino(config, device, encoder)
+        self.warm_up = max(config.last_layer_frozen, config.learning_rate_warmup)  # epochs
         self.views = ViewMaker(config, self.table, processes)
         self.reader = CropReader(
             lake,
@@ -154,7 +155,7 @@ class _Training:
         folder = self.lake.path / "models" / self.name
         folder.mkdir(parents=True, exist_ok=True)
         is_first = self.processes.is_first
-        epoch_log = EpochLog(folder) if is_first else None
+        epoch_log = EpochLog(folder, self.warm_up, num_steps) if is_first else None
         label = f"train {self.name}"
         try:
             with (
@@ -169,6 +170,8 @@ class _Training:
         finally:
             if epoch_log:
                 epoch_log.close()
+        if epoch_log:
+            epoch_log.judge_whole(self.state.log)
 
     def _epoch(
         self,
@@ -214,8 +217,10 @@ class _Training:
         figures = {
             "epoch": epoch,
             "loss": float(np.mean(state.losses)),
+            "steps": state.step,
             "learning_rate": float(schedules.learning_rate[state.step - 1]),
             **step_figures(recent),
+            "teacher_distance": self.dino.teacher_distance(),
             "images_per_s": num_steps * config.batch_size / seconds,
             "waiting": waited / seconds,
         }
@@ -227,7 +232,7 @@ class _Training:
         self._save()
         if epoch_log:
             epoch_log.epoch(state.log)
-        if epoch >= max(config.last_layer_frozen, config.learning_rate_warmup):
+        if epoch >= self.warm_up:
             refuse_collapse(figures, self.name)
         self._stop_if(request)
 

@@ -12,8 +12,11 @@ from unidino.figures.draw.style import COLOURS, DASHES, WIDTH_MM, Key, compact, 
 
 _TITLES = {
     "loss": "loss",
-    "learning_rate": "learning rate",
+    "target_information": "information of targets, nats",
+    "learned": "learned by the student, nats",
+    "teacher_distance": "distance of the teacher from its start",
     "teacher_entropy": "entropy of targets, nats",
+    "learning_rate": "learning rate",
     "center_norm": "norm of the centre",
     "feature_sd": "standard deviation of features",
     "effective_rank": "effective rank of features",
@@ -21,6 +24,7 @@ _TITLES = {
     "waiting": "share of time waiting for data",
     "accuracy": "accuracy of the probe",
 }
+_NOT_DRAWN = ("epoch", "steps", "entropy_limit")
 
 
 def training_curves(logs: Mapping[str, pl.DataFrame], *, width_mm: float = WIDTH_MM) -> Figure:
@@ -33,7 +37,7 @@ def training_curves(logs: Mapping[str, pl.DataFrame], *, width_mm: float = WIDTH
     columns = [
         c
         for c in dict.fromkeys(c for log in logs.values() for c in log.columns)
-        if c != "epoch" and any(_values(log, c) for log in logs.values())
+        if c not in _NOT_DRAWN and any(_values(log, c) for log in logs.values())
     ]
     if not columns:
         raise ProfileError("no model has a training log; `unidino train` writes one")
