@@ -70,6 +70,9 @@ def embed(
     (('tiny_b1_p1',), 36)
     """
     run = Run.of("embed", locals())
+    if not 1 <= shard[0] <= shard[1]:
+        raise InputError(f"shard is {shard[0]}/{shard[1]}; it must be part i of n, from 1")
+    plates = (plates,) if isinstance(plates, str) else plates
     how = How(Cut(cover, short_side_px), keep, precision, engine, batch_size, device)
     config = load_config(lake, model)
     if not config.traits.embeds:

@@ -82,10 +82,15 @@ def read_statistics(path: Path) -> list[Learnt]:
 
     Raises InputError if the file is none.
     """
+    schema = assets.arrow_schema("statistic")
     try:
-        table = pq.read_table(path, schema=assets.arrow_schema("statistic"))
-    except (OSError, ValueError, pa.ArrowInvalid) as error:
-        raise InputError(f"'{path}' holds no statistics: {str(error).splitlines()[0]}") from error
+        table = pq.read_table(path)
+        table = table.select(schema.names).cast(schema)
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"'{path}' has no statistics as `unidino profile` writes them: {reason}") from error
+    if not table.num_rows:
+        raise InputError(f"'{path}' has no statistics: the table is empty")
     learnt = []
     for row in table.to_pylist():
         center, spread = np.array(row["center"]), np.array(row["spread"])

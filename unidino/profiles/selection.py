@@ -36,10 +36,11 @@ class Selection:
     compounds: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("models", "datasets", "channels"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        if self.compounds is not None:
-            object.__setattr__(self, "compounds", tuple(self.compounds))
+        for name in ("models", "datasets", "channels", "compounds"):
+            names = getattr(self, name)
+            if names is not None:
+                names = (names,) if isinstance(names, str) else tuple(names)
+                object.__setattr__(self, name, names)
         choose("level", self.level, LEVELS)
         ProfileForm.parse(self.normalize)
 
