@@ -116,7 +116,10 @@ def test_profiles_without_neighbours_are_left_out_or_wrong(tmp_path: Path) -> No
     ("rows", "message"),
     [
         ([("a", "x", "1"), ("b", "x", "2")], "all 2 profiles left have the moa 'x'"),
-        ([("a", "x", "1"), ("b", "y", "2")], "no profile is left .*2 profiles have a label that only one"),
+        (
+            [("a", "x", "1"), ("b", "y", "2")],
+            "no profile is left .*2 profiles have a label that only one",
+        ),
         ([("a", "x", None), ("b", "x", None)], "no profile has a batch"),
     ],
 )

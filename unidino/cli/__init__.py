@@ -39,7 +39,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(models.app, name="models")
-_MOST_DETAILS = 1000
+_MAX_DETAILS = 1000
 
 
 def main() -> None:
@@ -48,10 +48,10 @@ def main() -> None:
     try:
         app()
     except UnidinoError as error:
-        for detail in error.details[:_MOST_DETAILS]:
+        for detail in error.details[:_MAX_DETAILS]:
             log.error(detail)
-        if len(error.details) > _MOST_DETAILS:
-            log.error(f"... and {len(error.details) - _MOST_DETAILS} more")
+        if len(error.details) > _MAX_DETAILS:
+            log.error(f"... and {len(error.details) - _MAX_DETAILS} more")
         log.error(f"error: {error}")
         sys.exit(1)
 

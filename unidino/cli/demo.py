@@ -76,7 +76,7 @@ def demo(folder: Path, run: Callable[[list[str]], None], *, seed: int = 0) -> pl
         changed = ", ".join(f"{moa}: {channel}" for moa, channel in screen["mechanisms"].items())
         log.info(f"simulated in {name}: {changed}")
     log.info(
-        f"{time.monotonic() - started:.0f} s; open {folder / 'report.html'}, or explore the lake by\n"
+        f"{time.monotonic() - started:.0f} s; open {folder / 'report.html'}, or run\n"
         f"$ unidino explore --lake {folder / 'lake'}"
     )
     return table

@@ -79,7 +79,8 @@ def readouts(
         ),
     ] = None,
     stratum: Annotated[
-        str | None, typer.Option(help="Column with separate fits for its values: cell_line; or none.")
+        str | None,
+        typer.Option(help="Column with separate fits for its values: cell_line; or none."),
     ] = None,
     readouts: Annotated[
         str | None, typer.Option("--readouts", help="Regular expression for names of readouts.")
@@ -100,7 +101,8 @@ def readouts(
     ] = None,
     where: WhereOption = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="File for R2 of every readout, .csv or .parquet.")
+        Path | None,
+        typer.Option("-o", "--output", help="File for R2 of every readout, .csv or .parquet."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -142,7 +144,9 @@ def plot(
         list[str] | None, typer.Option(help="Repeatable; default: the best-scored, or all.")
     ] = None,
     dataset: Annotated[list[str] | None, typer.Option(help="Repeatable; default: all.")] = None,
-    level: Annotated[Level | None, typer.Option(help="Level that embeddings are averaged to.")] = None,
+    level: Annotated[
+        Level | None, typer.Option(help="Level that embeddings are averaged to.")
+    ] = None,
     normalize: Annotated[str | None, typer.Option(help="See `unidino profile`.")] = None,
     colour: Annotated[
         str | None, typer.Option(help="map: a column of profile that colours the points.")
@@ -159,9 +163,13 @@ def plot(
         typer.Option(help="plate: SQL over well, image and profile, such as avg(focus)."),
     ] = None,
     label: Annotated[Label | None, typer.Option(help="Label whose values are shown.")] = None,
-    metric: Annotated[str | None, typer.Option(help="scores: metrics to show, such as nsc,nscb.")] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="scores: metrics to show, such as nsc,nscb.")
+    ] = None,
     where: Annotated[str | None, typer.Option(help="SQL condition over profile.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the projection, or of the random pairs.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of the projection, or of the random pairs.")
+    ] = None,
     width_mm: Annotated[float, typer.Option(help="Width of the figure.")] = 180.0,
     dpi: Annotated[
         int, typer.Option(help="Resolution of a PNG, and of pixels in other files.")

@@ -42,7 +42,8 @@ def ingest(
         Path, typer.Argument(help="Folder of an export or published set, or a manifest file.")
     ],
     layout: Annotated[
-        str, typer.Option(help="manifest, an instrument or published set (see README), or a .sql file.")
+        str,
+        typer.Option(help="manifest, an instrument or published set (see README), or a .sql file."),
     ] = "manifest",
     lake: LakeOption = DEFAULT_LAKE,
     dataset: Annotated[
@@ -54,7 +55,8 @@ def ingest(
     ] = None,
     platemap: Annotated[Path | None, typer.Option(help="Table to join first.")] = None,
     pattern: Annotated[
-        str | None, typer.Option(help="With --layout filename: regular expression with named groups.")
+        str | None,
+        typer.Option(help="With --layout filename: regular expression with named groups."),
     ] = None,
     channel_names: Annotated[
         str | None, typer.Option(help="Names of the channels, by channel index: DNA,Actin,Tubulin.")
@@ -64,10 +66,13 @@ def ingest(
         str | None, typer.Option(help="Channels to leave out; * stands for any text: Bright*.")
     ] = None,
     z: Annotated[
-        str, typer.Option(help="Slices of a stack: max for their maximum, or the number of one slice.")
+        str,
+        typer.Option(help="Slices of a stack: max for their maximum, or the number of one slice."),
     ] = "max",
     timepoint: Annotated[int | None, typer.Option(help="Time point to ingest.")] = None,
-    images: Annotated[Path | None, typer.Option(help="Folder where relative paths of images start.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder where relative paths of images start.")
+    ] = None,
     in_place: Annotated[
         bool, typer.Option("--in-place", help="Register OME-Zarr plates without copying them.")
     ] = False,
@@ -79,7 +84,8 @@ def ingest(
         typer.Option("--allow-incomplete", help="Ingest complete fields and list the others."),
     ] = False,
     illumination: Annotated[
-        str | None, typer.Option(help="Folder of .npy functions that images are divided by, or estimate.")
+        str | None,
+        typer.Option(help="Folder of .npy functions that images are divided by, or estimate."),
     ] = None,
     ngff: Annotated[NgffVersion, typer.Option(help="Version of OME-Zarr.")] = "0.5",
     pyramid: Annotated[
@@ -145,9 +151,7 @@ def sql(
     query: Annotated[str, typer.Argument(help="One SQL statement.")],
     lake: LakeOption = DEFAULT_LAKE,
     write: Annotated[bool, typer.Option("--write", help="Allow changes to the catalog.")] = False,
-    format_: Annotated[
-        TableFormat, typer.Option("--format", help="Format of the rows.")
-    ] = "table",
+    format_: Annotated[TableFormat, typer.Option("--format", help="Format of the rows.")] = "table",
     as_json: JsonOption = False,
 ) -> None:
     """Query tables of the lake: plate, well, field, image, embedding, profile, score ..."""

@@ -20,22 +20,32 @@ def train(
     samples: Annotated[
         str, typer.Option(help="A view, or a SELECT with the columns of training_sample.")
     ] = "training_sample",
-    recipe: Annotated[RecipeName, typer.Option(help="Standard configuration of the training.")] = "paper",
+    recipe: Annotated[
+        RecipeName, typer.Option(help="Standard configuration of the training.")
+    ] = "paper",
     preset: Annotated[RecipeName | None, typer.Option(hidden=True)] = None,
-    config: Annotated[Path | None, typer.Option(help="JSON file with changes to the recipe.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="JSON file with changes to the recipe.")
+    ] = None,
     start: Annotated[str | None, typer.Option(help="Model to start from.")] = None,
     probe: Annotated[
         str | None,
-        typer.Option(help="Score 1-NN accuracies on labelled_sample, or a SELECT with its columns."),
+        typer.Option(
+            help="Score 1-NN accuracies on labelled_sample, or a SELECT with its columns."
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue from the last checkpoint of the model.")
     ] = False,
     epochs: Annotated[int | None, typer.Option(help="Number of epochs.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images in a minibatch, over all processes.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Images in a minibatch, over all processes.")
+    ] = None,
     architecture: Annotated[str | None, typer.Option(help="A timm vision transformer.")] = None,
     crop_size: Annotated[int | None, typer.Option(help="Side of the global crops, px.")] = None,
-    precision: Annotated[Precision | None, typer.Option(help="Precision of the computation.")] = None,
+    precision: Annotated[
+        Precision | None, typer.Option(help="Precision of the computation.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all random numbers.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0, ...")] = "cpu",
     as_json: JsonOption = False,
@@ -90,7 +100,9 @@ def models_create(
         ),
     ],
     lake: LakeOption = DEFAULT_LAKE,
-    model: Annotated[str | None, typer.Option(help="Name of the model; default: that of the preset.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Name of the model; default: that of the preset.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of random weights or vectors.")] = 0,
     like: Annotated[
         str | None, typer.Option(help="Model whose network, crops and scaling are copied.")
@@ -125,7 +137,9 @@ def models_create(
 
 @app.command("import")
 def models_import(
-    file: Annotated[Path, typer.Argument(help="Checkpoint (.pth) or .safetensors; only tensors are loaded.")],
+    file: Annotated[
+        Path, typer.Argument(help="Checkpoint (.pth) or .safetensors; only tensors are loaded.")
+    ],
     model: Annotated[str, typer.Option(help="Name of the new model.")],
     lake: LakeOption = DEFAULT_LAKE,
     architecture: Annotated[
@@ -133,9 +147,7 @@ def models_import(
     ] = "vit_small_patch16_224",
     intensity: Annotated[
         Intensity,
-        typer.Option(
-            help="Scaling in the training; dtype: by the maximum of the pixel type."
-        ),
+        typer.Option(help="Scaling in the training; dtype: by the maximum of the pixel type."),
     ] = "dtype",
     input_channels: Annotated[
         str, typer.Option(help="Channels that the network takes at once, separated by commas.")
@@ -144,7 +156,9 @@ def models_import(
         Normalization,
         typer.Option(help="Normalization of colour images in the training of the network."),
     ] = "none",
-    licence: Annotated[str | None, typer.Option(help="Licence of the weights, stored with the model.")] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="Licence of the weights, stored with the model.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Import published weights of uniDINO, DINO or Microsnoop."""
@@ -178,7 +192,9 @@ def embed(
     every: Annotated[bool, typer.Option("--all", help="Every plate of the lake.")] = False,
     where: Annotated[str | None, typer.Option(help="SQL condition over the table plate.")] = None,
     shard: Annotated[str, typer.Option(help="i/n: the i-th of n parts, for job arrays.")] = "1/1",
-    cover: Annotated[bool, typer.Option(help="Add crops that reach the far edges of a field.")] = False,
+    cover: Annotated[
+        bool, typer.Option(help="Add crops that reach the far edges of a field.")
+    ] = False,
     short_side: Annotated[
         int | None, typer.Option(help="Resize fields to this shorter side before cropping, px.")
     ] = None,
@@ -195,7 +211,9 @@ def embed(
         int | None, typer.Option(help="Crops in a minibatch; default: by the device.")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0, ...")] = "cpu",
-    overwrite: Annotated[bool, typer.Option(help="Embed plates again that are embedded already.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option(help="Embed plates again that are embedded already.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Embed every channel of every field of plates."""

@@ -34,13 +34,19 @@ NORMALIZE_HELP = (
     "mad_robustize, standardize, spherize, tvn, tvn_efaar or none; steps are joined by +, options"
     " follow after commas: mad_robustize+spherize,controls=negcon,clip=10."
 )
-ModelsOption = Annotated[list[str] | None, typer.Option("--model", help="Repeatable; default: every model.")]
+ModelsOption = Annotated[
+    list[str] | None, typer.Option("--model", help="Repeatable; default: every model.")
+]
 DatasetsOption = Annotated[
     list[str] | None, typer.Option("--dataset", help="Repeatable; default: every dataset.")
 ]
-LevelOption = Annotated[Level, typer.Option("--level", help="Level that embeddings are averaged to.")]
+LevelOption = Annotated[
+    Level, typer.Option("--level", help="Level that embeddings are averaged to.")
+]
 NormalizeOption = Annotated[str, typer.Option("--normalize", help=NORMALIZE_HELP)]
-ChannelsOption = Annotated[str | None, typer.Option("--channels", help="Channels to use: DNA,Actin; default: all.")]
+ChannelsOption = Annotated[
+    str | None, typer.Option("--channels", help="Channels to use: DNA,Actin; default: all.")
+]
 WhereOption = Annotated[
     str | None, typer.Option("--where", help="SQL condition over the columns of profile.")
 ]
@@ -56,7 +62,8 @@ def profile(
         str | None, typer.Option(help="Wells to learn from: all, or a control_type.")
     ] = None,
     per: Annotated[
-        str | None, typer.Option(help="Unit that is normalized separately: plate, batch or dataset.")
+        str | None,
+        typer.Option(help="Unit that is normalized separately: plate, batch or dataset."),
     ] = None,
     channels: ChannelsOption = None,
     statistics: Annotated[
@@ -100,17 +107,20 @@ def import_profiles(
         ),
     ] = None,
     features: Annotated[
-        str | None, typer.Option(help="Regular expression for names of features; default: all numbers.")
+        str | None,
+        typer.Option(help="Regular expression for names of features; default: all numbers."),
     ] = None,
     metadata: Annotated[
-        list[Path] | None, typer.Option(help="Table to join by plate and well, or shared columns; repeatable.")
+        list[Path] | None,
+        typer.Option(help="Table to join by plate and well, or shared columns; repeatable."),
     ] = None,
     level: Annotated[
         ImportLevel,
         typer.Option(help="Level of the rows; treatment and compound: for tables without wells."),
     ] = "well",
     negcon: Annotated[
-        str, typer.Option(help="Compound that is the negative control, if there is no control_type.")
+        str,
+        typer.Option(help="Compound that is the negative control, if there is no control_type."),
     ] = "DMSO",
     overwrite: Annotated[
         bool,
@@ -192,7 +202,9 @@ def score(
     ] = "accuracy",
     model: ModelsOption = None,
     dataset: DatasetsOption = None,
-    label: Annotated[Label | None, typer.Option(help="Label to score; default: by the metric.")] = None,
+    label: Annotated[
+        Label | None, typer.Option(help="Label to score; default: by the metric.")
+    ] = None,
     level: LevelOption = "well",
     normalize: Annotated[
         str | None, typer.Option(help="See `unidino profile`; default: mad_robustize.")
@@ -200,8 +212,8 @@ def score(
     reading: Annotated[
         Reading | None,
         typer.Option(
-            help="Rules of the paper's text or of its published program; default: text, with --preset"
-            " published."
+            help="Rules of the paper's text or of its published program; default: text, with"
+            " --preset published."
         ),
     ] = None,
     rules: Annotated[Reading | None, typer.Option(hidden=True)] = None,
@@ -219,7 +231,9 @@ def score(
     ] = "reachable",
     neighbours: Annotated[int, typer.Option(min=1, help="Number of neighbours that vote.")] = 1,
     include_controls: Annotated[bool, typer.Option(help="Score negative controls too.")] = False,
-    seed: Annotated[int, typer.Option(help="Seed of the random rankings of map and replicates.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the random rankings of map and replicates.")
+    ] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0, ...")] = "cpu",
     as_json: JsonOption = False,
 ) -> None:

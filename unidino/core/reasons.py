@@ -10,10 +10,10 @@ _REASONS = {
     "constant_feature": "{} plate-feature pairs had no spread and were set to 0",
     "control": "{} negative controls are not scored (--include-controls)",
     "empty": "{} empty wells are not scored",
-    "no_label": "{} profiles have no such label (a table with labels is joined by --metadata)",
+    "no_label": "{} profiles have no such label (--metadata joins a table of labels)",
     "no_compound": "{} wells have no compound",
-    "nan_feature": "{} profiles have missing features (--normalize ...,select=na drops these features)",
-    "zero_vector": "{} profiles are zero after normalization (one well per plate? try --normalize none)",
+    "nan_feature": "{} profiles have missing features (--normalize ...,select=na)",
+    "zero_vector": "{} profiles are zero after normalization (one well per plate? --normalize none)",
     "missing_channel": "{} wells lack a channel",
     "not_chosen": "{} wells are left out by wells= of the normalization",
     "feature_na": "{} features have too many missing values",
@@ -26,7 +26,8 @@ _REASONS = {
 def reason_text(reason: str, count: int) -> str:
     """What was left out and why, with the count, in words."""
     if reason.startswith("label_in_one_"):
-        return f"{count} profiles have a label that only one {reason.removeprefix('label_in_one_')} has"
+        unit = reason.removeprefix("label_in_one_")
+        return f"{count} profiles have a label that only one {unit} has"
     return _REASONS.get(reason, "{} " + reason.replace("_", " ")).format(count)
 
 

@@ -13,12 +13,12 @@ import polars as pl
 from unidino.core.text import cell
 
 T = TypeVar("T")
-_MOST_ROWS = 60
+_MAX_ROWS = 60
 
 
 def as_text(frame: pl.DataFrame) -> str:
     """A table as plain text, in aligned columns; at most 60 rows."""
-    rows = [[cell(value) for value in row] for row in frame.head(_MOST_ROWS).iter_rows()]
+    rows = [[cell(value) for value in row] for row in frame.head(_MAX_ROWS).iter_rows()]
     widths = [max(len(t) for t in column) for column in zip(frame.columns, *rows, strict=True)]
     right = [dtype.is_numeric() for dtype in frame.dtypes]
     lines = [
@@ -37,9 +37,9 @@ def as_html(frame: pl.DataFrame) -> str:
     head = "".join(f"<th>{html.escape(name)}</th>" for name in frame.columns)
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell(value))}</td>" for value in row) + "</tr>"
-        for row in frame.head(_MOST_ROWS).iter_rows()
+        for row in frame.head(_MAX_ROWS).iter_rows()
     )
-    more = len(frame) - _MOST_ROWS
+    more = len(frame) - _MAX_ROWS
     note = f"<p>... and {more} more rows</p>" if more > 0 else ""
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
 

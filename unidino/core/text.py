@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-_MOST_ITEMS = 6
+_MAX_ITEMS = 6
 
 
 def cell(value: Any) -> str:
@@ -14,7 +14,7 @@ def cell(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.1f}"
-    if isinstance(value, list) and len(value) > _MOST_ITEMS:
+    if isinstance(value, list) and len(value) > _MAX_ITEMS:
         return f"[{', '.join(cell(v) for v in value[:4])}, ... {len(value)} values]"
     if isinstance(value, list):
         return f"[{', '.join(cell(v) for v in value)}]"

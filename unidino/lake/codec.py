@@ -83,7 +83,7 @@ def _checksum(data: bytes) -> bytes:
 
 @lru_cache(maxsize=256)
 def array_metadata(shape: tuple[int, ...], dtype: str, version: NgffVersion) -> bytes:
-    """The metadata of an array (C, H, W) whose chunks are planes, as written by the zarr library."""
+    """The metadata of an array (C, H, W) whose chunks are planes, as the zarr library writes it."""
     memory = zarr.storage.MemoryStore()
     if version == "0.5":
         compressor: Any = zarr.codecs.BloscCodec(cname=_CNAME, clevel=_CLEVEL, shuffle="bitshuffle")

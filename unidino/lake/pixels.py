@@ -112,7 +112,7 @@ def read_plane(field: Path, channel_index: int) -> Plane:
 
 
 def read_page(field: Path, page: int) -> Plane:
-    """One plane (H, W) of a field. page: its number, counted over all axes except y and x.
+    """One plane (H, W) of a field; `page` is its number over all axes except y and x.
 
     Raises LakeError if the group or the chunk is missing or damaged.
     """
@@ -128,7 +128,10 @@ def read_page(field: Path, page: int) -> Plane:
 
 @dataclass(frozen=True)
 class _Array:
-    """A field at full resolution. is_shard_of_planes: stored as `write_field` stores version 0.5."""
+    """A field at full resolution.
+
+    is_shard_of_planes: the field is stored as `write_field` stores fields of version 0.5.
+    """
 
     path: Path
     axes: tuple[str, ...]

@@ -23,7 +23,7 @@ def create_tables(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def outdated(con: duckdb.DuckDBPyConnection) -> list[str]:
-    """Names of the tables that are missing or differ from `schemas` in columns or CHECKs; sorted."""
+    """Names of the tables that are missing or differ from `schemas`, in columns or CHECKs."""
     have = _signatures(con)
     return [name for name, want in _current().items() if have.get(name) != want]
 

@@ -123,7 +123,7 @@ def _say_known(con: Connection, dataset: str | None) -> None:
 
 
 def _one_row_a_key(con: Connection, table: str) -> None:
-    """Reduce a table to one row per plate and well; values that differ within a well become NULL."""
+    """Reduce a table to one row per plate and well; values that differ in a well become NULL."""
     have = tables.columns(con, table)
     if not {"plate", "well"} <= set(have):
         return
@@ -184,7 +184,7 @@ def _config(lake: Lake, model: str, names: list[str]) -> ModelConfig:
             raise ModelError(f"model '{model}' was not imported; choose another --model")
         if there.features != config.features:
             raise ModelError(
-                f"the {len(names)} features of the table differ from the {len(there.features)} of model"
-                f" '{model}'; choose another --model, or the same columns by --features"
+                f"the {len(names)} features of the table differ from the {len(there.features)} of"
+                f" model '{model}'; choose another --model, or the same columns by --features"
             )
     return config

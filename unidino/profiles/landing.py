@@ -93,7 +93,7 @@ class ImportedTable:
 
 
 def land_wells(table: ImportedTable) -> Imported:
-    """The result of an import: a part is written for each plate, new plates and wells registered."""
+    """The result of an import: a part for each plate; new plates and wells are registered."""
     lake, con = table.lake, table.con
     con.register("registered", lake.look_up("select plate, well from well").to_arrow())
     (unknown,) = first_row(

@@ -68,7 +68,8 @@ def read(
     for column in table.column_names:
         if column not in features and (odd := _oddity(table, column, mapped, pattern)):
             log.warning(
-                f"column '{column}' is not a feature: row {odd[0]} has '{odd[1]}', which is not a number"
+                f"column '{column}' is not a feature: row {odd[0]} has '{odd[1]}', which is not a"
+                " number"
             )
     values = np.empty((table.num_rows, len(features)))
     for i, column in enumerate(features):

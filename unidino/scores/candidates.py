@@ -1,7 +1,7 @@
 """The profiles that a question compares and scores.
 
-`sql/candidates` decides which profiles cannot be scored, and `sql/labels` which labels are left out.
-The rule gives the keys that neighbours may not share.
+`sql/candidates` decides which profiles cannot be scored, and `sql/labels` which labels are left
+out. The rule gives the keys that neighbours may not share.
 
 Shapes: N compared profiles, D features.
 """

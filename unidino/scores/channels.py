@@ -59,7 +59,11 @@ def score_channels(
     usable = {name: plan for name, plan in plans.items() if len(plan[0]) > 1}
     for name, (channels, _) in plans.items():
         if name not in usable:
-            why = f"has the one channel '{channels[0]}'" if channels else "has plates of different channels"
+            why = (
+                f"has the one channel '{channels[0]}'"
+                if channels
+                else "has plates of different channels"
+            )
             log.warning(f"{name} {why}: its channels are not scored")
     if not usable:
         raise ProfileError("no dataset has two channels or more that all its profiles share")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 Codes = NDArray[np.int32]
 _QUERY_BLOCK = 1024
-_MOST_REASONS = 4
+_MAX_REASONS = 4
 
 
 def encode_keys(keys: pl.DataFrame, profile_ids: NDArray[np.int64]) -> list[Codes]:
@@ -46,7 +46,7 @@ def count_eligible(
     from the counts of equal keys, by inclusion and exclusion.
     """
     num = len(labels)
-    if len(keys) > _MOST_REASONS or any(len(codes) > 1 for codes in keys):
+    if len(keys) > _MAX_REASONS or any(len(codes) > 1 for codes in keys):
         return _count_by_masks(keys, labels)
     alone = np.all([codes[0] < 0 for codes in keys], axis=0) if keys else np.ones(num, bool)
     excluded, excluded_same = alone.astype(np.int64), alone.astype(np.int64)

@@ -180,7 +180,7 @@ class _Pairs:
     def _decided(
         self, rows: NDArray[np.int64], columns: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Positions (N, k) of the best pairs of each row, -1 for none, and the cosine of every pair."""
+        """Positions (N, k) of the best pairs of each row, -1 for none; the cosine of every pair."""
         exact = self.cosine(rows, columns)
         left = exact.copy()
         num = len(self._profiles)

@@ -149,7 +149,7 @@ def _active(lake: Lake, table: _Table, dataset: str) -> list[str]:
     model, source = table.active_by
     if model not in model_names(lake):
         raise ProfileError(
-            f"the lake has no model '{model}', whose profiles decide which compounds are active; run"
+            f"the lake has no model '{model}', whose profiles tell which compounds are active; run"
             f" `unidino import-profiles FILE --model {model}` or `unidino models create {model}`"
         )
     (profiled,) = profile(lake, Selection((model,), (dataset,)))

@@ -21,7 +21,7 @@ class Tiles(Protocol):
         """Compute the block of these rows (queries) and columns (references)."""
 
     def kth_largest(self, k: int, axis: int) -> NDArray[np.float32]:
-        """The k-th largest value of each row (axis 1) or column (axis 0); minus infinity for none."""
+        """The k-th largest value of each row (axis 1) or column (axis 0), or minus infinity."""
 
     def at_least(
         self, floor: NDArray[np.float32], axis: int
