@@ -13,7 +13,7 @@ _REASONS = {
     "no_label": "{} profiles have no such label (--metadata joins a table of labels)",
     "no_compound": "{} wells have no compound",
     "nan_feature": "{} profiles have missing features (--normalize ...,select=na)",
-    "zero_vector": "{} profiles are zero after normalization (one well per plate? --normalize none)",
+    "zero_vector": "{} profiles are zero after normalization (one well a plate? --normalize none)",
     "missing_channel": "{} wells lack a channel",
     "not_chosen": "{} wells are left out by wells= of the normalization",
     "feature_na": "{} features have too many missing values",
