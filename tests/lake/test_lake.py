@@ -127,7 +127,7 @@ def test_a_held_catalog_is_named_with_its_holder(
     ) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
-        with pytest.raises(LakeError, match=f"held by process {holder.pid}"):
+        with pytest.raises(LakeError, match=f"in use by process {holder.pid}"):
             lake.query("from plate")
         holder.communicate("\n", timeout=20)
 

@@ -65,7 +65,7 @@ def test_jump_needs_measured_features_to_tell_who_is_active(tmp_path: Path) -> N
     _jump().write_csv(tmp_path / "jump.csv")
     lake = Lake.create(tmp_path / "lake")
     import_profiles(lake, tmp_path / "jump.csv", "other", dataset="jump")
-    with pytest.raises(ProfileError, match="'cellprofiler', which the lake lacks: run"):
+    with pytest.raises(ProfileError, match="the lake has no model 'cellprofiler'"):
         score_preset(lake, "jump-target2")
     import_profiles(lake, tmp_path / "jump.csv", "cellprofiler", dataset="jump")
     lake.execute("update plate set source = 'source_9' where source = 'source_1'")
