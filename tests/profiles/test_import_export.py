@@ -195,7 +195,11 @@ def test_profiles_without_wells_are_scored_as_they_are(tmp_path: Path) -> None:
         (lambda t: t.with_columns(Metadata_control_type=pl.lit("dmso")), {}, "'dmso'"),
         (lambda t: t, {"level": "treatment"}, "rows 1 and 7 have the same treatment"),
         (lambda t: t, {"level": "gene"}, "unknown level 'gene'; choose one of well, field"),
-        (lambda t: t, {"mapped": {"batch": "nothing + 1"}}, "--map batch=nothing \\+ 1: no column"),
+        (
+            lambda t: t,
+            {"mapped": {"batch": "nothing + 1"}},
+            "--map batch=nothing \\+ 1: this is neither",
+        ),
         (lambda t: t.with_columns(Metadata_Plate=pl.lit("../p")), {}, "'../p'"),
     ],
 )

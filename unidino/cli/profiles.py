@@ -190,7 +190,7 @@ def score(
     lake: LakeOption = DEFAULT_LAKE,
     metric: Annotated[
         list[str] | None,
-        typer.Option(help="nsc, nscb, nscp, nspw, nsb, nss, or a .sql rule; repeatable."),
+        typer.Option(help="Rule: nsc, nscb, nscp, nspw, nsb, nss, or a .sql file; repeatable."),
     ] = None,
     not_same: Annotated[
         str | None, typer.Option(help="A rule by its columns: compound,plate.")
@@ -237,7 +237,7 @@ def score(
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0, ...")] = "cpu",
     as_json: JsonOption = False,
 ) -> None:
-    """Score profiles by nearest neighbours under a rule: which keys they may not share."""
+    """Score profiles by their nearest neighbours; a rule says which neighbours are allowed."""
     chosen_rules = [name for given in metric or [] for name in names(given)]
     if not_same:
         chosen_rules.append("not same " + ", ".join(names(not_same)))

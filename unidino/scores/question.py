@@ -80,12 +80,13 @@ Asked = str | Question | Iterable[str | Question]
 
 
 def questions(asked: Asked, **changes: Any) -> list[Question]:
-    """A list of questions, from a question, the name of a rule, or several of these.
+    """The different questions, from a question, the name of a rule, or several of these.
 
     changes: fields that all questions get, such as a label.
     """
     several = [asked] if isinstance(asked, str | Question) else list(asked)
-    return [
+    unique = dict.fromkeys(
         replace(one, **changes) if isinstance(one, Question) else Question(one, **changes)
         for one in several
-    ]
+    )
+    return list(unique)
