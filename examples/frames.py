@@ -1,7 +1,7 @@
-"""Normalize and score profiles of your own, without a lake: a frame of metadata and an array.
+"""Normalize and score profiles without a lake, from a frame of metadata and an array of features.
 
-Run it as `python examples/frames.py features.parquet`: a table with the columns plate, compound and
-moa, whose other columns of numbers are features. Pandas frames work as well as Polars'.
+Run `python examples/frames.py features.parquet`. The table has the columns plate, compound and moa;
+columns of decimal numbers are features. Polars and pandas frames both work.
 """
 
 import sys
@@ -15,7 +15,7 @@ from unidino.scores.labels import label_classes
 
 
 def mechanism_accuracy(table: pl.DataFrame) -> tuple[Score, pl.DataFrame]:
-    """Accuracy of mechanisms under NSC, and the mean average precision of each compound."""
+    """Accuracy of the mechanisms under NSC, and mean average precision of each compound."""
     metadata = table.select(cs.string())
     features = table.select(cs.float()).to_numpy()
     profiles = normalize_profiles(metadata, features, "mad_robustize")

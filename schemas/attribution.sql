@@ -19,13 +19,13 @@ create table if not exists attribution (
     run_id varchar not null
 );
 comment on table attribution is 'One row per class and channel of an attribute command.';
-comment on column attribution.class is 'Value of the label, whose profiles are told from all others.';
+comment on column attribution.class is 'Value of the label; its profiles are distinguished from all others.';
 comment on column attribution.num_profiles is 'Profiles of the class.';
-comment on column attribution.share is 'Share of the most important features that lie in the channel, mean over seeds.';
+comment on column attribution.share is 'Share of the most important features that are of the channel; mean over seeds.';
 comment on column attribution.share_low is 'Lower end of the 95 % interval of that mean over seeds; NULL for one seed.';
 comment on column attribution.share_high is 'Upper end of that interval.';
-comment on column attribution.expected is 'Share by chance: that of all features.';
+comment on column attribution.expected is 'Share by chance: share of all features that are of the channel.';
 comment on column attribution.num_seeds is 'Forests per class.';
 comment on column attribution.top is 'Number of most important features that are counted.';
-comment on column attribution.question is 'What was asked, as canonical JSON; standard values are left out.';
+comment on column attribution.question is 'The question as canonical JSON; standard values are left out.';
 comment on column attribution.question_hash is 'SHA-256 of question.';

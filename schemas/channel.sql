@@ -11,4 +11,6 @@ create table if not exists channel (
 comment on table channel is 'One row per plate and channel index.';
 comment on column channel.channel is 'Name of the stain.';
 comment on column channel.marker is 'What the stain marks.';
+comment on column channel.excitation_nm is 'Excitation wavelength, nm.';
+comment on column channel.emission_nm is 'Emission wavelength, nm.';
 comment on column channel.illumination is 'Illumination function (.npy) in the lake; planes were divided by it.';

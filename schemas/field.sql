@@ -11,5 +11,8 @@ create table if not exists field (
     position_y_um double
 );
 comment on table field is 'One row per plate, well and field of view.';
-comment on column field.path is 'Image group in the plate, with #t=&z= of a stack in place; NULL if not here.';
+comment on column field.path is
+'Path of the image group in the plate, with #t=&z= for stacks ingested in place; NULL without pixels.';
 comment on column field.pixel_size_um is 'Micrometres per pixel, if known.';
+comment on column field.position_x_um is 'Position of the field as given by the instrument, um.';
+comment on column field.position_y_um is 'Position of the field as given by the instrument, um.';

@@ -1,5 +1,5 @@
--- One row per plate, well, field and channel: one plane. Intensities are in camera counts, and NULL
--- for images that are damaged or absent.
+-- One row per plate, well, field and channel: one plane. Intensities are in camera counts; they are
+-- NULL for images that are damaged or absent.
 create table if not exists image (
     plate varchar not null,
     well varchar not null,
@@ -26,6 +26,6 @@ comment on column image.saturation is 'Share of pixels at the maximum of the typ
 comment on column image.focus is 'Variance of the Laplacian over variance of the plane, unitless; higher is sharper.';
 comment on column image.qc is 'ok, blank (equal percentiles), saturated (over 1 %), damaged (see problem), absent.';
 comment on column image.problem is 'Why the image is damaged.';
-comment on column image.num_slices is 'How many slices the plane is the maximum of.';
-comment on column image.origin is 'File that the plane was read from; of a stack, that of the first slice.';
-comment on column image.origin_hash is 'SHA-256 of that file; of a stack, of the hashes of its slices.';
+comment on column image.num_slices is 'Number of slices whose maximum the plane is.';
+comment on column image.origin is 'File that the plane was read from; for a stack, the file of the first slice.';
+comment on column image.origin_hash is 'SHA-256 of that file; for a stack, SHA-256 of the hashes of its slices.';

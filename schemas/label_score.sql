@@ -1,4 +1,4 @@
--- One row per label and score that ranks labels.
+-- One row per label of a score of labels.
 create table if not exists label_score (
     model varchar not null,
     normalization varchar not null,
@@ -21,12 +21,15 @@ create table if not exists label_score (
     question_hash varchar not null,
     run_id varchar not null
 );
-comment on table label_score is 'One row per label and score that ranks labels.';
+comment on table label_score is 'One row per label of a score of labels.';
+comment on column label_score.measure is 'map (mean average precision) or replicates (correlation).';
+comment on column label_score.metric is 'Name of the exclusion rule.';
+comment on column label_score.rules is 'Reading of the rule: text or published.';
 comment on column label_score.class is 'Value of the label: one compound, one mechanism.';
 comment on column label_score.p_value is 'Share of random rankings that do better.';
 comment on column label_score.q_value is 'p_value after Benjamini and Hochberg.';
 comment on column label_score.correlation is 'Median Pearson correlation of the pairs of this label.';
-comment on column label_score.threshold is '95th percentile of that for groups of different labels.';
-comment on column label_score.is_above_chance is 'q_value under 0.05, or correlation beyond the threshold.';
-comment on column label_score.question is 'What was asked, as canonical JSON; standard values are left out.';
+comment on column label_score.threshold is '95th percentile of correlation for random groups of different labels.';
+comment on column label_score.is_above_chance is 'Whether q_value is under 0.05, or correlation above the threshold.';
+comment on column label_score.question is 'The question as canonical JSON; standard values are left out.';
 comment on column label_score.question_hash is 'SHA-256 of question.';

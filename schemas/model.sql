@@ -15,7 +15,8 @@ create table if not exists model (
 );
 comment on table model is 'One row per model.';
 comment on column model.num_dims is 'Length of the embedding of one channel.';
-comment on column model.channels is 'Names of the vectors of a field; * stands for its channels, null for just those.';
+comment on column model.channels is
+'Names of the vectors of a field; * stands for its channels; NULL means one vector per channel.';
 comment on column model.preprocessing is 'Crop size in px, intensity scaling and seed.';
-comment on column model.weights_hash is 'SHA-256 of the weights, or of the configuration where there are none.';
-comment on column model.samples is 'SQL that chose the training samples.';
+comment on column model.weights_hash is 'SHA-256 of the weights, or of the configuration of a model without weights.';
+comment on column model.samples is 'SQL query of the training samples.';

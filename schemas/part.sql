@@ -1,4 +1,4 @@
--- One row per immutable file of vectors; views read the files listed here, never a glob.
+-- One row per immutable file of vectors. Views read only the files that are listed here.
 create table if not exists part (
     uri varchar primary key,
     kind varchar not null
@@ -19,4 +19,4 @@ comment on table part is 'One row per immutable file of vectors.';
 comment on column part.uri is 'Relative to the lake.';
 comment on column part.inputs_hash is 'Hash of everything the file was computed from.';
 comment on column part.details is 'How it was computed: engine, precision, device, options.';
-comment on column part.dropped is 'What did not make it into the file: reason and count.';
+comment on column part.dropped is 'What was left out of the file: reason and count.';

@@ -1,5 +1,4 @@
--- One row per plate. A plate is here only if its images are whole on disk, or if it was registered
--- without them.
+-- One row per plate. A plate is registered only after all its images were written, or without images.
 create table if not exists plate (
     plate_id varchar primary key,
     dataset varchar not null,
@@ -18,6 +17,7 @@ comment on column plate.plate_id is 'Name of the plate, unique in the lake.';
 comment on column plate.dataset is 'Published or in-house collection.';
 comment on column plate.source is 'Laboratory that imaged it.';
 comment on column plate.batch is 'Experimental batch.';
-comment on column plate.uri is 'OME-Zarr plate, relative to the lake unless it stays elsewhere; NULL if not here.';
-comment on column plate.fingerprint is 'Hash of the manifest rows with sizes and times of the input files.';
-comment on column plate.content_hash is 'Hash of the manifest rows with hashes of the input files.';
+comment on column plate.uri is
+'OME-Zarr plate: path relative to the lake, or absolute if it was ingested in place; NULL without images.';
+comment on column plate.fingerprint is 'Hash of the manifest rows, and of sizes and times of the input files.';
+comment on column plate.content_hash is 'Hash of the manifest rows, and of the hashes of the input files.';

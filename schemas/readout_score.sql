@@ -17,11 +17,11 @@ create table if not exists readout_score (
     run_id varchar not null
 );
 comment on table readout_score is 'One row per readout, stratum and model of a readouts command.';
-comment on column readout_score.level is 'Level of the profiles whose means are the consensus profiles.';
+comment on column readout_score.level is 'Level of the profiles that are averaged to consensus profiles.';
 comment on column readout_score.stratum is
-'Value of the column whose values are fitted apart, such as the cell line; empty if there is none.';
+'Value of the column whose values are fitted separately, such as the cell line; empty for none.';
 comment on column readout_score.num_profiles is 'Number of consensus profiles that have the readout.';
 comment on column readout_score.r2 is 'Mean of R2 over the folds; a negative R2 counts as 0 (the paper).';
 comment on column readout_score.r2_unclipped is 'Mean of R2 over the folds (the published program).';
-comment on column readout_score.question is 'What was asked, as canonical JSON; standard values are left out.';
+comment on column readout_score.question is 'The question as canonical JSON; standard values are left out.';
 comment on column readout_score.question_hash is 'SHA-256 of question.';

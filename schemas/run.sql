@@ -1,4 +1,4 @@
--- One row per command that wrote; ended is NULL while it runs or if it was cut off.
+-- One row per command that wrote to the lake.
 create table if not exists run (
     run_id varchar primary key,
     command varchar not null,
@@ -7,4 +7,8 @@ create table if not exists run (
     started timestamp not null,
     ended timestamp
 );
-comment on table run is 'One row per command that wrote: the lineage of every row.';
+comment on table run is 'One row per command that wrote to the lake: the lineage of its rows.';
+comment on column run.arguments is 'Arguments of the call, as JSON.';
+comment on column run.versions is 'Versions of Python and of the main packages.';
+comment on column run.started is 'Start, UTC.';
+comment on column run.ended is 'Time of the last landed result, UTC.';

@@ -28,14 +28,20 @@ create table if not exists score (
     run_id varchar not null
 );
 comment on table score is 'One row per score that was computed.';
+comment on column score.metric is 'Name of the exclusion rule.';
+comment on column score.rules is 'Reading of the rule: text or published.';
 comment on column score.accuracy is 'Share of scored profiles whose nearest eligible neighbour has their label.';
 comment on column score.interval_low is 'Lower end of the 95 % interval, bootstrap over compounds.';
+comment on column score.interval_high is 'Upper end of that interval.';
+comment on column score.n is 'Number of scored profiles.';
+comment on column score.num_without_neighbour is 'Profiles that the rule leaves without a neighbour.';
+comment on column score.dropped is 'Profiles and features that were left out: reason and count.';
 comment on column score.ceiling is 'Share of scored profiles with an eligible neighbour of the same label.';
 comment on column score.chance is 'Expected accuracy of a random eligible neighbour.';
-comment on column score.versus is 'Model that it is compared with, on the profiles that both scored.';
-comment on column score.versus_normalization is 'Of the profiles of that model.';
-comment on column score.versus_n is 'Profiles that both scored.';
+comment on column score.versus is 'Model that the score is compared with, on the profiles that both scored.';
+comment on column score.versus_normalization is 'Normalization of the profiles of that model.';
+comment on column score.versus_n is 'Number of profiles that both scored.';
 comment on column score.difference is
-'Accuracy minus that of the other; low and high: 95 % interval, paired bootstrap over compounds.';
-comment on column score.question is 'What was asked, as canonical JSON; standard values are left out.';
+'Accuracy minus that of the other model. Low and high: 95 % interval, paired bootstrap over compounds.';
+comment on column score.question is 'The question as canonical JSON; standard values are left out.';
 comment on column score.question_hash is 'SHA-256 of question.';

@@ -14,10 +14,10 @@ create table if not exists well (
     extra json
 );
 comment on table well is 'One row per plate and well.';
-comment on column well.well is 'Name as A01.';
-comment on column well.well_row is 'Row from 1 (A) downwards.';
-comment on column well.well_column is 'Column from 1 rightwards.';
-comment on column well.concentration_um is 'Micromolar.';
-comment on column well.control_type is 'trt, negcon, poscon or empty.';
+comment on column well.well is 'Name of the well, such as A01.';
+comment on column well.well_row is 'Row, counted from 1 (A) downwards.';
+comment on column well.well_column is 'Column, counted from 1 rightwards.';
+comment on column well.concentration_um is 'Concentration of the compound, micromolar.';
+comment on column well.control_type is 'trt (treated), negcon or poscon (negative or positive control), or empty.';
 comment on column well.moa is 'Mechanism of action.';
 comment on column well.extra is 'Other columns of the manifest, by name.';

@@ -98,7 +98,7 @@ def test_results_print_as_tables(scope: dict[str, object]) -> None:
 
 def test_the_repr_of_a_lake_tells_what_it_holds(scope: dict[str, object], tmp_path: Path) -> None:
     assert repr(scope["lake"]).endswith("lake'): 1 dataset, 2 plates, 12 wells, 1 model")
-    assert "not there yet" in repr(ud.Lake(tmp_path / "nowhere"))
+    assert "does not exist" in repr(ud.Lake(tmp_path / "nowhere"))
 
 
 def frames() -> list[Callable[[pl.DataFrame], object]]:

@@ -1,18 +1,18 @@
 """From fluorescence plates on disk to features that can be trusted and queried.
 
-A lake is a folder of plates, vectors and models with a DuckDB catalog over them. Each verb turns
-one table of the lake into the next, one way:
+A lake is a folder of plates, vectors and models, with a DuckDB catalog of them. Each verb computes
+one table of the lake from earlier ones:
 
-    ingest         an export of a microscope     -> plates, images
+    ingest         export of a microscope        -> plates, images
     train          images                        -> a model
     embed          images and a model            -> embeddings, one vector per image
     profile        embeddings                    -> profiles of wells, treatments, compounds
     score          profiles                      -> how often neighbours have the same label
-    attribute, predict_readouts, project         -> what profiles say
+    attribute, predict_readouts, project         -> channels, readouts and maps of profiles
     plot, report, explore                        -> figures and pages
 
-`Selection` says which profiles are meant, `Question` what is asked of them. Names are loaded when
-they are first used, so that `import unidino` is quick.
+`Selection` defines which profiles are meant, `Question` what a score asks of them. Names are loaded
+when they are first used, so that `import unidino` is quick.
 
 Source of the method: Morelli et al. 2025, "uniDINO", doi 10.1016/j.csbj.2025.02.020.
 """

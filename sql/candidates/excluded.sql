@@ -1,7 +1,7 @@
--- Profiles that cannot be scored, whatever the rule, and the first reason why.
+-- Profiles that no rule can score, each with the first reason that applies.
 -- Grain: one row per profile that is left out.   Reads: candidate.
--- $include_controls: negative controls are scored too. $keep_unlabelled: profiles without a label
--- stay as possible neighbours.
+-- $include_controls: negative controls are kept. $keep_unlabelled: profiles without a label are kept
+-- as possible neighbours.
 -- Source: Morelli et al. 2025, section 2.3.2.
 with judged as (
     select

@@ -1,6 +1,6 @@
--- Every profile that was looked at: whether it is compared, whether it is scored, and why not.
+-- All given profiles: whether each is compared, whether it is scored, and the reason if it is not.
 -- Grain: one row per profile.   Reads: profile, excluded, unmatched_label.
--- $as_decoys: profiles of labels that are left out stay as neighbours of others.
+-- $as_decoys: profiles with labels that are left out remain possible neighbours of others.
 with unmatched as (
     select
         label,

@@ -1,4 +1,4 @@
--- Keys that occur more than once in a table that must have one row for each.
+-- Keys that occur more than once in a table that must have one row per key.
 -- Grain: one row per table_name, key.   Reads: channel, well, field, image.
 select
     'channel' as table_name,

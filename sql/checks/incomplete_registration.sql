@@ -1,5 +1,4 @@
--- Plates without rows in a table where every plate must have rows. Plates of imported profiles need
--- rows of wells only.
+-- Plates that lack wells, fields or images. Plates of imported profiles need wells only.
 -- Grain: one row per plate.   Reads: plate, well, field, image, part, model.
 select
     plate_id as plate,
@@ -10,6 +9,9 @@ where
     or (
         (plate_id not in (select plate from field) or plate_id not in (select plate from image))
         and plate_id not in (
-            select part.plate from part inner join model using (model) where model.kind = 'imported'
+            select part.plate
+            from part
+            inner join model using (model)
+            where model.kind = 'imported' and part.plate is not null
         )
     )

@@ -1,4 +1,4 @@
--- Rows that name a plane again.
+-- Rows of a plane that an earlier row has named already.
 -- Grain: one row per line of the manifest.   Reads: manifest.
 with repeated as (
     select

@@ -1,4 +1,4 @@
--- Rows without a value that every image must have.
+-- Rows without a plate, field, path or channel, which every image must have.
 -- Grain: one row per line of the manifest.   Reads: manifest.
 select
     line,
@@ -8,7 +8,7 @@ select
         when path is null then 'path'
         else 'channel'
     end as "column",
-    'there is no value' as problem
+    'the value is missing' as problem
 from manifest
 where plate is null or field is null or path is null or channel is null
 order by line

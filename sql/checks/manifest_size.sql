@@ -1,4 +1,4 @@
--- Rows with an impossible pixel size or concentration.
+-- Rows with a pixel size that is not positive, or a negative concentration.
 -- Grain: one row per line of the manifest.   Reads: manifest.
 select
     line,

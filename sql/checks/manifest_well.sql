@@ -1,4 +1,4 @@
--- Rows whose well is on no plate of up to 1536 wells.
+-- Rows with a well name that no plate of up to 1536 wells has.
 -- Grain: one row per line of the manifest.   Reads: manifest.
 select
     line,

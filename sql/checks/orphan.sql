@@ -1,4 +1,5 @@
--- Rows of plates that are not registered, and images of fields that are not registered.
+-- Wells, fields and parts of plates that are not registered, and images of fields that are not
+-- registered.
 -- Grain: one row per table_name, key.   Reads: plate, well, field, image, part.
 select
     'well' as table_name,

@@ -2,7 +2,7 @@
 -- Grain: one row per image.   Reads: BBBC037_image_path.csv, idr0033-screenA-annotation.csv,
 -- BBBC037_v1_DatasetGroundTruth.csv.
 -- Source: Rohban et al. 2017, doi 10.7554/eLife.24060; annotation: Image Data Resource, idr0033.
--- Wells without a gene are negative controls. Image paths start at a folder named by the plate.
+-- Wells without a gene are negative controls. Paths of images start with a folder named as the plate.
 with image as (
     select
         _line,

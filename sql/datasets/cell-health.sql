@@ -3,7 +3,7 @@
 -- idr0080-screenA-annotation.csv.
 -- Source: Way et al. 2021, doi 10.1091/mbc.E20-12-0784; images and annotation: Image Data Resource,
 -- idr0080.
--- The name of a plate's folder may have the time of the measurement after the barcode.
+-- The name of a folder is the barcode of the plate, in some cases followed by the time of imaging.
 with image as (
     select
         path,

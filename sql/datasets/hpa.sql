@@ -2,7 +2,7 @@
 -- Grain: one row per image.   Reads: kaggle_2021.tsv.
 -- Source: Thul et al. 2017, doi 10.1126/science.aal3321; list: Le et al. 2022,
 -- doi 10.1038/s41592-022-01606-z.
--- An image is named plate_well_field; each of its four colours is a file.
+-- A field is named plate_well_field; each of its four colours is a file.
 with named as (
     select
         *,

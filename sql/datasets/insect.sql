@@ -1,7 +1,7 @@
 -- Insect: Sf9 cells of Spodoptera frugiperda, insecticides and reference compounds, Cell Painting.
 -- Grain: one row per image.   Reads: metadata_all_batches_sf9.csv (one row per field).
 -- Source: Hecker et al. 2024, doi 10.1016/j.pestbp.2024.105983.
--- The paper uses Batch3; the other batches are ingested too.
+-- Morelli et al. 2025 use Batch3; the other batches are ingested too.
 select
     'insect' as dataset,
     metadata_all_batches_sf9.batch || '/' || metadata_all_batches_sf9.plate || '/Images/'

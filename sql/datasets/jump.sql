@@ -3,9 +3,9 @@
 -- Grain: one row per image.   Reads: load_data.csv (or .parquet; one file or one per plate),
 -- plate.csv.gz, well.csv.gz, compound.csv.gz, perturbation_control.csv.
 -- Source: Chandrasekaran et al. 2023, doi 10.1101/2023.03.23.534023.
--- Every column FileName_Orig<channel> is a channel, also the brightfield planes of some laboratories
--- (--drop-channels 'Brightfield*' leaves them out). Paths in the Cell Painting Gallery start below
--- its bucket.
+-- Every column FileName_Orig<channel> is a channel. Some laboratories have brightfield planes, which
+-- --drop-channels 'Brightfield*' leaves out. Paths in the Cell Painting Gallery lose the name of the
+-- bucket.
 -- Optional: JUMP-Target-2_compound_metadata(InChIKey, pert_iname, target_list).
 with document as (
     select
@@ -31,7 +31,7 @@ image as (
     where file.name like 'FileName_Orig%'
 ),
 
--- Channels in the order of the paper; those that are no stain come last.
+-- Channels in the order of the paper; channels that are no stain come last.
 stained as (
     select
         *,

@@ -1,4 +1,4 @@
--- Which compounds does the lake have, on how many plates and wells?
+-- Which compounds are in the lake, and on how many plates and wells?
 -- Grain: one row per dataset, compound, moa, control_type.   Reads: well, plate.
 select
     plate.dataset,

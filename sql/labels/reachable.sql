@@ -1,5 +1,6 @@
--- Labels that are left out because the rule cannot match them: all their profiles share one key of
--- some reason, so that no profile may neighbour another of its label (an MoA with one compound, or seen in one batch).
+-- Labels that are left out because no neighbour can match them: all profiles of the label share one
+-- key of a reason, such as an MoA with one compound or in one batch. The rule then forbids all
+-- neighbours of the same label.
 -- Grain: one row per label and reason.   Reads: candidate, key.
 -- Source: Morelli et al. 2025, section 2.3.2.
 select

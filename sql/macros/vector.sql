@@ -1,5 +1,5 @@
--- Aggregates over vectors of one length. Sorting them first makes a mean the same to the last
--- bit however many threads gathered them.
+-- Aggregates over vectors of equal length. The vectors are sorted before they are summed, so that a
+-- mean is the same to the last bit with any number of threads.
 create or replace temp macro sliced(v, i) as list_transform(v, lambda e: e[i]);
 
 create or replace temp macro mean_vector(v) as

@@ -1,5 +1,5 @@
--- MAD robustize: every feature minus its median, over its scaled median absolute deviation, both
--- learnt from all wells of each plate.   Where a feature has no spread it becomes 0.
+-- MAD robustize: every feature minus its median, divided by its scaled median absolute deviation.
+-- Both are learnt from all wells of each plate. A feature without spread becomes 0.
 -- Grain: one row per raw profile.   Reads: raw_profile.
 -- $per: plate, batch or dataset; $controls: all, or a control_type; $epsilon: added to the spread.
 -- Source: Morelli et al. 2025, section 2.2.2.

@@ -1,7 +1,9 @@
--- Spherize: the negative controls of each batch get covariance 1 (ZCA whitening), so that what
--- varies between untreated wells counts no more than anything else.
+-- Spherize: ZCA whitening, by which the negative controls of each batch get covariance 1. Directions
+-- that vary between untreated wells then count no more than others.
 -- Grain: one row per raw profile.   Reads: raw_profile.
--- $per: plate, batch or dataset; $controls: all, or a control_type; $epsilon: added to eigenvalues.
+-- $per: plate, batch or dataset; $controls: all, or a control_type; $epsilon: added to the
+-- eigenvalues, by default 1e-6.
+-- Source: Kessy et al. 2018, doi 10.1080/00031305.2016.1277159.
 select
     row_id,
     1 as step,

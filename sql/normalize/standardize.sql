@@ -1,5 +1,5 @@
--- Standardize: every feature minus its mean, over its standard deviation, both learnt from the
--- negative controls of each plate.
+-- Standardize: every feature minus its mean, divided by its standard deviation. Both are learnt from
+-- the negative controls of each plate.
 -- Grain: one row per raw profile.   Reads: raw_profile.
 -- $per: plate, batch or dataset; $controls: all, or a control_type; $epsilon: added to the spread.
 select

@@ -1,8 +1,8 @@
--- Typical variation normalization, as the published program does it: whitened on the controls of
--- the whole dataset without turning back, then the controls of each batch aligned with all (CORAL),
--- by second moments about zero.
+-- Typical variation normalization of the published program: PCA whitening, learnt from the controls
+-- of the whole dataset; then the controls of each batch are aligned with all controls (CORAL), with
+-- second moments about zero.
 -- Grain: one row per raw profile and step.   Reads: raw_profile.
--- $per: what is aligned: plate, batch or dataset; $controls: all, or a control_type; $epsilon: added
+-- $per: unit that is aligned: plate, batch or dataset; $controls: all, or a control_type; $epsilon: added
 -- to the eigenvalues and to the diagonals of the covariances, by default 1.
 -- Source: Ando et al. 2017, doi 10.1101/161422; Morelli et al. 2025, supplement.
 select

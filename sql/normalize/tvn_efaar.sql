@@ -1,8 +1,8 @@
--- Typical variation normalization, as the EFAAR benchmark does it: standardized on all controls,
--- turned onto their principal axes, standardized on the controls of each batch, and these aligned
--- with all (CORAL).
+-- Typical variation normalization of the EFAAR benchmark: standardize by all controls, rotate to
+-- their principal axes, standardize by the controls of each batch, and align the controls of each
+-- batch with all controls (CORAL).
 -- Grain: one row per raw profile and step.   Reads: raw_profile.
--- $per: what is aligned: plate, batch or dataset; $controls: all, or a control_type; $epsilon: added
+-- $per: unit that is aligned: plate, batch or dataset; $controls: all, or a control_type; $epsilon: added
 -- to the diagonals of the covariances, by default 0.5.
 -- Source: Celik et al. 2024, doi 10.1371/journal.pcbi.1012463.
 select

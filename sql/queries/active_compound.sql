@@ -1,5 +1,6 @@
--- Compounds that change cells: their mean profile by measured features in one laboratory has more
--- than 5 % of its features at 0.84 or beyond (the 80th percentile of a normal distribution).
+-- Active compounds: more than 5 % of the features of their mean profile have an absolute value of
+-- 0.84 or more (the 80th percentile of a normal distribution). The profiles are of measured features
+-- from one laboratory.
 -- Grain: one row per compound.   Reads: profile.
 -- $model, $normalization: of the measured features; $dataset; $source: the laboratory.
 -- Source: Morelli et al. 2025, supplement A.3, and its program.

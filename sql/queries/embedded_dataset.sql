@@ -1,5 +1,5 @@
--- What can be profiled: every model with the datasets it has embedded, or that were imported as
--- profiles, and a hash of all of it.
+-- Models and datasets that can be profiled: those with embeddings, and those that were imported as
+-- profiles (hashed by their content). inputs: hash of the vectors and of the plates' content.
 -- Grain: one row per model, dataset.   Reads: part, plate, model.
 select
     part.model,

@@ -1,5 +1,6 @@
--- The file of each plate of a dataset that a model has embedded.
--- Grain: one row per plate.   Reads: part, plate.   $model, $dataset.
+-- Files of the embeddings of a dataset by a model.
+-- Grain: one row per plate.   Reads: part, plate.
+-- $model, $dataset: names of the model and the dataset.
 select
     part.plate,
     part.uri

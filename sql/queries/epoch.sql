@@ -2,7 +2,7 @@
 -- Grain: one row per sample, in the order of training.   Reads: sample (the images chosen).
 -- $every_channel: each channel is a sample; otherwise one random channel of every field is.
 -- $whole_repeats: cycle by whole repeats, as published; otherwise to exactly the longest.
--- $seed, $epoch: choose the draw, which does not depend on the number of threads or processes.
+-- $seed, $epoch: seed of the random draw, which is the same with any number of threads or processes.
 -- Source: Morelli et al. 2025, section 2.2.1.
 with field as (
     select
@@ -46,7 +46,7 @@ cycled as (
     inner join cycle on field.dataset = cycle.dataset
 ),
 
--- The order within a pass matters only in the last one, which is cut short.
+-- The order within a pass matters only for the last pass, because only a part of it is used.
 ranked as (
     select
         *,

@@ -1,5 +1,5 @@
--- One field of each dataset to look at: the first field of its first treated well, or of its first
--- well if none is treated.
+-- The images of an example field of each dataset: the first field of the first treated well, or of
+-- the first well if no well is treated.
 -- Grain: one row per dataset, channel_index.   Reads: located_image.
 with first_field as (
     select

@@ -1,5 +1,6 @@
 -- Quality of the images of a dataset, averaged over the fields of each well.
 -- Grain: one row per plate, well, channel.   Reads: image, plate.
+-- $dataset: name of the dataset.
 select
     image.plate,
     image.well,

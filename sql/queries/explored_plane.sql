@@ -1,4 +1,4 @@
--- Images of a well, with the location of their pixels and their window of intensities.
+-- Images of a well, with the location of their pixels and their percentiles of intensity.
 -- Grain: one row per field, channel_index.   Reads: located_image, channel.
 -- $plate, $well: names of the plate and the well.
 select

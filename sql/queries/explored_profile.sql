@@ -1,4 +1,4 @@
--- Files of well profiles in the lake, which the page can show.
+-- Files of well profiles in the lake, which the explorer can show.
 -- Grain: one row per model, normalization, dataset.   Reads: part.
 select
     model,

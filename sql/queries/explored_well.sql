@@ -1,5 +1,6 @@
 -- Wells of a dataset with their metadata, for colouring and filtering.
 -- Grain: one row per plate, well.   Reads: plate, well, field.
+-- $dataset: name of the dataset.
 with num_field as (
     select
         plate,

@@ -1,6 +1,7 @@
--- The rows of an imported table as wells: names made regular, controls told by their compound.
+-- The rows of an imported table as wells, with well names as A01 and with a control_type, which is
+-- derived from the compound if it is missing.
 -- Grain: one row per row of the table.   Reads: typed, known (plates of the lake).
--- $dataset: default collection; $negcon: compound that is the negative control; $level.
+-- $dataset: default dataset; $negcon: compound that is the negative control; $level: of the rows.
 select
     typed.line,
     typed.place,

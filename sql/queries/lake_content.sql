@@ -1,4 +1,5 @@
--- Numbers of plates, wells, fields and images of each dataset; imported profiles have no images.
+-- Numbers of plates, batches, wells, fields and images of each dataset, and its channels. Plates of
+-- imported profiles have no images.
 -- Grain: one row per dataset.   Reads: plate, channel, well, field, image.
 with channels as (
     select
@@ -39,7 +40,7 @@ select
     coalesce(sum(wells.num_wells), 0)::bigint as wells,
     coalesce(sum(fields.num_fields), 0)::bigint as fields,
     coalesce(sum(images.num_images), 0)::bigint as images,
-    string_agg(distinct channels.channels, '; ') as channels
+    string_agg(distinct channels.channels, '; ' order by channels.channels) as channels
 from plate
 left join channels on plate.plate_id = channels.plate
 left join wells on plate.plate_id = wells.plate

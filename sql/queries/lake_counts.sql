@@ -1,4 +1,4 @@
--- How much a lake holds.
+-- Numbers of datasets, plates, wells and models of a lake.
 -- Grain: one row.   Reads: plate, well, model.
 select
     (select count(distinct dataset) from plate) as dataset,

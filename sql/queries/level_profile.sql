@@ -1,5 +1,6 @@
--- What normalized profiles are averaged to a level; metadata stay where the members agree on them.
--- Grain: one row per key of the level.   Reads: member.   $level: see the keys below.
+-- Profiles of a level, each with its members; metadata are NULL where the members differ.
+-- Grain: one row per dataset, key of the level, channels.   Reads: member.
+-- $level: see the keys below.
 with keyed as (
     select
         *,

@@ -1,9 +1,8 @@
 -- The manifest: every plane with its metadata, the same columns for every layout.
 -- Grain: one row per plane of a file.   Reads: typed (the layout's rows in the manifest's columns).
--- $dataset: default collection; $root: folder that relative paths start from; $channel_names: new
--- names, by channel index; $channels, $drop_channels: names or patterns (*, ?) to keep and to leave
--- out; $timepoint, $z: the one to keep, NULL for all; $keep_index: channels keep the index that they
--- were given.
+-- $dataset: default dataset; $root: folder where relative paths start; $channel_names: new names, by
+-- channel index; $channels, $drop_channels: names or patterns (*, ?) to keep and to leave out;
+-- $timepoint, $z: the one to keep, NULL for all; $keep_index: channels keep their given index.
 with given as (
     select distinct
         plate,

@@ -1,4 +1,4 @@
--- Hash of what the manifest says of each plate. The places of its files do not count.
+-- Hash of the manifest of each plate, without the paths of its files.
 -- Grain: one row per plate.   Reads: image_list.
 with described as (
     select * exclude (paths)

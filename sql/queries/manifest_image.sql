@@ -1,4 +1,4 @@
--- The images of the manifest. The slices of a stack are one image; its files are in order of z.
+-- The images of the manifest. The slices of a stack are one image, with its files in order of z.
 -- Grain: one row per plate, well, field, channel_index.   Reads: manifest.
 with stack as (
     select

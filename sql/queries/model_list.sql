@@ -1,4 +1,4 @@
--- The models, and how many plates each has embedded.
+-- The models, with the number of plates that each has embedded.
 -- Grain: one row per model.   Reads: model, part.
 select
     model.model,

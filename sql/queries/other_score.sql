@@ -1,5 +1,5 @@
--- The newest scores of questions that are not standard: of some profiles or channels only, or counted
--- in another way.
+-- The newest scores of questions that are not standard: they select some of the profiles, or change
+-- how profiles are scored. Questions about some of the channels are not included.
 -- Grain: one row per question, dataset, model, channels.   Reads: score, latest.
 select score.* exclude (question_hash, run_id)
 from score

@@ -1,8 +1,8 @@
--- What there is to profile of a dataset: each well (or field) with its metadata and the names of its
--- vectors; the vectors themselves stay in their files (raw_vector).
--- Grain: one row per plate, well (and field at that level).
+-- The wells (or fields) of a dataset that can be profiled, each with its metadata and the channels of
+-- its vectors. The vectors are read from their files later (raw_vector.sql).
+-- Grain: one row per plate, well; at the level field one row per plate, well, field.
 -- Reads: embedding, model, plate, channel, well.
--- $model, $dataset; $level: 'field' or any coarser level.
+-- $model, $dataset: names of the model and the dataset; $level: 'field' or a coarser level.
 with embedded as (
     select distinct
         embedding.plate,
@@ -15,7 +15,7 @@ with embedded as (
     where embedding.model = $model and plate.dataset = $dataset
 ),
 
-own_channels as (
+stains as (
     select
         plate.plate_id as plate,
         list_filter(
@@ -26,22 +26,22 @@ own_channels as (
     group by plate.plate_id
 ),
 
--- What a whole profile consists of: the plate's channels, or what the model makes of them.
+-- Channels of a complete profile: those of the plate, or the vectors that the model computes of them.
 plate_channels as (
     select
-        own_channels.plate,
+        stains.plate,
         case
-            when model.channels is null then own_channels.channels
+            when model.channels is null then stains.channels
             when model.channels[1] <> '*' then model.channels
             else list_concat(
-                own_channels.channels,
+                stains.channels,
                 list_filter(
                     model.channels[2:],
-                    lambda name: name <> 'Correlation' or len(own_channels.channels) > 1
+                    lambda name: name <> 'Correlation' or len(stains.channels) > 1
                 )
             )
         end as channels
-    from own_channels
+    from stains
     cross join model
     where model.model = $model
 ),

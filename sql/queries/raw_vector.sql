@@ -1,6 +1,6 @@
--- The vectors of one file in the order in which they are averaged and put side by side.
+-- The vectors of one file, in the order in which they are averaged over fields and concatenated.
 -- Grain: one row per row_id, channel, field.   Reads: raw_profile, a file of embeddings.
--- $file; $channels: names to keep, or an empty list for all.
+-- $file: path of the file; $channels: names to keep, or an empty list for all.
 select
     raw_profile.row_id,
     vector.channel_index,

@@ -1,6 +1,7 @@
--- The images to train on, with a share of the controls: whole fields, the same share of each plate.
+-- The images to train on, with a share of the controls: whole fields, and the same share of each
+-- plate.
 -- Grain: one row per image.   Reads: sample (the images chosen).
--- $share: of negative and positive controls; $seed: chooses the draw.
+-- $share: share of negative and positive controls; $seed: seed of the random draw.
 -- Source: Morelli et al. 2025 (their program keeps 15 %).
 with ranked as (
     select

@@ -1,5 +1,5 @@
--- The attributions that are shown: the newest of a standard question, else of another; channels in the
--- order of the plates.
+-- The attributions to show: the newest of a standard question, or of another question if none is
+-- standard. Channels are in the order of the plates.
 -- Grain: one row per dataset, model, normalization, level, label, class, channel.
 -- Reads: attribution, latest, channel, plate.
 with place as (

@@ -1,4 +1,5 @@
--- The scores of readouts that are shown: the newest of a standard question, else of another.
+-- The scores of readouts to show: the newest of a standard question, or of another question if none
+-- is standard.
 -- Grain: one row per dataset, model, normalization, level, regressor, stratum, readout.
 -- Reads: readout_score, latest.
 select

@@ -1,4 +1,4 @@
--- Fields as inputs of a network that sees several channels at once: a row per field, with lists.
+-- Fields as inputs of a network that takes several channels at once, with lists over the channels.
 -- Grain: one row per plate, well, field that has all of the channels.   Reads: sample.
 -- $channels: names, in the order of the network's inputs.
 with stack as (

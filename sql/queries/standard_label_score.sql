@@ -1,4 +1,4 @@
--- The labels of the newest standard scores that rank labels.
+-- The newest scores of labels, for standard questions and for questions about some of the channels.
 -- Grain: one row per dataset, model, normalization, measure, metric, rules, label, level, channels, class.
 -- Reads: label_score, latest.
 select label_score.* exclude (question, question_hash, run_id)

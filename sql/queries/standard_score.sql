@@ -1,8 +1,8 @@
--- The newest scores of standard questions: of the largest set of channels that the profiles of a
--- dataset share, or of parts of the channels too.
+-- The newest scores of standard questions. If plates differ in channels, only the scores of the
+-- largest set of channels are included.
 -- Grain: one row per dataset, model, normalization, metric, rules, label, level, channels.
 -- Reads: score, latest.
--- $parts_of_channels: whether scores of parts of the channels are wanted.
+-- $parts_of_channels: include all sets of channels, and questions about some of the channels.
 select score.* exclude (question_hash, run_id)
 from score
 inner join latest using (question_hash, dataset, model, channels, run_id)

@@ -1,5 +1,5 @@
 -- Wells with the columns of their plate, their images and, if a model is named, their profile.
--- Grain: one row per plate, well, field, channel_index; one per well that has no image.
+-- Grain: one row per plate, well, field, channel_index; one row for a well without images.
 -- Reads: well, plate, image, profile.
 -- $model: of the profile, NULL for none; $normalization: of the profile.
 with well_profile as (

@@ -1,4 +1,4 @@
--- Measurements of images whose pixels are not here: all unknown, and the flag says so.
+-- Measurements of images without pixels: all NULL, with the flag `absent`.
 -- Grain: one row per plate, well, field, channel_index.   Reads: manifest.
 select
     plate,

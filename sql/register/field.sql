@@ -1,4 +1,4 @@
--- The fields of each plate that lands; what its images differ in is taken from the first channel.
+-- The fields of each plate that lands, with pixel size and position from the first channel.
 -- Grain: one row per plate, well, field.   Reads: landed_image.
 select
     plate,

@@ -1,6 +1,6 @@
--- The rows of readout_score in a catalog whose rows did not tell their question, with the question as far as the
--- recorded arguments of the command tell it: the text is that of unidino.lake.answers.question_text,
--- keys in order, standard values left out.
+-- The rows of readout_score from a catalog without the column question. The question is rebuilt from the
+-- recorded arguments of the command, in the form of unidino.lake.answers.question_text: JSON with
+-- sorted keys, without standard values.
 -- Grain: one row per row of the old table.   Reads: old_readout_score, run.
 with told as (
     select

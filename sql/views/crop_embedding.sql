@@ -1,4 +1,4 @@
--- Embeddings of single crops, where `unidino embed --keep crop` kept them.
+-- Embeddings of single crops, which `unidino embed --keep crop` writes.
 -- Grain: one row per model, plate, well, field, channel, top_px, left_px.   Reads: crops/*.parquet.
 select
     model,

@@ -1,4 +1,4 @@
--- Images of treated wells with a known mechanism: what a probe judges a network by.
+-- Images of treated wells with a known mechanism, by which a probe scores a network in training.
 -- Grain: one row per plate, well, field, channel.   Reads: training_sample.
 select
     *,

@@ -1,10 +1,10 @@
--- The newest answer to each question: what report, figures and explorer show of the tables score,
--- label_score, attribution and readout_score.
+-- The newest answer to each question in the tables score, label_score, attribution and readout_score.
+-- Report, figures and explorer show these answers.
 -- Grain: one row per question, dataset, model, channels.
 -- Reads: score, label_score, attribution, readout_score, run.
--- special: what was asked otherwise than usual, as text. is_standard: nothing; so the question is of all
--- profiles of a level (of readouts, any table and any pattern of names is usual). is_of_channels: nothing
--- but the channels.
+-- special: fields of the question that are not standard, as text. is_standard: there is no such field,
+-- so the question asks for all profiles of a level; for readouts, any table and any pattern of names is
+-- standard. is_of_channels: there is no such field except the channels.
 with answer as (
     select distinct
         question,

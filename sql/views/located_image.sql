@@ -1,7 +1,7 @@
--- Images with their field, well and plate: where the pixels lie, and what they can be used for.
+-- Images with their field, well and plate: the location of the pixels, and whether they are usable.
 -- Grain: one row per plate, well, field, channel.   Reads: image, field, well, plate.
--- uri: of the field's group, relative to the lake unless the plate stays elsewhere; NULL if its
--- pixels are not here. has_pixels: the plane can be shown. is_usable: it can be learnt from.
+-- uri: of the field's group, relative to the lake, or absolute for plates outside the lake; NULL if
+-- its pixels were not ingested. has_pixels: the plane can be shown. is_usable: a network can learn from it.
 select
     plate.dataset,
     plate.source,

@@ -1,4 +1,4 @@
--- Profiles as points in a plane, from the files that the table part lists.
+-- Profiles as points in two dimensions, from the files that the table part lists.
 -- Grain: one row per model, normalization, level, dataset, method, seed, condition, profile_id.
 -- Reads: profiles/*.parquet.
 select *

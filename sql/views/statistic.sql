@@ -1,4 +1,4 @@
--- What each step of a normalization learnt: what was subtracted, divided by and multiplied with.
+-- Statistics that each step of a normalization learnt: centre, spread and matrix.
 -- Grain: one row per model, normalization, level, dataset, step, unit.   Reads: profiles/*.parquet.
 select *
 from read_parquet(getvariable('statistic_files'))

@@ -1,4 +1,4 @@
--- Images that training may draw from: those whose plane is here and not blank.
+-- Images to train on: those with pixels that are not blank.
 -- Grain: one row per plate, well, field, channel.   Reads: located_image.
 select
     dataset,

@@ -1,9 +1,9 @@
--- Wells of Insect that the paper scores: mechanisms of two compounds or more, where the inhibitors of
--- complexes I, II and III are one mechanism, at active concentrations.
--- Which wells are at an active concentration says a column `active` of your tables (true or false),
--- where there is one: the paper's list is in a supplement. Without it all count.
+-- Wells of Insect that the paper scores: mechanisms of two compounds or more, at active concentrations.
+-- Inhibitors of the complexes I, II and III are one mechanism. A column `active` (true or false) of
+-- your tables marks wells at an active concentration, which the paper lists in a supplement; without
+-- this column all wells count.
 -- Grain: one row per raw profile that counts.   Reads: raw_profile.
--- Source: Morelli et al. 2025, section 2.3.2, and its program. It leaves 258 wells.
+-- Source: Morelli et al. 2025, section 2.3.2, and its program. 258 wells remain.
 with merged as (
     select
         * replace (

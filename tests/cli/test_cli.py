@@ -109,7 +109,7 @@ def test_the_lane_from_plates_to_a_report(run_cli, tiny_export: Path, tmp_path: 
     assert (status, json.loads(out)["bytes"]) == (0, page.stat().st_size)
     assert run_cli("models", *at)[1].count("\n") == 1
     status, _, err = run_cli("check", "--lake", lake)
-    assert (status, err) == (0, "the lake is healthy\n")
+    assert (status, err) == (0, "the lake has no problems\n")
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_the_lane_from_plates_to_a_report(run_cli, tiny_export: Path, tmp_path: 
         (("embed", "--model", "vit", "--all"), "unknown model 'vit'"),
         (("embed", "--model", "vit"), "choose plates with --plate NAME"),
         (("score", "--metric", "nsbc"), "unknown metric 'nsbc'; choose one of nsb, nsc"),
-        (("score",), "say how to score"),
+        (("score",), "no rule; give --metric"),
         (("ingest", "nowhere"), "no such file or folder: 'nowhere'"),
         (("ingest", ".", "--layout", "omero"), "unknown layout 'omero'; choose one of bbbc021"),
         (("sql", "drop table well"), "drop statements are refused: a query only reads"),

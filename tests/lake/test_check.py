@@ -34,3 +34,16 @@ def test_every_problem_is_a_row(lake: Lake) -> None:
     assert ("missing_file", "gone.parquet") in found.frame.rows()
     assert "gone.parquet" in repr(found)
     assert found.frame.height == len(found) == 4
+
+
+def test_a_plate_without_images_is_found_beside_imported_profiles(lake: Lake) -> None:
+    lake.execute(
+        "insert into model by name select 'm' as model, 'imported' as kind, 1 as num_dims,"
+        " '{}' as preprocessing, 'x' as weights_hash, now()::timestamp as created, 'r' as run_id"
+    )
+    lake.execute(
+        "insert into part by name select 'p.parquet' as uri, 'profile' as kind, 'm' as model,"
+        " 'x' as inputs_hash, 0 as num_rows, 'x' as sha256, 'r' as run_id"
+    )
+    lake.execute("delete from image where plate = 'tiny_b1_p1'")
+    assert "incomplete_registration" in {problem.check for problem in check(lake)}

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -126,7 +127,7 @@ def test_a_held_catalog_is_named_with_its_holder(
     ) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
-        with pytest.raises(LakeError, match=f"held by process {holder.pid}"):
+        with pytest.raises(LakeError, match=f"in use by process {holder.pid}"):
             lake.query("from plate")
         holder.communicate("\n", timeout=20)
 
@@ -186,7 +187,10 @@ def test_read_only_statement_accepts_what_it_returns() -> None:
     assert read_only_statement(con, "select 1") == "select 1"
 
 
-def test_a_catalog_of_an_earlier_version_is_brought_up_to_date(lake: Lake) -> None:
+@pytest.mark.parametrize("open_lake", [Lake.open, Lake.create])
+def test_a_catalog_of_an_earlier_version_is_brought_up_to_date(
+    lake: Lake, open_lake: Callable[[Path], Lake]
+) -> None:
     before = lake.query("from plate order by plate_id")
     with lake.write() as con:
         con.execute("drop table attribution")
@@ -197,7 +201,7 @@ def test_a_catalog_of_an_earlier_version_is_brought_up_to_date(lake: Lake) -> No
             " inputs_hash varchar, run_id varchar)"
         )
         con.execute("insert into part values ('a', 'embedding', 'm', 3, 's', 'i', 'r')")
-    opened = Lake.open(lake.path)
+    opened = open_lake(lake.path)
     assert opened.look_up("select uri, kind, num_rows, level from part").rows() == [
         ("a", "embedding", 3, None)
     ]

@@ -193,9 +193,13 @@ def test_profiles_without_wells_are_scored_as_they_are(tmp_path: Path) -> None:
         (lambda t: t.with_columns(Metadata_Well=pl.lit("Z99")), {}, "line 2: .*'Z99'"),
         (lambda t: pl.concat([t, t]), {}, "two rows for plate p1, well A01 .*--level field"),
         (lambda t: t.with_columns(Metadata_control_type=pl.lit("dmso")), {}, "'dmso'"),
-        (lambda t: t, {"level": "treatment"}, "rows 1 and 7 are of one treatment"),
+        (lambda t: t, {"level": "treatment"}, "rows 1 and 7 have the same treatment"),
         (lambda t: t, {"level": "gene"}, "unknown level 'gene'; choose one of well, field"),
-        (lambda t: t, {"mapped": {"batch": "nothing + 1"}}, "--map batch=nothing \\+ 1: no column"),
+        (
+            lambda t: t,
+            {"mapped": {"batch": "nothing + 1"}},
+            "--map batch=nothing \\+ 1: this is neither",
+        ),
         (lambda t: t.with_columns(Metadata_Plate=pl.lit("../p")), {}, "'../p'"),
     ],
 )
@@ -216,7 +220,7 @@ def test_features_that_differ_want_another_model(tmp_path: Path) -> None:
     lake = Lake.create(tmp_path / "lake")
     import_profiles(lake, _write(_table(), tmp_path / "t.csv"), "m")
     other = _write(_table(("p3",)).drop(FEATURES[0]), tmp_path / "u.csv")
-    with pytest.raises(ModelError, match="has 2 features, the table has 1 that differ"):
+    with pytest.raises(ModelError, match="the 1 features of the table differ from the 2 of model"):
         import_profiles(lake, other, "m")
 
 
@@ -361,5 +365,5 @@ def test_a_column_that_is_nearly_numbers_is_named(
     done = import_profiles(Lake.create(tmp_path / "lake"), _write(table, tmp_path / "t.csv"), "m")
     assert (done.num_features, done.num_missing) == (3, 2)
     said = caplog.text
-    assert "column 'f3' is no feature: row 3 has 'low', which is no number" in said
+    assert "column 'f3' is not a feature: row 3 has 'low', which is not a number" in said
     assert "'note'" not in said

@@ -247,7 +247,7 @@ def test_too_few_controls_name_the_plate(screen) -> None:
     with pytest.raises(ProfileError, match="'bare' has 0 wells to learn mean_sd from"):
         compute("standardize")
     compute = screen(_wells(6, "bare", controls=1), np.ones((6, 3)))
-    with pytest.raises(ProfileError, match="'s/b' has 1 wells to learn whiten from; it needs 2"):
+    with pytest.raises(ProfileError, match="'s/b' has 1 wells to learn whiten from; 2 are needed"):
         compute("spherize")
 
 

@@ -116,7 +116,10 @@ def test_profiles_without_neighbours_are_left_out_or_wrong(tmp_path: Path) -> No
     ("rows", "message"),
     [
         ([("a", "x", "1"), ("b", "x", "2")], "all 2 profiles left have the moa 'x'"),
-        ([("a", "x", "1"), ("b", "y", "2")], "no profile is left .*2 have a label that only one"),
+        (
+            [("a", "x", "1"), ("b", "y", "2")],
+            "no profile is left .*2 profiles have a label that only one",
+        ),
         ([("a", "x", None), ("b", "x", None)], "no profile has a batch"),
     ],
 )
@@ -226,6 +229,8 @@ def test_models_are_compared_on_the_same_profiles(lake: Lake) -> None:
     low, high = second.versus.interval_95
     assert low <= second.versus.difference <= high
     assert score(lake, "nsb", Selection(["noise", "gaussian"]))[1].versus.model == "noise"
+    two_questions = score(lake, ["nsb", Question("nsb", neighbours=3)], Selection(["noise"]))
+    assert [s.versus for s in two_questions] == [None, None]
     row = lake.query(
         "select versus, difference, difference_low from score where model = 'noise'"
         " and versus is not null"

@@ -54,7 +54,7 @@ def test_another_question_does_not_replace_the_standard_one(
 def test_the_newest_answer_to_the_same_question_is_shown(lake: Lake) -> None:
     score(lake, "nsb")
     lake.execute("update score set accuracy = 0.125")
-    (again,) = score(lake, "nsb")
+    (again,) = score(lake, ["nsb", Question("nsb")])
     assert [s.accuracy for s in latest_scores(lake)] == [again.accuracy]
 
 

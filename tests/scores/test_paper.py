@@ -65,7 +65,7 @@ def test_jump_needs_measured_features_to_tell_who_is_active(tmp_path: Path) -> N
     _jump().write_csv(tmp_path / "jump.csv")
     lake = Lake.create(tmp_path / "lake")
     import_profiles(lake, tmp_path / "jump.csv", "other", dataset="jump")
-    with pytest.raises(ProfileError, match="'cellprofiler', which the lake lacks: run"):
+    with pytest.raises(ProfileError, match="the lake has no model 'cellprofiler'"):
         score_preset(lake, "jump-target2")
     import_profiles(lake, tmp_path / "jump.csv", "cellprofiler", dataset="jump")
     lake.execute("update plate set source = 'source_9' where source = 'source_1'")
@@ -128,12 +128,12 @@ def test_embeddings_are_not_selected_and_models_stand_side_by_side(lake: Lake) -
 def test_what_cannot_be_a_table_is_one_line(lake: Lake, run_cli) -> None:
     with pytest.raises(UnidinoError, match="unknown preset 'hpa'; choose one of bbbc021, jump"):
         score_preset(lake, "hpa")
-    with pytest.raises(ProfileError, match="nothing is embedded of a dataset 'bbbc021'"):
+    with pytest.raises(ProfileError, match="dataset 'bbbc021' has no embeddings"):
         score_preset(lake, "bbbc021")
     at = ("--lake", lake.path)
     status, _, err = run_cli("score", "--preset", "bbbc021", "--metric", "nsc", *at)
     assert (status, err.count("\n")) == (1, 1)
-    assert "brings its own metrics" in err
+    assert "sets the metrics" in err
 
 
 def test_the_command_prints_the_layout(lake: Lake, run_cli) -> None:

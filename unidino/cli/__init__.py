@@ -1,7 +1,7 @@
-"""The command line: parse, one library call, print.
+"""The command line: each command parses its options, calls the library once, and prints.
 
-Results go to standard output, progress and messages to standard error. Exit status: 0 done, 1 an
-error that the user can mend, 2 wrong usage.
+Results go to standard output, progress and messages to standard error. Exit status: 0 for success,
+1 for an error that the user can fix, 2 for wrong usage.
 """
 
 import sys
@@ -39,19 +39,19 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(models.app, name="models")
-_MOST_DETAILS = 1000
+_MAX_DETAILS = 1000
 
 
 def main() -> None:
-    """Run the command line; a UnidinoError becomes one line and exit status 1."""
+    """Run the command line; a UnidinoError is printed as one line, with exit status 1."""
     show_messages()
     try:
         app()
     except UnidinoError as error:
-        for detail in error.details[:_MOST_DETAILS]:
+        for detail in error.details[:_MAX_DETAILS]:
             log.error(detail)
-        if len(error.details) > _MOST_DETAILS:
-            log.error(f"... and {len(error.details) - _MOST_DETAILS} more")
+        if len(error.details) > _MAX_DETAILS:
+            log.error(f"... and {len(error.details) - _MAX_DETAILS} more")
         log.error(f"error: {error}")
         sys.exit(1)
 

@@ -1,4 +1,4 @@
-"""Two simulated screens through every command, each printed as it would be typed."""
+"""The demo: two simulated screens go through every command; each command line is printed."""
 
 import json
 import shlex
@@ -19,11 +19,11 @@ _MODELS = ("demo_vit", "random_vit", "gaussian")
 
 
 def demo(folder: Path, run: Callable[[list[str]], None], *, seed: int = 0) -> pl.DataFrame:
-    """The closing table: accuracy of every model by screen and metric.
+    """The accuracy of every model, by screen, metric and reading.
 
-    folder: new; gets the simulated exports, the lake and the report.
-    run: carries out a command line, given its words after `unidino`.
-    Raises InputError if the folder holds something already.
+    folder: new folder for the simulated exports, the lake and the report.
+    run: runs a command, given its words after `unidino`.
+    Raises InputError if the folder is not empty.
     """
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"'{folder}' is not empty; name a new folder, or remove it")
@@ -62,8 +62,8 @@ def demo(folder: Path, run: Callable[[list[str]], None], *, seed: int = 0) -> pl
     for model in _MODELS:
         type_and_run(["embed", "--model", model, "--all", *at_lake])
     type_and_run(["profile", *at_lake])
-    for rules in ("text", "published"):
-        type_and_run(["score", "--metric", "nsc,nscb,nspw,nsb", "--rules", rules, *at_lake])
+    for reading in ("text", "published"):
+        type_and_run(["score", "--metric", "nsc,nscb,nspw,nsb", "--reading", reading, *at_lake])
     type_and_run(["score", "--measure", "map", "--metric", "nsb", *at_lake])
     type_and_run(["attribute", "--model", "demo_vit", "--scores", "auto", *at_lake])
     type_and_run(["report", "--model", "demo_vit", "-o", str(folder / "report.html"), *at_lake])
@@ -73,17 +73,17 @@ def demo(folder: Path, run: Callable[[list[str]], None], *, seed: int = 0) -> pl
         for name in SCREENS
     }
     for name, screen in truth.items():
-        planted = ", ".join(f"{moa}: {channel}" for moa, channel in screen["mechanisms"].items())
-        log.info(f"planted in {name}: {planted}")
+        changed = ", ".join(f"{moa}: {channel}" for moa, channel in screen["mechanisms"].items())
+        log.info(f"simulated in {name}: {changed}")
     log.info(
-        f"{time.monotonic() - started:.0f} s; open {folder / 'report.html'}, or look around by\n"
+        f"{time.monotonic() - started:.0f} s; open {folder / 'report.html'}, or run\n"
         f"$ unidino explore --lake {folder / 'lake'}"
     )
     return table
 
 
 def closing_table(lake: Lake) -> pl.DataFrame:
-    """Accuracy by screen, metric and rules, a column for each model."""
+    """Accuracies by screen, metric and rules, with a column for each model."""
     rows = [
         {
             "screen": s.dataset,

@@ -1,4 +1,4 @@
-"""Commands that explain what profiles say."""
+"""Commands that explain and show profiles: attribute, readouts, plot, report, explore."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names, open_lake
-from unidino.cli.profiles import LevelOption, NormalizeOption, WhereOption
+from unidino.cli.profiles import LevelOption, ModelsOption, NormalizeOption, WhereOption
 from unidino.core.choices import FigureKind, Label, Level, ProjectionMethod, Regressor
 from unidino.core.log import log
 
@@ -14,18 +14,18 @@ from unidino.core.log import log
 def attribute(
     model: Annotated[str, typer.Option(help="Name of the model.")],
     lake: LakeOption = DEFAULT_LAKE,
-    label: Annotated[Label, typer.Option(help="What the classes are.")] = "moa",
+    label: Annotated[Label, typer.Option(help="Label whose values are the classes.")] = "moa",
     level: LevelOption = "well",
     normalize: NormalizeOption = "mad_robustize",
-    top: Annotated[int, typer.Option(help="Number of most important features to count.")] = 50,
-    seeds: Annotated[int, typer.Option(help="Forests per class, for mean and interval.")] = 5,
-    seed: Annotated[int, typer.Option(help="Of the first forest.")] = 0,
+    top: Annotated[int, typer.Option(help="Number of the most important features to count.")] = 50,
+    seeds: Annotated[int, typer.Option(help="Forests per class; shares are means over them.")] = 5,
+    seed: Annotated[int, typer.Option(help="Seed of the first forest.")] = 0,
     scores: Annotated[
         str | None,
-        typer.Option(help="Also score each channel alone and left out, by: auto, or nsc,nscb."),
+        typer.Option(help="Also score each channel alone and left out: auto, or nsc,nscb."),
     ] = None,
     include_controls: Annotated[
-        bool, typer.Option(help="Negative controls are a class, too.")
+        bool, typer.Option(help="Negative controls are a class too.")
     ] = False,
     where: WhereOption = None,
     jobs: Annotated[
@@ -33,7 +33,7 @@ def attribute(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell which channels distinguish the classes of a label."""
+    """Compute which channels distinguish each class from all others."""
     from unidino.insight import attribution
     from unidino.profiles.selection import Selection
     from unidino.scores.channels import score_channels
@@ -68,39 +68,41 @@ def attribute(
 
 def readouts(
     table: Annotated[
-        Path, typer.Option(help="CSV, TSV or Parquet: columns of keys and of readouts.")
+        Path, typer.Option(help="CSV, TSV or Parquet with columns of keys and of readouts.")
     ],
     lake: LakeOption = DEFAULT_LAKE,
     by: Annotated[
         str | None,
         typer.Option(
-            help="Profiles with equal values of these columns are averaged; default:"
-            " cell_line,perturbation, or the columns that the table shares."
+            help="Profiles with equal values in these columns are averaged; default:"
+            " cell_line,perturbation, or the columns that table and profiles share."
         ),
     ] = None,
     stratum: Annotated[
-        str | None, typer.Option(help="Column whose values are fitted apart: cell_line; or none.")
+        str | None,
+        typer.Option(help="Column with separate fits for its values: cell_line; or none."),
     ] = None,
     readouts: Annotated[
         str | None, typer.Option("--readouts", help="Regular expression for names of readouts.")
     ] = None,
     mapped: Annotated[
-        str | None, typer.Option("--map", help="Columns: perturbation=Metadata_pert_name.")
+        str | None, typer.Option("--map", help="Columns by name: perturbation=Metadata_pert_name.")
     ] = None,
-    model: Annotated[list[str] | None, typer.Option(help="Default: every model.")] = None,
+    model: ModelsOption = None,
     normalize: NormalizeOption = "mad_robustize",
-    level: Annotated[Level, typer.Option(help="Of the profiles that are averaged.")] = "well",
+    level: Annotated[Level, typer.Option(help="Level of the profiles to average.")] = "well",
     regressor: Annotated[
-        Regressor, typer.Option(help="What predicts a readout.")
+        Regressor, typer.Option(help="Model that predicts a readout.")
     ] = "random_forest",
-    folds: Annotated[int, typer.Option(help="Of the cross-validation.")] = 5,
-    seed: Annotated[int, typer.Option(help="Of the folds and forests.")] = 0,
+    folds: Annotated[int, typer.Option(help="Folds of the cross-validation.")] = 5,
+    seed: Annotated[int, typer.Option(help="Seed of the folds and forests.")] = 0,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Processes; default: one per core.")
     ] = None,
     where: WhereOption = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="R2 of every readout: .csv or .parquet.")
+        Path | None,
+        typer.Option("-o", "--output", help="File for R2 of every readout, .csv or .parquet."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -135,14 +137,16 @@ def readouts(
 
 
 def plot(
-    kind: Annotated[FigureKind, typer.Argument(help="What to draw.")],
+    kind: Annotated[FigureKind, typer.Argument(help="The figure to draw.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="FILE.png, .svg or .pdf.")],
     lake: LakeOption = DEFAULT_LAKE,
     model: Annotated[
         list[str] | None, typer.Option(help="Repeatable; default: the best-scored, or all.")
     ] = None,
     dataset: Annotated[list[str] | None, typer.Option(help="Repeatable; default: all.")] = None,
-    level: Annotated[Level | None, typer.Option(help="What a profile is of.")] = None,
+    level: Annotated[
+        Level | None, typer.Option(help="Level that embeddings are averaged to.")
+    ] = None,
     normalize: Annotated[str | None, typer.Option(help="See `unidino profile`.")] = None,
     colour: Annotated[
         str | None, typer.Option(help="map: a column of profile that colours the points.")
@@ -156,19 +160,23 @@ def plot(
     ] = None,
     value: Annotated[
         str | None,
-        typer.Option(help="plate: SQL over well, image and profile, as avg(focus)."),
+        typer.Option(help="plate: SQL over well, image and profile, such as avg(focus)."),
     ] = None,
-    label: Annotated[Label | None, typer.Option(help="Whose classes are shown.")] = None,
-    metric: Annotated[str | None, typer.Option(help="scores: only these, as nsc,nscb.")] = None,
+    label: Annotated[Label | None, typer.Option(help="Label whose values are shown.")] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="scores: metrics to show, such as nsc,nscb.")
+    ] = None,
     where: Annotated[str | None, typer.Option(help="SQL condition over profile.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of a map, or of the pairs drawn.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of the projection, or of the random pairs.")
+    ] = None,
     width_mm: Annotated[float, typer.Option(help="Width of the figure.")] = 180.0,
     dpi: Annotated[
         int, typer.Option(help="Resolution of a PNG, and of pixels in other files.")
     ] = 300,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw one figure of what the lake holds."""
+    """Draw a figure from the data of the lake."""
     from unidino.figures import kinds
     from unidino.profiles.selection import Selection
 
@@ -200,14 +208,16 @@ def plot(
 
 def report(
     lake: LakeOption = DEFAULT_LAKE,
-    output: Annotated[Path, typer.Option("-o", "--output")] = Path("report.html"),
+    output: Annotated[Path, typer.Option("-o", "--output", help="File of the page.")] = Path(
+        "report.html"
+    ),
     model: Annotated[
         str | None, typer.Option(help="Model of the figures; default: the best-scored.")
     ] = None,
-    label: Annotated[Label, typer.Option(help="What colours mean.")] = "moa",
+    label: Annotated[Label, typer.Option(help="Label that colours show.")] = "moa",
     as_json: JsonOption = False,
 ) -> None:
-    """Write one self-contained page about the lake."""
+    """Write a report of the lake as one self-contained page."""
     from unidino.reports import report as module
 
     path = module.report(open_lake(lake), output, model=model, label=label)
@@ -217,7 +227,7 @@ def report(
 def explore(
     lake: LakeOption = DEFAULT_LAKE,
     model: Annotated[
-        str | None, typer.Option(help="Model that is shown first; default: one with profiles.")
+        str | None, typer.Option(help="Model to show first; default: one with profiles.")
     ] = None,
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port of 127.0.0.1; 0 takes a free one.")
@@ -225,7 +235,7 @@ def explore(
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Serve a page over the lake on this machine until Ctrl C."""
+    """Serve a page over the lake on this machine; Ctrl C stops it."""
     import webbrowser
 
     from unidino.explorer import explore as module

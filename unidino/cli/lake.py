@@ -1,4 +1,4 @@
-"""Commands that fill a lake, query it and verify it."""
+"""Commands that fill, query and check a lake: demo, ingest, sql, check."""
 
 import sys
 from pathlib import Path
@@ -22,7 +22,7 @@ from unidino.core.log import log
 
 
 def demo(
-    folder: Annotated[Path, typer.Argument(help="New folder for all that the demo makes.")] = Path(
+    folder: Annotated[Path, typer.Argument(help="New folder for all files of the demo.")] = Path(
         "demo"
     ),
     seed: Annotated[int, typer.Option(help="Seed of the simulation and the training.")] = 0,
@@ -42,7 +42,8 @@ def ingest(
         Path, typer.Argument(help="Folder of an export or published set, or a manifest file.")
     ],
     layout: Annotated[
-        str, typer.Option(help="manifest, an instrument, a published set (README), or a .sql file.")
+        str,
+        typer.Option(help="manifest, an instrument or published set (see README), or a .sql file."),
     ] = "manifest",
     lake: LakeOption = DEFAULT_LAKE,
     dataset: Annotated[
@@ -50,44 +51,49 @@ def ingest(
     ] = None,
     metadata: Annotated[
         list[Path] | None,
-        typer.Option(help="Table to join by plate and well, well, plate, or shared columns."),
+        typer.Option(help="Table to join by shared columns, such as plate and well; repeatable."),
     ] = None,
     platemap: Annotated[Path | None, typer.Option(help="Table to join first.")] = None,
     pattern: Annotated[
-        str | None, typer.Option(help="For filename: regular expression with named groups.")
+        str | None,
+        typer.Option(help="With --layout filename: regular expression with named groups."),
     ] = None,
     channel_names: Annotated[
-        str | None, typer.Option(help="Names in order of channel index: DNA,Actin,Tubulin.")
+        str | None, typer.Option(help="Names of the channels, by channel index: DNA,Actin,Tubulin.")
     ] = None,
     channels: Annotated[str | None, typer.Option(help="Channels to keep: DNA,Actin.")] = None,
     drop_channels: Annotated[
         str | None, typer.Option(help="Channels to leave out; * stands for any text: Bright*.")
     ] = None,
     z: Annotated[
-        str, typer.Option(help="Slices of a stack: max for their maximum, or the number of one.")
+        str,
+        typer.Option(help="Slices of a stack: max for their maximum, or the number of one slice."),
     ] = "max",
-    timepoint: Annotated[int | None, typer.Option(help="Time point to take.")] = None,
-    images: Annotated[Path | None, typer.Option(help="Folder that image paths start from.")] = None,
+    timepoint: Annotated[int | None, typer.Option(help="Time point to ingest.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder where relative paths of images start.")
+    ] = None,
     in_place: Annotated[
-        bool, typer.Option("--in-place", help="Register OME-Zarr plates where they lie.")
+        bool, typer.Option("--in-place", help="Register OME-Zarr plates without copying them.")
     ] = False,
     metadata_only: Annotated[
-        bool, typer.Option("--metadata-only", help="Register images whose files are not here.")
+        bool, typer.Option("--metadata-only", help="Register images without their files.")
     ] = False,
     allow_incomplete: Annotated[
         bool,
-        typer.Option("--allow-incomplete", help="Land the complete fields and list the others."),
+        typer.Option("--allow-incomplete", help="Ingest complete fields and list the others."),
     ] = False,
     illumination: Annotated[
-        str | None, typer.Option(help="Folder of .npy functions to divide images by, or estimate.")
+        str | None,
+        typer.Option(help="Folder of .npy functions that images are divided by, or estimate."),
     ] = None,
     ngff: Annotated[NgffVersion, typer.Option(help="Version of OME-Zarr.")] = "0.5",
     pyramid: Annotated[
-        int, typer.Option(min=0, help="Levels to add, each half the size of the last.")
+        int, typer.Option(min=0, help="Levels to add, each half the size of the one before.")
     ] = 0,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Threads; default: one a core.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Threads; default: one per core.")] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace plates that have other content.")
+        bool, typer.Option("--overwrite", help="Replace plates whose content has changed.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -121,7 +127,7 @@ def ingest(
         overwrite=overwrite,
     )
     if done.skipped:
-        log.info(f"{len(done.skipped)} plates were in the lake already")
+        log.info(f"{len(done.skipped)} plates are in the lake already")
     emit(
         as_json,
         {
@@ -135,8 +141,8 @@ def ingest(
     )
     if done.problems:
         raise InputError(
-            f"{len(done.problems)} rows or images could not be used; the rest landed (mend them and"
-            " run again with --overwrite)",
+            f"{len(done.problems)} rows or images could not be used; the rest landed (correct them"
+            " and run again with --overwrite)",
             done.problems,
         )
 
@@ -145,12 +151,10 @@ def sql(
     query: Annotated[str, typer.Argument(help="One SQL statement.")],
     lake: LakeOption = DEFAULT_LAKE,
     write: Annotated[bool, typer.Option("--write", help="Allow changes to the catalog.")] = False,
-    format_: Annotated[
-        TableFormat, typer.Option("--format", help="How rows are printed.")
-    ] = "table",
+    format_: Annotated[TableFormat, typer.Option("--format", help="Format of the rows.")] = "table",
     as_json: JsonOption = False,
 ) -> None:
-    """Query the lake: plate, channel, well, field, image, model, embedding, profile, score ..."""
+    """Query tables of the lake: plate, well, field, image, embedding, profile, score ..."""
     opened = open_lake(lake)
     if write:
         opened.execute(query)
@@ -172,11 +176,11 @@ def sql(
 
 
 def check(lake: LakeOption = DEFAULT_LAKE, as_json: JsonOption = False) -> None:
-    """Verify that the catalog and the files agree."""
+    """Check the catalog and the files of a lake."""
     from unidino.lake.check import check as run_check
 
     problems = run_check(open_lake(lake))
     if problems:
         emit(as_json, [{"check": p.check, "problem": p.problem} for p in problems])
         raise UnidinoError(f"{len(problems)} problems in the lake")
-    log.info("the lake is healthy")
+    log.info("the lake has no problems")

@@ -1,4 +1,4 @@
-"""Commands that create models, and embed images with them."""
+"""Commands that train, list, create and import models, and embed images with them."""
 
 import os
 from pathlib import Path
@@ -20,27 +20,37 @@ def train(
     samples: Annotated[
         str, typer.Option(help="A view, or a SELECT with the columns of training_sample.")
     ] = "training_sample",
-    recipe: Annotated[RecipeName, typer.Option(help="Choices of the training.")] = "paper",
+    recipe: Annotated[
+        RecipeName, typer.Option(help="Standard configuration of the training.")
+    ] = "paper",
     preset: Annotated[RecipeName | None, typer.Option(hidden=True)] = None,
-    config: Annotated[Path | None, typer.Option(help="JSON with changes to the recipe.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="JSON file with changes to the recipe.")
+    ] = None,
     start: Annotated[str | None, typer.Option(help="Model to start from.")] = None,
     probe: Annotated[
         str | None,
-        typer.Option(help="labelled_sample, or a SELECT with its columns, for 1-NN accuracies."),
+        typer.Option(
+            help="Score 1-NN accuracies on labelled_sample, or a SELECT with its columns."
+        ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue from the checkpoint of this name.")
+        bool, typer.Option("--resume", help="Continue from the last checkpoint of the model.")
     ] = False,
     epochs: Annotated[int | None, typer.Option(help="Number of epochs.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images over all processes.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Images in a minibatch, over all processes.")
+    ] = None,
     architecture: Annotated[str | None, typer.Option(help="A timm vision transformer.")] = None,
     crop_size: Annotated[int | None, typer.Option(help="Side of the global crops, px.")] = None,
-    precision: Annotated[Precision | None, typer.Option(help="Of the computation.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of all random numbers.")] = None,
+    precision: Annotated[
+        Precision | None, typer.Option(help="Precision of the computation.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0, ...")] = "cpu",
     as_json: JsonOption = False,
 ) -> None:
-    """Train a vision transformer with DINO; torchrun shares each minibatch among processes."""
+    """Train a vision transformer with DINO; torchrun splits each minibatch among processes."""
     from unidino.training.recipe import read_changes
     from unidino.training.train import train
 
@@ -86,28 +96,30 @@ def models_create(
     preset: Annotated[
         str,
         typer.Argument(
-            help="random_vit, gaussian, imagenet_dino, cellprofiler, or any timm network by name."
+            help="random_vit, gaussian, imagenet_dino, cellprofiler, or the name of a timm network."
         ),
     ],
     lake: LakeOption = DEFAULT_LAKE,
-    model: Annotated[str | None, typer.Option(help="Name; default: the preset's.")] = None,
-    seed: Annotated[int, typer.Option(help="Of random weights or vectors.")] = 0,
+    model: Annotated[
+        str | None, typer.Option(help="Name of the model; default: that of the preset.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of random weights or vectors.")] = 0,
     like: Annotated[
-        str | None, typer.Option(help="A model whose network, crops and scaling to copy.")
+        str | None, typer.Option(help="Model whose network, crops and scaling are copied.")
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option(help="File of pretrained weights, instead of the model hub's.")
+        Path | None, typer.Option(help="File of pretrained weights; default: from the model hub.")
     ] = None,
     normalization: Annotated[
         Normalization,
-        typer.Option(help="How colour images entered the network in its training."),
+        typer.Option(help="Normalization of colour images in the training of the network."),
     ] = "none",
     nuclei: Annotated[
-        str | None, typer.Option(help="Channel to segment (cellprofiler); default: by its name.")
+        str | None, typer.Option(help="cellprofiler: channel to segment; default: by its name.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Create a system to compare with: random, Gaussian, pretrained or measured."""
+    """Create a model to compare with: random, Gaussian, pretrained or measured."""
     from unidino.models.baselines import create_model
 
     name = create_model(
@@ -125,7 +137,9 @@ def models_create(
 
 @app.command("import")
 def models_import(
-    file: Annotated[Path, typer.Argument(help="Checkpoint (.pth) or .safetensors; tensors only.")],
+    file: Annotated[
+        Path, typer.Argument(help="Checkpoint (.pth) or .safetensors; only tensors are loaded.")
+    ],
     model: Annotated[str, typer.Option(help="Name of the new model.")],
     lake: LakeOption = DEFAULT_LAKE,
     architecture: Annotated[
@@ -133,21 +147,21 @@ def models_import(
     ] = "vit_small_patch16_224",
     intensity: Annotated[
         Intensity,
-        typer.Option(
-            help="Scaling that the weights were trained with; dtype: by the type's maximum."
-        ),
+        typer.Option(help="Scaling in the training; dtype: by the maximum of the pixel type."),
     ] = "dtype",
     input_channels: Annotated[
-        str, typer.Option(help="Channels that the network sees at once, separated by commas.")
+        str, typer.Option(help="Channels that the network takes at once, separated by commas.")
     ] = "",
     normalization: Annotated[
         Normalization,
-        typer.Option(help="How colour images entered the network in its training."),
+        typer.Option(help="Normalization of colour images in the training of the network."),
     ] = "none",
-    licence: Annotated[str | None, typer.Option(help="Kept with the model.")] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="Licence of the weights, stored with the model.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Import published weights: of uniDINO, DINO or Microsnoop."""
+    """Import published weights of uniDINO, DINO or Microsnoop."""
     from unidino.models.weights import import_model
 
     config = import_model(
@@ -178,24 +192,28 @@ def embed(
     every: Annotated[bool, typer.Option("--all", help="Every plate of the lake.")] = False,
     where: Annotated[str | None, typer.Option(help="SQL condition over the table plate.")] = None,
     shard: Annotated[str, typer.Option(help="i/n: the i-th of n parts, for job arrays.")] = "1/1",
-    cover: Annotated[bool, typer.Option(help="Crops at the far edges too.")] = False,
+    cover: Annotated[
+        bool, typer.Option(help="Add crops that reach the far edges of a field.")
+    ] = False,
     short_side: Annotated[
-        int | None, typer.Option(help="Resize fields to this shorter side first, px.")
+        int | None, typer.Option(help="Resize fields to this shorter side before cropping, px.")
     ] = None,
     keep: Annotated[
-        Keep, typer.Option(help="mean: a vector for each image; crop: for each crop too.")
+        Keep, typer.Option(help="mean: a vector for each image; crop: also one for each crop.")
     ] = "mean",
     precision: Annotated[
-        Precision, typer.Option(help="bf16 with --engine auto: only if it is faster.")
+        Precision, typer.Option(help="With --engine auto, bf16 is used only if it is faster.")
     ] = "fp32",
     engine: Annotated[
-        Engine, typer.Option(help="auto: the fastest of those installed, by measurement.")
+        Engine, typer.Option(help="auto: the fastest of the installed engines, by measurement.")
     ] = "torch",
     batch_size: Annotated[
-        int | None, typer.Option(help="Crops at once; default: by the device.")
+        int | None, typer.Option(help="Crops in a minibatch; default: by the device.")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0, ...")] = "cpu",
-    overwrite: Annotated[bool, typer.Option(help="Embed again what is there.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option(help="Embed plates again that are embedded already.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Embed every channel of every field of plates."""
@@ -235,8 +253,8 @@ def embed(
 
 
 def _shard(text: str) -> tuple[int, int]:
-    """Part and number of parts of `i/n`."""
+    """The part i and the number of parts n of `i/n`."""
     part, _, total = text.partition("/")
     if not (part.isdigit() and total.isdigit() and 1 <= int(part) <= int(total)):
-        raise InputError(f"--shard is '{text}'; it must be i/n with i from 1 to n, as 3/8")
+        raise InputError(f"--shard is '{text}'; it must be i/n with i from 1 to n, such as 3/8")
     return int(part), int(total)

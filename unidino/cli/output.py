@@ -1,4 +1,4 @@
-"""What every command shares: options, tables for people, JSON for programs."""
+"""Shared parts of the commands: options, tables for people, JSON for programs."""
 
 import json
 from collections.abc import Mapping
@@ -20,21 +20,21 @@ DEFAULT_LAKE = Path("lake")
 
 
 def open_lake(lake: Path) -> "Lake":
-    """The lake at a folder; see `Lake.open`."""
+    """The lake in a folder; see `Lake.open`."""
     from unidino.lake.lake import Lake
 
     return Lake.open(lake)
 
 
 def create_lake(lake: Path) -> "Lake":
-    """The lake at a folder, created if there is none; see `Lake.create`."""
+    """The lake in a folder, created if there is none; see `Lake.create`."""
     from unidino.lake.lake import Lake
 
     return Lake.create(lake)
 
 
 def show(table: "pl.DataFrame") -> None:
-    """Print a table for people: to the terminal's width, or whole where there is no terminal."""
+    """Print a table for people: as wide as the terminal, or 1000 characters without a terminal."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -53,7 +53,7 @@ def show(table: "pl.DataFrame") -> None:
 
 
 def emit(as_json: bool, document: Any, table: "pl.DataFrame | None" = None) -> None:
-    """Print a result: JSON lines if asked for, else a table."""
+    """Print a result: as lines of JSON, or as a table (default: a table of the document)."""
     if as_json:
         for line in document if isinstance(document, list) else [document]:
             print(json.dumps(line, default=str))
@@ -66,5 +66,5 @@ def emit(as_json: bool, document: Any, table: "pl.DataFrame | None" = None) -> N
 
 
 def names(listed: str | None) -> list[str]:
-    """Names that are separated by commas."""
+    """The names in a list that is separated by commas."""
     return [name.strip() for name in listed.split(",")] if listed else []

@@ -1,4 +1,4 @@
-"""Commands that make profiles of embeddings, and score them."""
+"""Commands that compute, import, export and score profiles."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,22 +16,37 @@ from unidino.cli.output import (
     names,
     open_lake,
 )
-from unidino.core.choices import ImportLevel, Label, LabelFilter, Level, Preset, Reading, Unmatched
+from unidino.core.choices import (
+    ImportLevel,
+    Label,
+    LabelFilter,
+    Level,
+    Measure,
+    Preset,
+    Reading,
+    Unmatched,
+)
 from unidino.core.errors import InputError
 from unidino.core.log import log
 from unidino.core.reasons import reason_text
 
 NORMALIZE_HELP = (
-    "mad_robustize, standardize, spherize, tvn, tvn_efaar or none. Join steps by +, give options"
-    " after commas: mad_robustize+spherize,controls=negcon,clip=10."
+    "mad_robustize, standardize, spherize, tvn, tvn_efaar or none; steps are joined by +, options"
+    " follow after commas: mad_robustize+spherize,controls=negcon,clip=10."
 )
-ModelsOption = Annotated[list[str] | None, typer.Option("--model", help="Default: every model.")]
-DatasetsOption = Annotated[
-    list[str] | None, typer.Option("--dataset", help="Default: every dataset.")
+ModelsOption = Annotated[
+    list[str] | None, typer.Option("--model", help="Repeatable; default: every model.")
 ]
-LevelOption = Annotated[Level, typer.Option("--level", help="What a profile is of.")]
+DatasetsOption = Annotated[
+    list[str] | None, typer.Option("--dataset", help="Repeatable; default: every dataset.")
+]
+LevelOption = Annotated[
+    Level, typer.Option("--level", help="Level that embeddings are averaged to.")
+]
 NormalizeOption = Annotated[str, typer.Option("--normalize", help=NORMALIZE_HELP)]
-ChannelsOption = Annotated[str | None, typer.Option("--channels", help="Only these: DNA,Actin.")]
+ChannelsOption = Annotated[
+    str | None, typer.Option("--channels", help="Channels to use: DNA,Actin; default: all.")
+]
 WhereOption = Annotated[
     str | None, typer.Option("--where", help="SQL condition over the columns of profile.")
 ]
@@ -47,16 +62,17 @@ def profile(
         str | None, typer.Option(help="Wells to learn from: all, or a control_type.")
     ] = None,
     per: Annotated[
-        str | None, typer.Option(help="What is normalized apart: plate, batch or dataset.")
+        str | None,
+        typer.Option(help="Unit that is normalized separately: plate, batch or dataset."),
     ] = None,
     channels: ChannelsOption = None,
     statistics: Annotated[
         Path | None,
-        typer.Option(help="Parquet file of the table statistic to apply instead of learning."),
+        typer.Option(help="Parquet file of learnt statistics, which are applied."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Aggregate embeddings to profiles and normalize them per plate."""
+    """Aggregate embeddings to profiles and normalize these."""
     from unidino.profiles.profile import profile as make_profiles
     from unidino.profiles.selection import Selection
 
@@ -70,7 +86,7 @@ def profile(
     selection = Selection(model or (), dataset or (), level, text)
     done = make_profiles(open_lake(lake), selection)
     if not any(p.is_new for p in done):
-        log.info("nothing to do: the profiles are current")
+        log.info("nothing to do: all profiles are current")
     for p in done:
         for reason, count in p.dropped.items():
             log.warning(f"{p.model}, {p.dataset}: {reason_text(reason, count)}")
@@ -79,37 +95,42 @@ def profile(
 
 def import_profiles(
     file: Annotated[Path, typer.Argument(help="CSV, TSV, Parquet, Arrow or AnnData (.h5ad).")],
-    model: Annotated[str, typer.Option(help="Name that the features get.")],
+    model: Annotated[str, typer.Option(help="Name of the model that gets the features.")],
     lake: LakeOption = DEFAULT_LAKE,
     dataset: Annotated[
         str | None, typer.Option(help="Collection; default: the file's name.")
     ] = None,
     map_: Annotated[
         str | None,
-        typer.Option("--map", help="plate=Metadata_Plate,batch=left(plate, 5): names or SQL."),
+        typer.Option(
+            "--map", help="Columns by name or SQL: plate=Metadata_Plate,batch=left(plate, 5)."
+        ),
     ] = None,
     features: Annotated[
-        str | None, typer.Option(help="Regular expression of their names; default: all numbers.")
+        str | None,
+        typer.Option(help="Regular expression for names of features; default: all numbers."),
     ] = None,
     metadata: Annotated[
-        list[Path] | None, typer.Option(help="Table joined by plate and well, or shared columns.")
+        list[Path] | None,
+        typer.Option(help="Table to join by plate and well, or shared columns; repeatable."),
     ] = None,
     level: Annotated[
         ImportLevel,
-        typer.Option(help="treatment and compound are for tables without wells."),
+        typer.Option(help="Level of the rows; treatment and compound: for tables without wells."),
     ] = "well",
     negcon: Annotated[
-        str, typer.Option(help="Compound that is the negative control if no control_type says.")
+        str,
+        typer.Option(help="Compound that is the negative control, if there is no control_type."),
     ] = "DMSO",
     overwrite: Annotated[
         bool,
-        typer.Option("--overwrite", help="Replace what the lake says of plates without images."),
+        typer.Option("--overwrite", help="Replace wells of plates that have no images."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Import features that others computed as the profiles of a model.
+    """Import features of other programs as profiles of a model.
 
-    Plates need not be in the lake.
+    The plates may be new to the lake.
     """
     from unidino.profiles import wide
     from unidino.profiles.importing import import_profiles as run_import
@@ -131,7 +152,7 @@ def import_profiles(
     if done.num_missing:
         log.warning(
             f"{done.num_missing} values are missing or infinite; --normalize ...,select=na drops"
-            " features that lack more than 5 %"
+            " features with more than 5 % missing values"
         )
     shown = {
         "model": model,
@@ -157,7 +178,7 @@ def export(
     where: WhereOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write profiles as one wide table: Metadata_ columns and features, or AnnData."""
+    """Write profiles as a wide table of Metadata_ columns and features, or as AnnData."""
     from unidino.profiles.export import export_profiles
     from unidino.profiles.selection import Selection
 
@@ -169,58 +190,63 @@ def score(
     lake: LakeOption = DEFAULT_LAKE,
     metric: Annotated[
         list[str] | None,
-        typer.Option(help="nsc, nscb, nscp, nspw, nsb, nss, or a .sql rule; repeatable."),
+        typer.Option(help="Rule: nsc, nscb, nscp, nspw, nsb, nss, or a .sql file; repeatable."),
     ] = None,
     not_same: Annotated[
-        str | None, typer.Option(help="A rule on the spot: compound,plate.")
+        str | None, typer.Option(help="A rule by its columns: compound,plate.")
     ] = None,
-    preset: Annotated[Preset | None, typer.Option(help="A table of the paper.")] = None,
+    preset: Annotated[Preset | None, typer.Option(help="Compute a table of the paper.")] = None,
     measure: Annotated[
-        Literal["accuracy", "map", "replicates"],
-        typer.Option(
-            help="map is mean average precision, replicates the correlation of replicates."
-        ),
+        Literal["accuracy", Measure],
+        typer.Option(help="map: mean average precision; replicates: correlation of replicates."),
     ] = "accuracy",
     model: ModelsOption = None,
     dataset: DatasetsOption = None,
-    label: Annotated[Label | None, typer.Option(help="Default: by the metric.")] = None,
+    label: Annotated[
+        Label | None, typer.Option(help="Label to score; default: by the metric.")
+    ] = None,
     level: LevelOption = "well",
     normalize: Annotated[
         str | None, typer.Option(help="See `unidino profile`; default: mad_robustize.")
     ] = None,
     reading: Annotated[
         Reading | None,
-        typer.Option(help="text, the paper's (default), or published, its program's (--preset)."),
+        typer.Option(
+            help="Rules of the paper's text or of its published program; default: text, with"
+            " --preset published."
+        ),
     ] = None,
     rules: Annotated[Reading | None, typer.Option(hidden=True)] = None,
     channels: ChannelsOption = None,
     where: WhereOption = None,
     unmatched: Annotated[
-        Unmatched, typer.Option(help="Profiles without a neighbour: drop them, or count as wrong.")
+        Unmatched, typer.Option(help="Profiles without a neighbour are dropped or count as wrong.")
     ] = "drop",
     label_filter: Annotated[
         LabelFilter,
         typer.Option(
-            help="Labels that are left out: reachable, those that no neighbour can match; decoys,"
-            " the same, but they stay as neighbours of others; rows, those of one profile."
+            help="Labels to leave out. reachable: those that no neighbour can match; decoys: the"
+            " same, but they stay as neighbours of others; rows: those of one profile."
         ),
     ] = "reachable",
-    neighbours: Annotated[int, typer.Option(min=1, help="How many vote.")] = 1,
+    neighbours: Annotated[int, typer.Option(min=1, help="Number of neighbours that vote.")] = 1,
     include_controls: Annotated[bool, typer.Option(help="Score negative controls too.")] = False,
-    seed: Annotated[int, typer.Option(help="Of random rankings (map, replicates).")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the random rankings of map and replicates.")
+    ] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0, ...")] = "cpu",
     as_json: JsonOption = False,
 ) -> None:
-    """Score profiles by nearest neighbours that may not share what the rule names."""
-    rules_of = [name for given in metric or [] for name in names(given)]
+    """Score profiles by their nearest neighbours; a rule says which neighbours are allowed."""
+    chosen_rules = [name for given in metric or [] for name in names(given)]
     if not_same:
-        rules_of.append("not same " + ", ".join(names(not_same)))
+        chosen_rules.append("not same " + ", ".join(names(not_same)))
     reading = reading or rules
     if preset:
-        if rules_of:
-            raise InputError("--preset brings its own metrics; leave out --metric and --not-same")
+        if chosen_rules:
+            raise InputError("--preset sets the metrics; leave out --metric and --not-same")
         if len(dataset or []) > 1:
-            raise InputError("--preset is about one dataset; give one --dataset")
+            raise InputError("--preset scores one dataset; give one --dataset")
         from unidino.scores.paper import score_preset
 
         scores: Sequence[Any] = score_preset(
@@ -234,8 +260,8 @@ def score(
         )
         _show(scores, as_json)
         return
-    if not rules_of:
-        raise InputError("say how to score: --metric NAME, --not-same COLUMNS or --preset NAME")
+    if not chosen_rules:
+        raise InputError("no rule; give --metric NAME, --not-same COLUMNS or --preset NAME")
     from unidino.profiles.selection import Selection
     from unidino.scores.question import Question
 
@@ -250,7 +276,7 @@ def score(
             include_controls,
             neighbours,
         )
-        for rule in rules_of
+        for rule in chosen_rules
     ]
     selection = Selection(
         model or (), dataset or (), level, normalize or "mad_robustize", names(channels), where
@@ -266,7 +292,7 @@ def score(
 
 
 def _show(scores: Any, as_json: bool) -> None:
-    """Print scores, and say once what was left out of them."""
+    """Print scores, and warn once about each reason why profiles were left out."""
     emit(as_json, [s.as_json() for s in scores], scores.frame)
     for line in dict.fromkeys(
         f"{s.dataset}, {s.metric}: {reason_text(reason, count)}"

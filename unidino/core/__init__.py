@@ -1,1 +1,1 @@
-"""What every room uses: errors, text, log, files, SQL."""
+"""Tools that every room uses: errors, choices, messages, files, SQL, wells, statistics."""

@@ -1,4 +1,4 @@
-"""Finds the SQL and schema files, in a checkout or inside an installed wheel."""
+"""SQL and schema files, from a checkout or from an installed wheel."""
 
 import json
 from functools import cache
@@ -17,7 +17,7 @@ ROOT = _PACKAGE / "_assets" if (_PACKAGE / "_assets").is_dir() else _PACKAGE.par
 def sql(room: str, name: str) -> str:
     """Text of `sql/<room>/<name>.sql`.
 
-    Raises UnidinoError that lists the names in that room if there is none such.
+    Raises UnidinoError for an unknown name; it lists the names in that room.
     """
     choose(room.split("/")[0] + " query", name, names(room))
     return (ROOT / "sql" / room / f"{name}.sql").read_text(encoding="utf-8")
@@ -30,13 +30,13 @@ def names(room: str) -> list[str]:
 
 @cache
 def ddl() -> tuple[str, ...]:
-    """Statements that create each table of the catalog."""
+    """Statements that create the tables of the catalog."""
     return tuple(p.read_text(encoding="utf-8") for p in sorted((ROOT / "schemas").glob("*.sql")))
 
 
 @cache
 def manifest_schema() -> dict[str, Any]:
-    """JSON Schema of the manifest: what one row of image metadata may say."""
+    """JSON Schema of the manifest: the columns of a row, with types, units and aliases."""
     text = (ROOT / "schemas" / "manifest.schema.json").read_text(encoding="utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema

@@ -1,6 +1,6 @@
-"""Choices of options: one Literal each, which help, completion and checks read alike.
+"""Choices of options: one Literal each, which help, completion and checks read.
 
-Nothing else is imported here, so that the command line shows its help at once.
+This module imports nothing else, so the command line shows its help quickly.
 """
 
 from typing import Literal

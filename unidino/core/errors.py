@@ -1,10 +1,10 @@
-"""Errors a user can mend: one line that names what is wrong, the value, and the next step."""
+"""Errors that a user can fix: one line with the problem, the value and the next step."""
 
 
 class UnidinoError(Exception):
-    """Anything the user can mend; the command line prints it and exits 1.
+    """An error that the user can fix; the command line prints it and exits with status 1.
 
-    details: lines that tell more, such as every row that is wrong; they are printed first.
+    details: more lines, such as every invalid row; the command line prints them first.
     """
 
     def __init__(self, message: str, details: "tuple[str, ...] | list[str]" = ()) -> None:
@@ -13,25 +13,25 @@ class UnidinoError(Exception):
 
 
 class LakeError(UnidinoError):
-    """The lake, its catalog or one of its files is not as it must be."""
+    """The lake, its catalog or one of its files is missing, damaged or in use."""
 
 
 class InputError(UnidinoError):
-    """Images, tables or metadata given by the user are not as they must be."""
+    """Images, tables, metadata or options that the user gave are invalid."""
 
 
 class ModelError(UnidinoError):
-    """A model is unknown, incomplete or does not fit what it is asked to do."""
+    """A model is unknown, incomplete or unsuitable for the task."""
 
 
 class ProfileError(UnidinoError):
-    """Profiles are missing, or cannot be normalized or scored as asked."""
+    """Profiles are missing, or cannot be normalized or scored with these options."""
 
 
 def choose(what: str, value: str, allowed: "list[str] | tuple[str, ...]") -> str:
-    """The value, if it is one of those allowed.
+    """The value, if it is allowed.
 
-    Raises UnidinoError that names the value and lists the choices.
+    Raises UnidinoError with the value and the allowed values, if it is not.
     """
     if value not in allowed:
         listed = ", ".join(allowed) if allowed else "(there is none yet)"

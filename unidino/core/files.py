@@ -1,4 +1,4 @@
-"""Files: written whole, hashed, and locks across processes."""
+"""Hashes, locks across processes, and files that are written completely or not at all."""
 
 import hashlib
 import json
@@ -14,11 +14,11 @@ from unidino.core.log import log
 
 @contextmanager
 def locked(folder: Path, name: str, *, wait: bool = True) -> Iterator[bool]:
-    """Lock `name` across processes until the block ends; yields whether this process has it.
+    """Lock `name` across processes until the block ends; yields whether this process holds it.
 
-    wait: until another process releases it; then the answer is always true. The lock ends with its
-    process, also if that is killed. It holds on one machine, and on a file system that machines
-    share if that has locks.
+    wait: wait until another process releases the lock; the yielded value is then always true. The
+    lock ends when its process ends or is killed. It works on one machine, and on a shared file
+    system that supports locks.
     """
     folder.mkdir(exist_ok=True)
     lock = FileLock(folder / f"{name}.lock")
@@ -28,7 +28,7 @@ def locked(folder: Path, name: str, *, wait: bool = True) -> Iterator[bool]:
     except Timeout:
         held = wait
         if wait:
-            log.info(f"waiting for another process that works on {name}")
+            log.info(f"waiting for another process, which holds the lock '{name}'")
             lock.acquire()
     try:
         yield held
@@ -38,7 +38,7 @@ def locked(folder: Path, name: str, *, wait: bool = True) -> Iterator[bool]:
 
 
 def digest(*items: object) -> str:
-    """BLAKE2b (128 bit, hex) of the items' JSON."""
+    """BLAKE2b hash (128 bit, hex) of the items as JSON."""
     text = json.dumps(items, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 

@@ -1,7 +1,7 @@
 """Messages on standard error.
 
-Messages go to the logger `unidino`. The command line shows all of them; a program that imports the
-library sees warnings, and decides about the rest as usual with `logging`.
+All messages go to the logger `unidino`. The command line shows all of them. A program that imports
+the library sees warnings and errors; it can change the level with `logging`.
 """
 
 import logging
@@ -16,14 +16,14 @@ log = logging.getLogger("unidino")
 
 @cache
 def console() -> "Console":
-    """The terminal of standard error; loaded when something is written."""
+    """The console of standard error; rich is imported at the first call."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False)
 
 
 class _ConsoleHandler(logging.Handler):
-    """Writes above the progress bar, without a terminal's markup or wrapping."""
+    """Writes above the progress bar, without markup and without line wrapping."""
 
     def emit(self, record: logging.LogRecord) -> None:
         console().print(self.format(record), markup=False, soft_wrap=True)

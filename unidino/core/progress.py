@@ -1,4 +1,4 @@
-"""A progress bar on standard error: done, rate and time left."""
+"""A progress bar on standard error, with the count, the rate and the time left."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,7 +27,10 @@ class _RateColumn(ProgressColumn):
 def progress_bar(
     label: str, total: int, unit: str, *, quiet: bool = False
 ) -> Iterator[Callable[[int], None]]:
-    """A function that advances the bar by so many units; nothing is drawn off a terminal."""
+    """A function that advances the bar by a number of units.
+
+    Nothing is drawn if quiet, or if standard error is no terminal.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -1,4 +1,7 @@
-"""What a verb returns: prints as a table, in a terminal and in a notebook; `.frame` is Polars."""
+"""Results of the verbs.
+
+A result prints as a table, in a terminal and in a notebook; `.frame` is the table in Polars.
+"""
 
 import html
 from collections.abc import Callable, Iterator, Sequence
@@ -10,12 +13,12 @@ import polars as pl
 from unidino.core.text import cell
 
 T = TypeVar("T")
-_MOST_ROWS = 60
+_MAX_ROWS = 60
 
 
 def as_text(frame: pl.DataFrame) -> str:
-    """A table as plain text, columns side by side."""
-    rows = [[cell(value) for value in row] for row in frame.head(_MOST_ROWS).iter_rows()]
+    """A table as plain text, in aligned columns; at most 60 rows."""
+    rows = [[cell(value) for value in row] for row in frame.head(_MAX_ROWS).iter_rows()]
     widths = [max(len(t) for t in column) for column in zip(frame.columns, *rows, strict=True)]
     right = [dtype.is_numeric() for dtype in frame.dtypes]
     lines = [
@@ -30,13 +33,13 @@ def as_text(frame: pl.DataFrame) -> str:
 
 
 def as_html(frame: pl.DataFrame) -> str:
-    """A table as HTML, for notebooks."""
+    """A table as HTML, for notebooks; at most 60 rows."""
     head = "".join(f"<th>{html.escape(name)}</th>" for name in frame.columns)
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell(value))}</td>" for value in row) + "</tr>"
-        for row in frame.head(_MOST_ROWS).iter_rows()
+        for row in frame.head(_MAX_ROWS).iter_rows()
     )
-    more = len(frame) - _MOST_ROWS
+    more = len(frame) - _MAX_ROWS
     note = f"<p>... and {more} more rows</p>" if more > 0 else ""
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
 
@@ -66,7 +69,7 @@ class Results(Sequence[T], Generic[T]):
 
     @property
     def frame(self) -> pl.DataFrame:
-        """The results as a table, a row for each."""
+        """The results as a table, with a row for each result."""
         return self._table(self._items)
 
     @overload
@@ -97,7 +100,7 @@ class Results(Sequence[T], Generic[T]):
 
 
 def _plain(value: Any) -> Any:
-    """A value that a cell of a table can hold."""
+    """The value as text, number or None, which a cell of a table can hold."""
     if isinstance(value, dict):
         return ", ".join(f"{k}: {v}" for k, v in value.items())
     if isinstance(value, tuple | list):

@@ -1,4 +1,4 @@
-"""Small tools for DuckDB: names, scratch connections, confinement, errors as one line."""
+"""Small tools for DuckDB: quoted names, scratch connections, a read-only guard, error texts."""
 
 import re
 import tempfile
@@ -19,7 +19,7 @@ CONFIG: dict[str, str | bool | int | float | list[str]] = {
 
 
 def quoted(name: str) -> str:
-    """The name as an SQL identifier: the only way a name is composed into SQL."""
+    """The name as an SQL identifier. Names enter composed SQL only through this function."""
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -28,7 +28,7 @@ def first_row(
 ) -> tuple[Any, ...]:
     """The first row of a query, or an empty tuple.
 
-    Fetches all rows: a result that is not drained would refuse the connection to the next one.
+    All rows are fetched, because a pending result would block the next query of the connection.
     """
     rows: list[tuple[Any, ...]] = con.execute(query, dict(parameters or {})).fetchall()
     return rows[0] if rows else ()
@@ -42,12 +42,12 @@ def prepare(con: Connection) -> Connection:
 
 
 def scratch() -> Connection:
-    """An in-memory connection with the macros, for work on tables that are not the catalog's."""
+    """An in-memory connection with the macros, for tables outside the catalog."""
     return prepare(duckdb.connect(":memory:", config=CONFIG))
 
 
 def keep_small(con: Connection) -> None:
-    """Let a connection hold little in memory and the rest in a temporary folder."""
+    """Limit the memory of a connection to 400 MB; more data go to a temporary folder."""
     con.execute("set memory_limit = '400MB'")
     if con.execute("select current_setting('temp_directory')").fetchall() in ([("",)], [(".tmp",)]):
         con.execute("set temp_directory = $folder", {"folder": tempfile.gettempdir()})
@@ -56,7 +56,7 @@ def keep_small(con: Connection) -> None:
 def read_only_statement(con: Connection, query: str) -> str:
     """The query, if it is one statement that only reads.
 
-    Raises InputError for a statement that writes, or for several.
+    Raises InputError for a statement that writes, for several statements, and for invalid SQL.
     """
     try:
         statements = con.extract_statements(query)
@@ -81,9 +81,9 @@ def read_only_statement(con: Connection, query: str) -> str:
 def insert(
     con: Connection, table: str, rows: Sequence[Mapping[str, Any]], *, replace: bool = False
 ) -> None:
-    """Insert rows by name; columns that are not given stay NULL.
+    """Insert rows by column name; missing columns stay NULL.
 
-    replace: a row with the key of one that is there takes its place.
+    replace: a row replaces the row of the same primary key.
     """
     if rows:
         names = dict.fromkeys(name for row in rows for name in row)
@@ -94,7 +94,7 @@ def insert(
 
 
 def sql_error(error: Exception) -> str:
-    """What DuckDB says is wrong, as one line, with the names that it proposes."""
+    """The error of DuckDB as one line, with the names that it proposes."""
     lines = [line.strip() for line in str(error).strip().splitlines()]
     proposals = [line for line in lines[1:] if line.startswith(("Candidate", "Did you mean"))]
     return "; ".join([lines[0], *proposals[:1]])

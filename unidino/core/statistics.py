@@ -1,4 +1,4 @@
-"""Robust spread and bootstrap intervals, defined once."""
+"""Robust spread and bootstrap intervals."""
 
 from typing import Any
 
@@ -6,14 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 _NUM_BOOTSTRAPS = 1000
-_TO_STANDARD_DEVIATION = 1.4826  # of a normal distribution, over its median absolute deviation
+# Standard deviation of a normal distribution divided by its median absolute deviation.
+_TO_STANDARD_DEVIATION = 1.4826
 
 
 def median_and_mad(samples: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Median, and scaled median absolute deviation, along the last axis; NaN is left out.
+    """Median and scaled median absolute deviation along the last axis; NaN is left out.
 
-    samples: (..., T), overwritten. The deviation is scaled to a normal distribution's standard
-    deviation.
+    samples: (..., T), overwritten. The deviation is scaled so that it equals the standard deviation
+    for a normal distribution.
     """
     median = np.nanmedian if np.isnan(samples).any() else np.median
     centre = median(samples, axis=-1)
@@ -23,11 +24,11 @@ def median_and_mad(samples: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def mean_interval(values: NDArray[Any], groups: NDArray[Any] | None = None) -> tuple[float, float]:
-    """95 % interval of the mean of values (N,), by bootstrap.
+    """95 % interval of the mean of values (N,), by bootstrap over groups.
 
-    groups: (N,), what is drawn, such as compounds, whose wells are no replicates; default each
-    value alone. The same number of groups is drawn in the same way each time, so that intervals of
-    differences are paired.
+    groups: (N,), the group of each value, such as its compound, because wells of one compound are
+    not independent; default: each value is a group. The seed is fixed: for equal groups the draws
+    are equal, so that intervals of differences are paired.
     """
     names = np.arange(len(values)) if groups is None else groups
     _, group = np.unique(names, return_inverse=True)

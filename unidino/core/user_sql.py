@@ -1,7 +1,7 @@
-"""The one door for SQL that a user wrote: rules, conditions, values, samples, queries.
+"""SQL that a user wrote: rules, conditions, values, samples, queries. All of it runs here.
 
-Such a query is one statement that only reads. It runs on a connection that is confined: no file
-outside the lake, no variable of the program, settings locked.
+Such a query must be one statement that only reads. It runs on a confined connection, which opens no
+file outside the lake, reads no variable of the program and has locked settings.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ PATIENCE_S = 600.0
 
 
 def confine(con: Connection, folders: Sequence[Path] = ()) -> None:
-    """Let a connection open no file outside these folders, and lock its settings."""
+    """Forbid a connection to open files outside these folders, and lock its settings."""
     allowed = [f"{folder.resolve()}/" for folder in folders]
     allowed += [f"{folder}/" for folder in folders]
     con.execute("set allowed_directories = $allowed", {"allowed": allowed})
@@ -52,11 +52,11 @@ def asked(
     what: str = "",
     patience_s: float = PATIENCE_S,
 ) -> Iterator[duckdb.DuckDBPyRelation]:
-    """The answer to a user's query, to be read inside the block.
+    """The result of a user's query; it must be read inside the block.
 
-    con: confined. what: the option that the query came by, for messages. patience_s: seconds after
-    which the query is stopped.
-    Raises InputError if the query writes, is not one valid statement, or takes too long.
+    con: confined. what: the option that gave the query, for messages. patience_s: time limit of the
+    query in seconds.
+    Raises InputError if the query writes, is not one valid statement, or exceeds the time limit.
     """
     (is_locked,) = con.execute("select current_setting('lock_configuration')").fetchall()[0]
     assert is_locked, "a user's query needs a confined connection"
@@ -77,7 +77,7 @@ def asked(
     except (duckdb.Error, pa.ArrowException) as error:
         reason = sql_error(error)
         if late.is_set():
-            reason = f"stopped after {patience_s:.0f} s; ask for less"
+            reason = f"stopped after {patience_s:.0f} s; select fewer rows or columns"
         raise InputError(f"{prefix}{reason}") from error
     finally:
         timer.cancel()
@@ -90,6 +90,6 @@ def ask(
     *,
     what: str = "",
 ) -> pa.Table:
-    """All rows of a user's query; arguments and errors as of `asked`."""
+    """All rows of a user's query; for arguments and errors see `asked`."""
     with asked(con, query, parameters, what=what) as answer:
         return answer.to_arrow_table()

@@ -10,9 +10,11 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from unidino.core.errors import InputError
+
 
 def vector_column(vectors: NDArray[Any], *, fixed: bool = False) -> pa.Array:
-    """A column of N lists of D numbers, of the matrix's own type.
+    """A column of N lists of D numbers, of the type of the matrix.
 
     fixed: lists of a fixed size, which DuckDB reads as FLOAT[D].
     """
@@ -25,16 +27,24 @@ def vector_column(vectors: NDArray[Any], *, fixed: bool = False) -> pa.Array:
 
 
 def matrix_of(column: pa.ChunkedArray) -> NDArray[Any]:
-    """The matrix (N, D) of a column of lists of one length; without a copy where that can be."""
+    """The matrix (N, D) of a column of lists of equal length; a view where possible."""
     flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
     matrix: NDArray[Any] = flat.reshape(len(column), -1)
     return matrix
 
 
-def as_table(metadata: Any) -> pa.Table:
-    """Metadata of profiles as an Arrow table: of one, or of a Polars or pandas frame."""
+def metadata_table(metadata: Any, vectors: NDArray[Any]) -> pa.Table:
+    """Metadata of the vectors (N, D) as an Arrow table of N rows.
+
+    metadata: Arrow table, Polars frame or pandas frame.
+    Raises InputError if there are not N rows.
+    """
     if isinstance(metadata, pa.Table):
-        return metadata
-    if isinstance(metadata, pl.DataFrame):
-        return metadata.to_arrow()
-    return pa.Table.from_pandas(metadata, preserve_index=False)
+        table = metadata
+    elif isinstance(metadata, pl.DataFrame):
+        table = metadata.to_arrow()
+    else:
+        table = pa.Table.from_pandas(metadata, preserve_index=False)
+    if table.num_rows != len(vectors):
+        raise InputError(f"{table.num_rows} rows of metadata for {len(vectors)} vectors")
+    return table

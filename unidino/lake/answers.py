@@ -1,7 +1,7 @@
-"""Answers in the catalog, each with the question that it answers.
+"""Answers in the catalog, each with its question.
 
-The tables score, label_score, attribution and readout_score keep the question as canonical JSON and
-its hash; the view `latest` tells the newest answer to each question, so that an answer to one
+The tables score, label_score, attribution and readout_score keep the question as canonical JSON,
+and its hash. The view `latest` finds the newest answer to each question, so an answer to one
 question never replaces the answer to another.
 """
 
@@ -26,9 +26,9 @@ def land_answers(
     table: str,
     answers: Sequence[tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]],
 ) -> None:
-    """Insert rows of answers, each group with its question, and record the run.
+    """Insert the rows of answers with their questions, and record the run.
 
-    answers: pairs of a question, of plain values, and the rows that answer it.
+    answers: pairs of a question, as plain values, and the rows of its answer.
     """
     rows = []
     for question, answer in answers:

@@ -1,4 +1,4 @@
-"""Whether the catalog and the files of a lake agree."""
+"""Problems of a lake: invalid rows of the catalog, and files that are missing or changed."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +13,7 @@ from unidino.lake.lake import Lake
 
 @dataclass(frozen=True)
 class Problem:
-    """One wrong row or file. check: the query of `sql/checks`, or the kind of file problem."""
+    """One invalid row or file. check: name of the query of `sql/checks`, or kind of the problem."""
 
     check: str
     problem: str
@@ -37,7 +37,7 @@ def _table(problems: Sequence[Problem]) -> pl.DataFrame:
 
 def _wrong_rows(lake: Lake) -> Iterator[Problem]:
     for name in assets.names("checks"):
-        if not name.startswith("manifest_"):  # these are for the manifest of an ingest
+        if not name.startswith("manifest_"):  # those check a manifest before it is ingested
             for row in lake.look_up(assets.sql("checks", name)).iter_rows():
                 yield Problem(name, ", ".join(str(value) for value in row))
 

@@ -1,9 +1,9 @@
-"""Planes as bytes: one Blosc chunk a plane, and the shard that holds the chunks of a field.
+"""Planes as bytes: one Blosc chunk per plane, and one shard with the chunks of a field.
 
-Chunks are whole planes, compressed by Blosc lz4 with bit shuffle: embedding reads whole planes,
-training cuts crops from a plane that it reads once, and this codec decodes fastest. numcodecs
-encodes and decodes the chunks directly, which is several times faster than the zarr library and
-gives the same bytes.
+A chunk is a whole plane, compressed by Blosc lz4 with bit shuffle. Embedding reads whole planes,
+training cuts several crops from a plane that it reads once, and this codec decodes fastest.
+numcodecs encodes and decodes the chunks directly; this gives the same bytes as the zarr library and
+is several times faster.
 
 Shapes: C channels, H height, W width.
 """
@@ -24,26 +24,26 @@ from numpy.typing import NDArray
 from unidino.core.choices import NgffVersion
 from unidino.lake.ngff import array_file
 
-SHARD = "c.0.0.0"  # file of the only shard of an array
+SHARD = "c.0.0.0"  # file name of the only shard of an array
 _CNAME, _CLEVEL = "lz4", 5
 _NO_CHUNK = 2**64 - 1
 _CHECKSUM_BYTES = 4
 
 
 def encoded(plane: NDArray[Any]) -> bytes:
-    """The chunk of a plane (H, W)."""
+    """The chunk that encodes a plane (H, W)."""
     data = np.ascontiguousarray(plane, dtype=plane.dtype.newbyteorder("<"))
     chunk: bytes = blosc.compress(data, _CNAME.encode(), _CLEVEL, blosc.BITSHUFFLE, 0)
     return chunk
 
 
 def decoded(chunk: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """The plane (H, W) of a chunk."""
+    """The plane (H, W) that a chunk encodes."""
     return np.frombuffer(blosc.decompress(chunk), dtype=dtype).reshape(shape)
 
 
 def shard_index(chunks: Sequence[bytes | None]) -> bytes:
-    """Offset and length of each of C chunks, and a checksum: the last bytes of a shard.
+    """The last bytes of a shard: offset and length of each of C chunks, and a checksum.
 
     Source: Zarr 3, codec sharding_indexed.
     """
@@ -57,9 +57,9 @@ def shard_index(chunks: Sequence[bytes | None]) -> bytes:
 
 
 def read_chunk(shard: Path, channel_index: int, num_channels: int) -> bytes:
-    """The chunk of a channel.
+    """The chunk of a channel, from a shard.
 
-    Raises ValueError if the shard is damaged, IndexError if it has no such chunk.
+    Raises ValueError if the shard is damaged, IndexError if it has no chunk of the channel.
     """
     num_bytes = 16 * num_channels + _CHECKSUM_BYTES
     with shard.open("rb", buffering=0) as file:
@@ -109,6 +109,6 @@ def array_metadata(shape: tuple[int, ...], dtype: str, version: NgffVersion) -> 
 
 
 def same_chunks(metadata: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:
-    """Whether two arrays of Zarr 3 are cut and encoded in the same way."""
+    """Whether two arrays of Zarr 3 have the same chunks, codecs and chunk names."""
     keys = ("chunk_grid", "chunk_key_encoding", "codecs")
     return all(metadata[key] == expected[key] for key in keys)

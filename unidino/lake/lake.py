@@ -1,8 +1,9 @@
-"""A lake: a folder with a DuckDB catalog that is open only for short times.
+"""A lake: a folder with a DuckDB catalog.
 
-While one process writes to a DuckDB file, no other can open it. So a command that computes takes a
-`snapshot` (an in-memory connection with a copy of the metadata, and views over the files of
-vectors). It opens the catalog again only to land its results, in one short transaction.
+While one process writes to a DuckDB file, no other process can open it. A command that computes
+therefore takes a `snapshot`: an in-memory connection with a copy of the metadata, and with views
+over the files of vectors. It opens the catalog again only to land its results, in one short
+transaction.
 """
 
 import re
@@ -52,9 +53,9 @@ _LOCKS = ".locks"
 
 @dataclass(frozen=True)
 class Lake:
-    """A lake at a folder.
+    """A lake in a folder.
 
-    path: folder that holds, or will hold, `catalog.duckdb`.
+    path: the folder, which holds `catalog.duckdb`.
 
     >>> import unidino as ud
     >>> ud.Lake.open(lake.path)
@@ -65,13 +66,13 @@ class Lake:
 
     @classmethod
     def create(cls, path: str | Path) -> "Lake":
-        """The lake at this folder, created if there is none.
+        """The lake in this folder; it is created if there is none.
 
-        Raises LakeError if the folder holds other things.
+        Raises LakeError if the folder holds other files.
         """
         lake = cls(Path(path))
         if lake.catalog.exists():
-            return lake
+            return cls.open(path)
         if lake.path.is_dir() and any(p.name != _LOCKS for p in lake.path.iterdir()):
             raise LakeError(f"'{path}' is neither empty nor a lake; choose another --lake")
         lake.path.mkdir(parents=True, exist_ok=True)
@@ -89,14 +90,14 @@ class Lake:
 
     @classmethod
     def open(cls, path: str | Path) -> "Lake":
-        """The lake at this folder; tables of an earlier version are brought up to date.
+        """The lake in this folder; tables of an earlier version are brought up to date.
 
         Raises LakeError if there is none.
         """
         lake = cls(Path(path))
         if not lake.catalog.is_file():
             raise LakeError(
-                f"no lake at '{path}'; make one with `unidino ingest`, or pass --lake FOLDER"
+                f"no lake at '{path}'; create one with `unidino ingest`, or pass --lake FOLDER"
             )
         con = lake._connect(read_only=True)
         try:
@@ -110,9 +111,9 @@ class Lake:
         return lake
 
     def __repr__(self) -> str:
-        """Where the lake is and what it holds."""
+        """The folder of the lake and its numbers of datasets, plates, wells and models."""
         if not self.catalog.is_file():
-            return f"Lake('{self.path}'): not there yet"
+            return f"Lake('{self.path}'): does not exist"
         counts = self.look_up(assets.sql("queries", "lake_counts")).row(0, named=True)
         held = ", ".join(f"{n} {noun}{'' if n == 1 else 's'}" for noun, n in counts.items())
         return f"Lake('{self.path}'): {held}"
@@ -123,16 +124,16 @@ class Lake:
         return self.path / "catalog.duckdb"
 
     def resolve(self, uri: str) -> Path:
-        """Path of a file or folder that the catalog names; relative uris are in the lake."""
+        """Path of a file or folder from its uri in the catalog; relative uris start at the lake."""
         return self.path / uri
 
     def lock(self, name: str, *, wait: bool = True) -> AbstractContextManager[bool]:
-        """Lock `name` across processes: see `core.files.locked`."""
+        """Lock `name` of this lake across processes; see `core.files.locked`."""
         return locked(self.path / _LOCKS, name, wait=wait)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A connection inside one transaction: committed whole, or rolled back on any error."""
+        """A connection in one transaction, which is committed, or rolled back after any error."""
         con = self._connect(read_only=False)
         try:
             con.execute("begin")
@@ -143,7 +144,7 @@ class Lake:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A read-only connection with macros and views; close it before computing."""
+        """A read-only connection with macros and views; end the block before long computations."""
         con = prepare(self._connect(read_only=True))
         try:
             self._create_views(con)
@@ -153,10 +154,10 @@ class Lake:
 
     @contextmanager
     def confined(self) -> Iterator[Connection]:
-        """A read-only connection for queries of users, with macros and views.
+        """A read-only connection for queries that users wrote, with macros and views.
 
-        It cannot open a file outside the lake or read a variable of the program, and its settings
-        are locked. Other connections of this process are not affected.
+        It cannot open files outside the lake or read variables of the program, and its settings
+        are locked. Other connections of this process are not confined.
         """
         con = self._patiently(self._attached)
         try:
@@ -179,7 +180,7 @@ class Lake:
 
     @contextmanager
     def snapshot(self, tables: Sequence[str] = _TABLES) -> Iterator[Connection]:
-        """An in-memory connection with copies of these tables, macros, and views over them."""
+        """An in-memory connection with copies of these tables, and with macros and views."""
         con = scratch()
         try:
             with self.read() as source:
@@ -196,17 +197,17 @@ class Lake:
     def query(
         self, query: str, parameters: Mapping[str, Any] | None = None, *, what: str = ""
     ) -> pl.DataFrame:
-        """Rows of one SQL statement that only reads tables, views and macros of the lake.
+        """Rows of one SQL statement that reads tables, views and macros of the lake.
 
-        parameters: values by name, for `$name` in the query. what: the option that the query came
-        by, for messages.
-        Raises InputError if it writes, opens another file, or is not valid SQL.
+        parameters: values by name, for `$name` in the query. what: the option that gave the query,
+        for messages.
+        Raises InputError if the query writes, opens a file outside the lake, or is not valid.
         """
         with self.confined() as con:
             return pl.DataFrame(ask(con, query, parameters, what=what))
 
     def look_up(self, query: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
-        """Rows of one of the program's own queries over tables and views; no file is opened."""
+        """Rows of a query of this program over tables of the catalog and views of them."""
         con = self._connect(read_only=True)
         try:
             create_views_over_tables(con, _TABLES, of=query)
@@ -216,7 +217,7 @@ class Lake:
             con.close()
 
     def execute(self, query: str) -> None:
-        """Run statements that may write to the catalog, in one transaction."""
+        """Execute statements that may write to the catalog, in one transaction."""
         try:
             with self.write() as con:
                 con.execute(query)
@@ -224,13 +225,13 @@ class Lake:
             raise InputError(sql_error(error)) from error
 
     def _connect(self, *, read_only: bool) -> Connection:
-        """A connection to the catalog, waiting while another process writes."""
+        """A connection to the catalog; waits while another process writes."""
         return self._patiently(
             lambda: duckdb.connect(str(self.catalog), read_only=read_only, config=CONFIG)
         )
 
     def _patiently(self, connect: Callable[[], Connection]) -> Connection:
-        """The connection, waiting while another process writes."""
+        """The connection that `connect` opens; waits up to 60 s while another process writes."""
         deadline = time.monotonic() + _LOCK_PATIENCE_S
         pause_s = 0.02
         while True:
@@ -243,7 +244,7 @@ class Lake:
                     holder = re.search(r"\(PID (\d+)\)", str(error))
                     by = f"process {holder[1]}" if holder else "another process"
                     raise LakeError(
-                        f"{self.catalog} is held by {by}; wait for it to end, then run again"
+                        f"{self.catalog} is in use by {by}; wait until it ends, then run again"
                     ) from error
                 time.sleep(pause_s)
                 pause_s = min(pause_s * 1.5, 0.5)

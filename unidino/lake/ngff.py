@@ -13,13 +13,13 @@ from unidino.core.choices import NgffVersion
 from unidino.core.wells import row_letters, well_place
 
 VERSIONS: tuple[NgffVersion, ...] = get_args(NgffVersion)
-# How viewers colour channels, in order: blue, green, red, yellow, magenta, cyan, white.
+# Colours of the channels in viewers, in order: blue, green, red, yellow, magenta, cyan, white.
 _COLOURS = ("0000FF", "00FF00", "FF0000", "FFFF00", "FF00FF", "00FFFF", "FFFFFF")
 
 
 @dataclass(frozen=True)
 class Display:
-    """How viewers show a channel: its name, and the counts that are black and white."""
+    """Display of a channel in viewers: its name, and the counts shown as black and as white."""
 
     channel: str
     start: float
@@ -43,16 +43,16 @@ def array_file(version: NgffVersion) -> str:
 
 
 def version_of(group: Path) -> NgffVersion:
-    """NgffVersion of the group of a field."""
+    """Version of NGFF of the group of a field."""
     return "0.5" if (group / "zarr.json").is_file() else "0.4"
 
 
 def write_plate(
     path: Path, name: str, fields: Mapping[str, Sequence[int]], version: NgffVersion = "0.5"
 ) -> None:
-    """Write the groups of a plate and its wells, but not those of its fields.
+    """Write the groups of a plate and of its wells; `write_field` writes those of the fields.
 
-    fields: numbers of the fields of each well.
+    fields: by well, the numbers of its fields.
     """
     plate = _plate_metadata(name, fields, version)
     _validate(plate, version)
@@ -92,7 +92,7 @@ def _plate_metadata(
 
 
 def _validate(plate: Mapping[str, Any], version: NgffVersion) -> None:
-    """Raise ValueError if the metadata of a plate break the specification."""
+    """Raise ValueError if the metadata of a plate violate the specification."""
     if version == "0.5":
         from ome_zarr_models.v05.hcs import HCSAttrs as HCSAttrs05
 
@@ -113,8 +113,8 @@ def image_metadata(
 ) -> dict[str, Any]:
     """The metadata of a field: axes, sizes, channel names and display windows.
 
-    num_levels: resolutions; each has half the height and width of the one before. maximum: of the
-    type of its pixels.
+    num_levels: number of resolutions; each has half the height and width of the one before.
+    maximum: largest value of the pixel type.
     """
     unit = {"unit": "micrometer"} if pixel_size_um else {}
     versioned = {"version": version} if version == "0.4" else {}
@@ -163,7 +163,7 @@ def image_metadata(
 
 
 def write_group(path: Path, ome: Mapping[str, Any], version: NgffVersion) -> None:
-    """Write a Zarr group with these OME metadata; its folder is created if it is missing."""
+    """Write a Zarr group with these OME metadata; a missing folder is created."""
     path.mkdir(parents=True, exist_ok=True)
     if version == "0.5":
         attributes = {"ome": {"version": version} | dict(ome)} if ome else {}
@@ -178,7 +178,7 @@ def write_group(path: Path, ome: Mapping[str, Any], version: NgffVersion) -> Non
 
 
 def group_metadata(group: Path) -> dict[str, Any]:
-    """The OME metadata of a Zarr group, of either version; empty if it has none.
+    """The OME metadata of a Zarr group of version 0.4 or 0.5; empty if it has none.
 
     Raises OSError if there is no group, ValueError if its metadata are not JSON.
     """

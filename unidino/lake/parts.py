@@ -1,7 +1,8 @@
-"""Immutable files of vectors: is one current? write beside, hash, land.
+"""Parts: immutable files of vectors, which the table `part` lists.
 
-A part is whole or absent. Its row in the catalog says what it was made of, so that a command that
-runs again makes only what is missing or was made of something else.
+A part is written beside its final place, hashed, moved there and registered, so it is complete or
+absent. Its row in the catalog keeps a hash of its inputs: a command that runs again computes only
+parts that are missing or whose inputs have changed.
 """
 
 import json
@@ -21,11 +22,10 @@ Kind = Literal["embedding", "crop_embedding", "profile", "statistic", "projectio
 
 @dataclass(frozen=True)
 class Part:
-    """What a file of vectors is, and what it is made of.
+    """A file of vectors: where it is, which vectors it holds, and from which inputs.
 
-    uri: its path in the lake. inputs_hash: of everything that it is computed from; None: of what
-    is in the file. dropped: what did not make it into the file: reason and count. details: how it
-    was computed.
+    uri: path in the lake. inputs_hash: hash of everything that the file is computed from; None for
+    the hash of the file itself.
     """
 
     uri: str
@@ -39,7 +39,7 @@ class Part:
 
 
 def current(lake: Lake, uri: str, inputs_hash: str) -> dict[str, Any] | None:
-    """Row of the part at a uri, if it was made of these inputs and its file is there."""
+    """Row of the part at a uri; None if its inputs have changed or its file is missing."""
     rows = lake.look_up(
         "select * from part where uri = $uri and inputs_hash = $inputs",
         {"uri": uri, "inputs": inputs_hash},
@@ -50,7 +50,7 @@ def current(lake: Lake, uri: str, inputs_hash: str) -> dict[str, Any] | None:
 
 
 class Parts:
-    """The files that a run writes and then registers, all in one transaction."""
+    """The files that a run writes, and then registers in one transaction."""
 
     def __init__(self, lake: Lake, run: Run) -> None:
         self._lake, self._run = lake, run
@@ -65,7 +65,10 @@ class Parts:
         dropped: Mapping[str, int] | None = None,
         details: Mapping[str, Any] | None = None,
     ) -> Iterator[Path]:
-        """A temporary path to write a part to; it takes its place when the block ends."""
+        """A temporary path for a part; the file is moved to its place when the block ends.
+
+        dropped: rows that are left out of the file: reason and count. details: how it was computed.
+        """
         path = self._lake.resolve(part.uri)
         with written_beside(path) as temporary:
             yield temporary
@@ -88,9 +91,10 @@ class Parts:
         gone: Sequence[str] = (),
         also: Callable[[Connection], None] | None = None,
     ) -> None:
-        """Register the files in place of those that were there, and record the run.
+        """Register the written files, replacing rows of the same uri, and record the run.
 
-        gone: uris that are forgotten, and also: what else happens, in the same transaction.
+        gone: uris whose rows are deleted. also: more changes to the catalog, in the same
+        transaction.
         """
         with self._lake.write() as con:
             self._run.record(con)

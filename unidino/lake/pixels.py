@@ -1,9 +1,9 @@
-"""Pixels of fields in and out of OME-Zarr plates.
+"""Pixels of fields, written to and read from OME-Zarr plates.
 
-A plate is an OME-Zarr HCS group. A field is an image of axes c, y, x. In version 0.5 the planes of
-a field are one shard, so that a field is one file in one folder: on most disks, files and folders
-cost more time than bytes. Fields of version 0.4, and of plates that others wrote, are read through
-the zarr library.
+A plate is an OME-Zarr HCS group. A field is an image with the axes c, y, x. In version 0.5 the
+planes of a field are one shard, so that a field is one file in one folder: on most disks, creating
+files and folders takes longer than writing bytes. Fields of version 0.4, and fields of plates that
+other programs wrote, are read with the zarr library.
 
 Shapes: C channels, H height, W width.
 """
@@ -42,8 +42,9 @@ def write_field(
 ) -> None:
     """Write the group of one field.
 
-    planes: (H, W) each, of one type and size, in channel order; None reads as zeros.
-    pyramid: how many levels follow the full resolution, each with half the height and width.
+    planes: (H, W) each, of one type and size, in channel order; None for a missing plane, which is
+    read as zeros. pyramid: number of levels after the full resolution, each with half the height
+    and width of the one before.
     """
     first = next(plane for plane in planes if plane is not None)
     levels = [list(planes)]
@@ -82,7 +83,7 @@ def _halved(plane: Plane) -> Plane:
 
 
 def _write_file(path: str, parts: Sequence[bytes]) -> None:
-    """Write parts one after another without a copy; a raw file may take less than it is given."""
+    """Write parts one after another without a copy; an unbuffered write may be incomplete."""
     with open(path, "wb", buffering=0) as file:
         for part in parts:
             view = memoryview(part)
@@ -93,8 +94,8 @@ def _write_file(path: str, parts: Sequence[bytes]) -> None:
 def read_plane(field: Path, channel_index: int) -> Plane:
     """One plane (H, W) of a field, at full resolution.
 
-    field: path of its group. `#t=2&z=max` at the end chooses the time point and the slice (or the
-    maximum over slices) of an image with those axes.
+    field: path of its group. `#t=2&z=max` at its end selects the time point and the slice, or the
+    maximum over slices, of an image with the axes t and z.
     Raises LakeError if the group or the chunk is missing or damaged.
     """
     group, _, choice = str(field).partition("#")
@@ -111,7 +112,7 @@ def read_plane(field: Path, channel_index: int) -> Plane:
 
 
 def read_page(field: Path, page: int) -> Plane:
-    """One plane (H, W) of a field by its number over the axes t, c and z in the order of the image.
+    """One plane (H, W) of a field; `page` is its number over all axes except y and x.
 
     Raises LakeError if the group or the chunk is missing or damaged.
     """
@@ -127,7 +128,10 @@ def read_page(field: Path, page: int) -> Plane:
 
 @dataclass(frozen=True)
 class _Array:
-    """A field at full resolution. is_shard_of_planes: it is stored as `write_field` does in 0.5."""
+    """A field at full resolution.
+
+    is_shard_of_planes: the field is stored as `write_field` stores fields of version 0.5.
+    """
 
     path: Path
     axes: tuple[str, ...]
@@ -137,7 +141,7 @@ class _Array:
 
 
 def _chosen_plane(array: _Array, channel_index: int, choice: str) -> Plane:
-    """A plane read through the zarr library, of the chosen time point and slice."""
+    """A plane (H, W) of the chosen time point and slice, read with the zarr library."""
     chosen = {key: values[0] for key, values in parse_qs(choice).items()}
     opened = zarr.open_array(str(array.path), mode="r")
     index: list[Any] = []

@@ -1,4 +1,4 @@
-"""A command under way, and its row in the catalog: lineage."""
+"""Lineage: runs of commands, and their rows in the catalog."""
 
 import json
 import platform
@@ -16,7 +16,7 @@ from unidino.core.sql import Connection
 
 @dataclass
 class Run:
-    """A command under way; recorded with the first thing that it lands."""
+    """A run of a command; it is recorded when its first results land."""
 
     command: str
     arguments: Mapping[str, Any]
@@ -25,7 +25,7 @@ class Run:
 
     @classmethod
     def of(cls, command: str, given: Mapping[str, Any]) -> "Run":
-        """A run with every argument of the call but the lake.
+        """A run with every argument of the call except the lake.
 
         given: `locals()`, taken in the first line of the function.
         """
@@ -33,7 +33,7 @@ class Run:
         return cls(command, arguments)
 
     def record(self, con: Connection) -> None:
-        """Insert this run unless it is there, and set its end to now."""
+        """Insert this run if it is not recorded yet, and set its end to now."""
         versions = {"python": platform.python_version()} | {
             name: version(name) for name in ("unidino", "duckdb", "torch", "timm", "zarr")
         }
@@ -55,7 +55,7 @@ class Run:
 
 
 def _plain(value: Any) -> Any:
-    """An argument as JSON can hold it."""
+    """An argument as a value that JSON can hold."""
     if hasattr(value, "as_json"):
         return value.as_json()
     if isinstance(value, BaseModel):

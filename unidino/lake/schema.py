@@ -1,4 +1,4 @@
-"""The catalog's tables: created, and brought up to date if an earlier version created them."""
+"""Tables of the catalog: they are created, and tables of an earlier version are upgraded."""
 
 from functools import cache
 
@@ -23,30 +23,30 @@ def create_tables(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def outdated(con: duckdb.DuckDBPyConnection) -> list[str]:
-    """Tables of `schemas` that are missing, or have other columns or CHECKs; sorted."""
+    """Names of the tables that are missing or differ from `schemas`, in columns or CHECKs."""
     have = _signatures(con)
     return [name for name, want in _current().items() if have.get(name) != want]
 
 
 def bring_up_to_date(con: duckdb.DuckDBPyConnection) -> None:
-    """Create outdated tables anew, with all their rows.
+    """Create the outdated tables again, and keep all their rows.
 
-    con: inside a transaction.
+    con: a connection in a transaction.
     """
     have = _signatures(con)
     old = [name for name in outdated(con) if name in have]
     for name in old:
-        con.execute(f'create temp table "old_{name}" as from "{name}"')
-        con.execute(f'drop table "{name}"')
+        con.execute(f"create temp table {quoted(f'old_{name}')} as from {quoted(name)}")
+        con.execute(f"drop table {quoted(name)}")
     create_tables(con)
     for name in old:
         con.execute(f"insert into {quoted(name)} by name {_upgraded(con, name)}")
 
 
 def _upgraded(con: duckdb.DuckDBPyConnection, name: str) -> str:
-    """The query of the old rows of a table, with what columns that are new can be told to hold.
+    """The query of the rows that an upgraded table gets from `old_<name>`.
 
-    `sql/upgrade` has a file for each table that got the columns question and question_hash.
+    `sql/upgrade` fills the columns question and question_hash of tables that lacked them.
     """
     old = {row[0] for row in con.execute(f"describe {quoted(f'old_{name}')}").fetchall()}
     if name in assets.names("upgrade") and "question_hash" not in old:

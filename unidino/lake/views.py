@@ -1,4 +1,4 @@
-"""Views of a lake: over the catalog's tables, and over the files that the table part lists."""
+"""Views of a lake: over tables of the catalog, and over the files that the table part lists."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -11,7 +11,7 @@ from unidino.core.errors import LakeError
 from unidino.core.log import log
 from unidino.core.sql import Connection, sql_error
 
-# Views over tables, in the order in which they build on each other, and the tables that they read.
+# Views over tables, each after the views that it reads, with the tables that it needs.
 OVER_TABLES = {
     "located_image": {"plate", "well", "field", "image"},
     "training_sample": {"plate", "well", "field", "image"},
@@ -24,9 +24,9 @@ OVER_PARTS = ("embedding", "crop_embedding", "profile", "statistic", "projection
 def create_views_over_tables(
     con: Connection, tables: Collection[str], *, of: str | None = None
 ) -> None:
-    """Create the views that these tables allow; nothing is read yet.
+    """Create the views whose tables are in `tables`.
 
-    of: a query of the program, which needs only the views that it names, and those below them.
+    of: a query of the program; only the views that it needs are created. Default: all views.
     """
     wanted = set(OVER_TABLES) if of is None else _named(of)
     for view, reads in OVER_TABLES.items():
@@ -35,15 +35,15 @@ def create_views_over_tables(
 
 
 def _named(query: str) -> set[str]:
-    """Views that a query names, and the views that these read."""
+    """Names of the views that a query reads, directly or through another view."""
     found = {view for view in OVER_TABLES if view in query}
     return found.union(*(_named(assets.sql("views", view)) for view in found))
 
 
 def create_views_over_parts(con: Connection, folder: Path) -> None:
-    """Create a view for each kind of vectors over the files that the table part lists.
+    """Create a view for each kind of vectors, over the files that the table part lists.
 
-    folder: of the lake. Missing files are left out with a warning.
+    folder: the folder of the lake. Missing files are left out with a warning.
     Raises LakeError if a file is damaged.
     """
     for kind in OVER_PARTS:

@@ -1,1 +1,1 @@
-"""From vectors to normalized profiles of wells, treatments, compounds."""
+"""From embeddings to normalized profiles of wells, treatments and compounds."""

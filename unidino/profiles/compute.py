@@ -1,7 +1,7 @@
-"""Embeddings of one dataset become normalized profiles of a level.
+"""Normalized profiles of a level, computed from the embeddings of one dataset.
 
-SQL says which vectors make a profile, which wells teach a normalization and what a level is; numpy
-does the arithmetic, plate by plate, on a matrix that lies in a temporary file.
+SQL defines which vectors belong to a profile, which wells a normalization learns from, and what a
+level is. numpy computes, plate by plate, on a matrix in a temporary file.
 
 Shapes: N raw profiles, D = C channels of d features, K features out, L profiles of the level.
 """
@@ -31,10 +31,11 @@ from unidino.profiles.steps import normalized
 
 @dataclass(frozen=True)
 class Computed:
-    """Profiles of a dataset, before they are written.
+    """Profiles of a dataset, before they are written to a file.
 
-    table: a row for each profile, without its vector; vectors: (L, K). channels: names of the equal
-    slices of a vector. features: (K,), names.
+    table: a row for each profile, without its vector. vectors: (L, K). channels: names of the equal
+    slices of a vector; several lists if plates have different channels. features: (K,), names.
+    learnt: statistics of the normalization. dropped: what is left out: reason and count.
     """
 
     table: pa.Table
@@ -56,11 +57,11 @@ def compute(
     level: str,
     known: Sequence[Learnt] = (),
 ) -> Iterator[Computed]:
-    """Profiles of a dataset; their vectors are in a file that is removed when the block ends.
+    """Profiles of a dataset; their vectors are in a file that is deleted when the block ends.
 
-    con: has the tables plate, channel, well, model and the view embedding. files: of the embeddings
-    of each plate. known: statistics to apply instead of learning any.
-    Raises ProfileError if no well is left or nothing can be learnt.
+    con: has the tables plate, channel, well, model and the view embedding. files: by plate, the
+    file of its embeddings. known: statistics that are applied; if empty, they are learnt.
+    Raises ProfileError if no well is left or a normalization cannot be learnt.
     """
     con.execute(
         f"create or replace temp table every_profile as {assets.sql('queries', 'raw_profile')}",
@@ -108,15 +109,16 @@ def compute(
 
 
 def first_channels(channels: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    """The first of several lists of channels; empty if there is none."""
     return channels[0] if channels else ()
 
 
 def _feature_names(
     config: ModelConfig, channels: Sequence[str], plate_channels: Sequence[str], num: int
 ) -> list[str]:
-    """Names (num,) of the features of a profile: as measured or imported, else channel and number.
+    """Names (num,) of the features of a profile: given by the model, else channel and number.
 
-    plate_channels: all channels that a plate's profiles could have.
+    plate_channels: all channels of a plate, before any are chosen.
     """
     per_channel = num // max(1, len(channels))
     return [
@@ -128,7 +130,7 @@ def _feature_names(
 
 
 def _choose_members(con: Connection, form: ProfileForm, level: str) -> dict[str, int]:
-    """How many profiles are left out, by reason; creates the table `member` of the others."""
+    """Numbers of profiles left out, by reason; the others are in the new table `member`."""
     dropped = {}
     con.execute("create or replace temp table member as from raw_profile")
     if query := form.wells_sql():
@@ -153,7 +155,7 @@ def _choose_members(con: Connection, form: ProfileForm, level: str) -> dict[str,
 
 
 def _averaged(profiles: Array, row_ids: pa.ChunkedArray, how: str, path: Path) -> Array:
-    """Vectors (L, K), in a file: the mean or median of the rows of each profile."""
+    """Vectors (L, K), in a file: the mean or median of the members of each profile."""
     lists = row_ids.combine_chunks()
     rows = lists.flatten().to_numpy()
     counts = lists.value_lengths().to_numpy()

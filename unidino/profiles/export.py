@@ -1,7 +1,7 @@
-"""Profiles as a wide table for other tools: a row for each profile, a column for each feature.
+"""Profiles as a wide table for other programs: a row per profile, a column per feature.
 
-Columns of metadata are named Metadata_..., as pycytominer, copairs and CytoTable expect; AnnData
-has them as observations. Shapes: N profiles, D features.
+Metadata columns are named Metadata_..., as pycytominer, copairs and CytoTable expect; in AnnData
+they are the observations. Shapes: N profiles, D features.
 """
 
 import gzip
@@ -25,12 +25,12 @@ from unidino.profiles.groups import Group, groups
 from unidino.profiles.selection import Selection
 
 SUFFIXES = (".parquet", ".csv", ".csv.gz", ".arrow", ".feather", ".h5ad")
-_NOT_METADATA = ("key", "channels")
+_LISTS = ("key", "channels")
 
 
 @dataclass(frozen=True)
 class Exported(Result):
-    """What was written."""
+    """The file that an export wrote, and its numbers of profiles and features."""
 
     file: str
     num_profiles: int
@@ -38,11 +38,12 @@ class Exported(Result):
 
 
 def export_profiles(lake: Lake, file: Path | str, selection: Selection | None = None) -> Exported:
-    """Write the selected profiles of one model in the format that the file's name ends in.
+    """The exported file, with the selected profiles of one model.
 
-    Missing profiles are made. Columns of metadata are named `Metadata_...`.
-    Raises InputError for a format that is none of SUFFIXES or for several models, ProfileError if
-    datasets differ in their features or nothing fits.
+    file: its suffix sets the format: see SUFFIXES. Metadata columns are named `Metadata_...`.
+    Missing profiles are computed.
+    Raises InputError for another suffix or several models, ProfileError if no profile is selected
+    or datasets differ in their features.
 
     >>> import unidino as ud
     >>> ud.export_profiles(lake, folder / "profiles.parquet", ud.Selection(models=["gaussian"]))
@@ -74,19 +75,19 @@ def export_profiles(lake: Lake, file: Path | str, selection: Selection | None = 
 
 
 def _feature_names(lake: Lake, group: Group) -> list[str]:
-    """Names (D,) of the features of the channels that a group keeps."""
+    """Names (D,) of the features of a group, in the order of its channels."""
     rows = lake.look_up("select details from part where uri = $uri", {"uri": group.profiled.uri})
     names: list[str] = json.loads(rows["details"][0])["features"]
-    if group.channels == group.kept_from:
+    if group.channels == group.stored_channels:
         return names
-    per_channel = len(names) // len(group.kept_from)
-    starts = [group.kept_from.index(channel) * per_channel for channel in group.channels]
+    per_channel = len(names) // len(group.stored_channels)
+    starts = [group.stored_channels.index(channel) * per_channel for channel in group.channels]
     return [name for start in starts for name in names[start : start + per_channel]]
 
 
 def _metadata(table: pa.Table) -> pl.DataFrame:
-    """Columns that say what a profile is, without those that are empty by nature."""
-    frame = pl.DataFrame(table.drop_columns(list(_NOT_METADATA)))
+    """The metadata of profiles without their lists, which a wide table cannot hold."""
+    frame = pl.DataFrame(table.drop_columns(list(_LISTS)))
     return frame.with_columns(pl.col("normalization").cast(pl.String))
 
 
@@ -116,7 +117,7 @@ def _write_anndata(
         import pandas as pd
     except ImportError as error:
         raise InputError("writing .h5ad needs anndata: pip install 'unidino[anndata]'") from error
-    # A column without any value has no type that the file format knows.
+    # The file format has no type for a column without values.
     there = [column.name for column in metadata if column.null_count() < len(column)]
     index = [str(i) for i in range(len(metadata))]
     observations = pd.DataFrame(

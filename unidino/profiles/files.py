@@ -1,4 +1,4 @@
-"""Files of profiles, and of what their normalization learnt.
+"""Files of profiles, and of the statistics of their normalizations.
 
 Shapes: L profiles, K features.
 """
@@ -23,9 +23,10 @@ ROW_GROUP = 4096
 def write_profiles(
     path: Path, table: pa.Table, vectors: Array, named: Mapping[str, str], *, exact: bool
 ) -> None:
-    """Write profiles, in float64 if exact, else in float32.
+    """Write profiles to a file, in float64 if exact, else in float32.
 
-    table: a row for each profile, without its vector; vectors: (L, K). named: columns of one value.
+    table: a row for each profile, without its vector. vectors: (L, K). named: by column, the value
+    of all its rows.
     """
     kind = pa.float64() if exact else pa.float32()
     schema = assets.arrow_schema("profile")
@@ -43,7 +44,7 @@ def _text_columns(schema: pa.Schema) -> list[str]:
 
 
 def _conform(schema: pa.Schema, table: pa.Table, named: Mapping[str, str]) -> pa.Table:
-    """The table in the columns and types of its Arrow schema."""
+    """The table with the columns and types of an Arrow schema; `named` has columns of one value."""
     columns = {
         name: pa.array([named[name]] * table.num_rows, pa.string())
         if name in named
@@ -56,7 +57,7 @@ def _conform(schema: pa.Schema, table: pa.Table, named: Mapping[str, str]) -> pa
 def write_statistics(
     path: Path, learnt: Sequence[Learnt], channels: Sequence[str], named: Mapping[str, str]
 ) -> None:
-    """Write what was learnt, a row for each step and unit."""
+    """Write the statistics of a normalization to a file, a row for each step and unit."""
     rows = pa.Table.from_pylist(
         [
             {
@@ -78,9 +79,9 @@ def write_statistics(
 
 
 def read_statistics(path: Path) -> list[Learnt]:
-    """What was learnt, from a file of the table `statistic`.
+    """The statistics of a normalization, from a file of the table `statistic`.
 
-    Raises InputError if the file is none.
+    Raises InputError if the file is no such file.
     """
     schema = assets.arrow_schema("statistic")
     try:
@@ -110,10 +111,10 @@ def read_statistics(path: Path) -> list[Learnt]:
 def load(
     lake: Lake, model: str, normalization: str, level: str, dataset: str, where: str | None = None
 ) -> pa.Table:
-    """Profiles in the order of profile_id.
+    """Profiles of a dataset, in the order of profile_id.
 
     where: SQL condition over the columns of `profile`.
-    Raises ProfileError if the profiles have not been made, InputError if the condition fails.
+    Raises ProfileError if the profiles are not in the lake, InputError if the condition is invalid.
     """
     found = lake.look_up(
         "select uri from part where kind = 'profile' and model = $model and level = $level"
@@ -127,7 +128,7 @@ def load(
 
 
 def _positions(rows: pa.Table, where: str) -> pa.Array:
-    """Positions of the profiles that fit a condition, ascending."""
+    """Positions of the profiles that satisfy a condition, ascending."""
     place = pa.array(np.arange(rows.num_rows))
     described = rows.drop_columns(["embedding"]).append_column("_position", place)
     query = f"select _position from profile where ({where}) order by 1"

@@ -1,4 +1,4 @@
-"""How profiles are made from embeddings, as one line of text that names it everywhere.
+"""The form of profiles: how they are computed from embeddings, written as one line of text.
 
 `mad_robustize` is the default. `mad_robustize+spherize,controls=negcon,clip=10` normalizes in two
 steps, learns from negative controls, and limits the result to -10..10.
@@ -33,21 +33,21 @@ def normalizations() -> list[str]:
 
 @dataclass(frozen=True)
 class ProfileForm:
-    """How profiles are made.
+    """How profiles are computed from embeddings.
 
     steps: normalizations, applied one after another; empty for raw profiles.
-    per: the unit that is normalized on its own: plate, batch or dataset. controls: the wells that a
+    per: the unit that is normalized separately: plate, batch or dataset. controls: the wells that a
     unit learns from: all, or those of one control_type. Each file of `sql/normalize` states its
     defaults of these two.
     epsilon: added to spreads or eigenvalues. clip: the result is limited to -clip..clip.
     fields: `crops` weights a field by its number of crops, as published; `equal` weights all fields
     the same. aggregate: how wells are aggregated to a level: mean or median.
     select: selections of features, applied in order: na, variance, correlation, blocklist.
-    wells: name of a file of `sql/wells`, or path of an SQL file; it chooses the wells that are
-    aggregated after normalization.
-    channels: to concatenate, in order; empty for all.
-    statistics: path of a file of the table `statistic` that was learnt from other wells and is
-    applied instead of learning, or the hash of such a file.
+    wells: name of a file of `sql/wells`, or path of an SQL file; its query chooses the wells that
+    are aggregated after normalization.
+    channels: names to keep, concatenated in the order of the plate; empty for all.
+    statistics: path of a file of the table `statistic`, or its hash. These statistics, learnt from
+    other wells, are applied instead of learning new ones.
     """
 
     steps: tuple[str, ...] = ("mad_robustize",)
@@ -64,7 +64,7 @@ class ProfileForm:
 
     @classmethod
     def parse(cls, text: str) -> "ProfileForm":
-        """The form that a text names.
+        """The form that a text describes.
 
         Raises UnidinoError for an unknown normalization, option or value.
         """
@@ -73,7 +73,7 @@ class ProfileForm:
         for step in steps:
             choose("normalization", step, normalizations())
         if "none" in steps and len(steps) > 1:
-            raise InputError(f"'{first}' combines none with a normalization; give only one of them")
+            raise InputError(f"'{first}' combines none with a normalization; give one of the two")
         given: dict[str, object] = {}
         for option in options:
             key, equals, value = option.partition("=")
@@ -86,9 +86,9 @@ class ProfileForm:
         return cls(steps=() if steps == ("none",) else steps, **given)  # type: ignore[arg-type]
 
     def __str__(self) -> str:
-        """The text that names this form; equal forms have equal texts.
+        """The canonical text of this form: equal forms have equal texts.
 
-        In the text, the hash of its bytes stands for a file of statistics.
+        A file of statistics is written as the hash of its bytes.
         """
         parts = ["+".join(self.steps) or "none"]
         for field in fields(self)[1:]:
@@ -102,7 +102,7 @@ class ProfileForm:
 
     @property
     def mixes_features(self) -> bool:
-        """Whether one feature of the result depends on several; channels are then chosen before."""
+        """Whether a feature of the result depends on several; channels are then chosen before."""
         return bool(set(self.steps) - {"mad_robustize", "standardize"}) or bool(self.select)
 
     def wells_sql(self) -> str | None:
@@ -119,7 +119,7 @@ class ProfileForm:
 def statistics_hash(text: str) -> str:
     """The first eight digits of the hash of a file of statistics.
 
-    text: path of the file, or the hash itself.
+    text: path of the file; any other text is returned unchanged, as the hash.
     """
     path = Path(text)
     return digest(path.read_bytes().hex())[:8] if path.is_file() else text

@@ -1,4 +1,4 @@
-"""Profiles of the lake as matrices, one for each model, dataset and set of channels.
+"""Profiles of the lake as matrices: one for each model, dataset and set of channels.
 
 Shapes: N profiles, D features.
 """
@@ -24,21 +24,21 @@ from unidino.profiles.selection import Selection
 class Group:
     """Profiles of one dataset and model with the same channels.
 
-    channels: of the vectors; kept_from: those that the profiles in the lake have. metadata: a row
-    for each profile; vectors: (N, D).
+    channels: of the vectors. stored_channels: of the profiles in the lake. metadata: a row for each
+    profile. vectors: (N, D).
     """
 
     profiled: Profiled
     channels: tuple[str, ...]
-    kept_from: tuple[str, ...]
+    stored_channels: tuple[str, ...]
     metadata: pa.Table
     vectors: NDArray[Any]
 
 
 def groups(lake: Lake, selection: Selection) -> Iterator[Group]:
-    """The selected profiles, by model, dataset and set of channels; missing profiles are made.
+    """The selected profiles, by model, dataset and set of channels; missing profiles are computed.
 
-    Channels of a normalization that mixes features are chosen before it, others afterwards.
+    If the normalization mixes features, channels are chosen before it, otherwise after it.
     Raises UnidinoError for an unknown name, ProfileError if nothing is embedded.
     """
     selection = selection.with_channels_in_form()
@@ -55,9 +55,9 @@ def groups(lake: Lake, selection: Selection) -> Iterator[Group]:
 
 
 def by_channels(table: pa.Table, wanted: Sequence[str] = ()) -> list[tuple[list[str], pa.Table]]:
-    """Profiles that have the same channels in the same order, with the names of these channels.
+    """Tables of profiles with the same channels in the same order, with the names of the channels.
 
-    Raises UnidinoError if a set of channels lacks one that is wanted.
+    Raises UnidinoError if a profile lacks a channel that is wanted.
     """
     lists = pl.Series(table["channels"])
     distinct = sorted(tuple(names) for names in lists.unique().to_list())
@@ -75,7 +75,7 @@ def by_channels(table: pa.Table, wanted: Sequence[str] = ()) -> list[tuple[list[
 def vectors_of(
     table: pa.Table, channels: Sequence[str], wanted: Sequence[str] = ()
 ) -> NDArray[Any]:
-    """Embeddings (N, D) of profiles, cut to the wanted channels."""
+    """Vectors (N, D) of profiles, with only the wanted channels, in the wanted order."""
     vectors = matrix_of(table["embedding"])
     if not wanted:
         return vectors

@@ -1,4 +1,4 @@
-"""Features that others computed, imported as a model: levels and scores work on them.
+"""Import of features that other programs computed, as profiles of a model.
 
 Shapes: N rows of a table, D features.
 """
@@ -39,15 +39,15 @@ def import_profiles(
     negcon: str = "DMSO",
     overwrite: bool = False,
 ) -> Imported:
-    """What an import of a wide table's features as the profiles of a model landed.
+    """The rows, features and plates that were imported from a wide table, as profiles of a model.
 
-    The same model can be imported again with other plates.
+    More plates can be imported for the same model later.
     file: CSV, TSV, Parquet, Arrow or AnnData. dataset: default: that of registered plates, or the
-    file's name. mapped: see `wide.parse_map`. features: regular expression of their names.
-    metadata: tables that are joined. level: well or field, or treatment or compound for tables
-    without wells. negcon: the compound that is the negative control where no control_type says.
-    overwrite: plates without images get the wells and annotation of this table.
-    Raises InputError, and lands nothing, if a row or a name is invalid.
+    file's name. mapped: see `wide.parse_map`. features: regular expression that the names of
+    features match. metadata: tables that are joined. level: well or field; treatment or compound
+    for tables without wells. negcon: compound that is the negative control, where the table has no
+    control_type. overwrite: plates without images get the wells and annotation of this table.
+    Raises InputError if a row or a name is invalid; then nothing lands.
 
     >>> import unidino as ud
     >>> table = folder / "features.csv"
@@ -67,7 +67,7 @@ def import_profiles(
             _one_row_a_key(con, "joined")
             log.warning(tables.join(con, "_rows", "joined", table.name))
         wide.compute(con, "_rows", {k: v for k, v in mapped.items() if k not in found})
-        # Joins may change the order of rows; the vectors are in the file's order.
+        # Joins may change the order of the rows; the vectors are in the order of the file.
         con.execute("create or replace table _rows as from _rows order by _line")
         _check_level(con, level, file)
         manifest.check_metadata(con, "_rows", file)
@@ -89,7 +89,10 @@ def import_profiles(
 
 
 def _known_plates(lake: Lake, *, overwrite: bool) -> pa.Table:
-    """Plates whose wells and annotation stay: all, or with overwrite only those with images."""
+    """Plates of the lake that keep their wells and annotation.
+
+    overwrite: only plates with images keep them.
+    """
     query = "select plate_id, dataset, uri is null as is_bare from plate"
     if overwrite:
         query += " where plate_id in (select plate from image)"
@@ -97,9 +100,9 @@ def _known_plates(lake: Lake, *, overwrite: bool) -> pa.Table:
 
 
 def _say_known(con: Connection, dataset: str | None) -> None:
-    """Warn which plates keep their wells and annotation, whatever the table says.
+    """Warn that plates of the lake keep their wells and annotation.
 
-    Raises InputError if they belong to another dataset than the given one.
+    Raises InputError if a plate belongs to another dataset than the given one.
     """
     known = con.execute(
         "select any_value(plate order by plate), known.dataset, count(distinct plate),"
@@ -120,7 +123,7 @@ def _say_known(con: Connection, dataset: str | None) -> None:
 
 
 def _one_row_a_key(con: Connection, table: str) -> None:
-    """Reduce a table with a row per image to a row per well, with what its images agree on."""
+    """Reduce a table to one row per plate and well; values that differ in a well become NULL."""
     have = tables.columns(con, table)
     if not {"plate", "well"} <= set(have):
         return
@@ -169,7 +172,11 @@ def _check_wells(con: Connection, file: Path) -> None:
 
 
 def _config(lake: Lake, model: str, names: list[str]) -> ModelConfig:
-    """The configuration of the model: that in the lake if it has these features, else a new one."""
+    """A configuration of an imported model with these features.
+
+    Raises ModelError if the lake has a model of this name that was not imported or has other
+    features.
+    """
     config = ModelConfig(kind="imported", num_dims=len(names), features=tuple(names))
     if model in model_names(lake):
         there = load_config(lake, model)
@@ -177,7 +184,7 @@ def _config(lake: Lake, model: str, names: list[str]) -> ModelConfig:
             raise ModelError(f"model '{model}' was not imported; choose another --model")
         if there.features != config.features:
             raise ModelError(
-                f"model '{model}' has {len(there.features)} features, the table has {len(names)}"
-                " that differ; choose another --model, or the same columns by --features"
+                f"the {len(names)} features of the table differ from the {len(there.features)} of"
+                f" model '{model}'; choose another --model, or the same columns by --features"
             )
     return config

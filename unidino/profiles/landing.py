@@ -1,4 +1,4 @@
-"""How imported features land: a part for each plate, or one of profiles for tables without wells.
+"""Landing of imported features: one part per plate, or one part for a table without wells.
 
 Shapes: N rows of a table, D features.
 """
@@ -24,14 +24,16 @@ from unidino.lake.runs import Run
 from unidino.models.config import ModelConfig
 from unidino.models.kinds import IMPORTED
 from unidino.models.registry import model_names, register
+from unidino.profiles.files import write_profiles
 
 
 @dataclass(frozen=True)
 class Imported(Result):
-    """What an import landed.
+    """The rows, features and plates that an import landed.
 
-    num_rows: of the table that landed. num_new_plates: that the lake did not know. num_missing:
-    values of the table that are missing. dropped: rows that did not land: reason and count.
+    num_rows: rows of the table that landed. num_new_plates: plates that were not in the lake.
+    num_missing: missing or infinite values of the table. dropped: rows that did not land: reason
+    and count.
     """
 
     model: str
@@ -47,9 +49,10 @@ class Imported(Result):
 
 @dataclass(frozen=True)
 class ImportedTable:
-    """What was read, and where it goes.
+    """A table that was read, and the model and dataset that it is imported as.
 
-    con: has the table `manifest`, whose `line` counts the rows of values, (N, D), from 1.
+    con: has the table `manifest`; its column `line` is the row in `values`, counted from 1.
+    values: (N, D).
     """
 
     lake: Lake
@@ -70,7 +73,7 @@ class ImportedTable:
         num_plates: int = 0,
         num_new_plates: int = 0,
     ) -> Imported:
-        """What landed, with the figures of the whole table."""
+        """The result of the import, with the counts of the whole table."""
         return Imported(
             self.model,
             dataset or self.dataset,
@@ -84,13 +87,13 @@ class ImportedTable:
         )
 
     def register_model(self) -> None:
-        """Register the model unless the lake has it."""
+        """Register the model if it is not in the lake yet."""
         if self.model not in model_names(self.lake):
             register(self.lake, self.run, self.model, self.config, None)
 
 
 def land_wells(table: ImportedTable) -> Imported:
-    """Write a part for each plate; register plates and wells that the lake does not know."""
+    """The result of an import: a part for each plate; new plates and wells are registered."""
     lake, con = table.lake, table.con
     con.register("registered", lake.look_up("select plate, well from well").to_arrow())
     (unknown,) = first_row(
@@ -103,7 +106,7 @@ def land_wells(table: ImportedTable) -> Imported:
         " where not is_known or registered.plate is not null order by plate, well, field"
     ).to_arrow_table()
     if not rows.num_rows:
-        raise InputError("no well of the table is registered in the lake, whose plates it names")
+        raise InputError("the plates of the table are in the lake, but none of its wells is")
     table.register_model()
     plates = rows["plate"].to_numpy(zero_copy_only=False)
     new = rows.filter(pa.array(~np.asarray(rows["is_known"])))
@@ -118,7 +121,8 @@ def land_wells(table: ImportedTable) -> Imported:
         part = Part(uri, "embedding", table.model, inputs, plate=plate)
         details = {"level": table.level}
         with parts.writing(part, on_plate.num_rows, details=details) as path:
-            _write(path, _embeddings(table.model, on_plate, vectors))
+            embeddings = _embeddings(table.model, on_plate, vectors)
+            pq.write_table(embeddings, path, compression="zstd", use_dictionary=["plate", "well"])
         if plate in new_plates:
             landed.append(
                 {
@@ -144,7 +148,7 @@ def land_wells(table: ImportedTable) -> Imported:
 
 
 def _register_plates(catalog: Connection, rows: pa.Table, landed: list[dict[str, Any]]) -> None:
-    """Insert plates and wells, in place of those of the same names.
+    """Insert plates and wells, and delete earlier rows of the same plates.
 
     rows: of the manifest. landed: rows that the queries of `sql/register` read.
     """
@@ -163,7 +167,7 @@ def _register_plates(catalog: Connection, rows: pa.Table, landed: list[dict[str,
 
 
 def _embeddings(model: str, rows: pa.Table, vectors: NDArray[np.float64]) -> pa.Table:
-    """Rows of `schemas/embedding.arrow.json`, in float64, one channel each."""
+    """Rows of one channel each, as in `schemas/embedding.arrow.json`, but with float64 vectors."""
     num = rows.num_rows
     return pa.table(
         {
@@ -180,7 +184,7 @@ def _embeddings(model: str, rows: pa.Table, vectors: NDArray[np.float64]) -> pa.
 
 
 def land_level(table: ImportedTable) -> Imported:
-    """Write profiles as they are: there are no wells to normalize or average."""
+    """The result of an import without wells: the rows are written as profiles, unchanged."""
     con, level = table.con, table.level
     (nameless,) = first_row(con, "select count(*) from manifest where compound is null")
     con.execute(
@@ -191,12 +195,12 @@ def land_level(table: ImportedTable) -> Imported:
     members = rows["row_ids"].to_pylist()
     if twice := next((m for m in members if len(m) > 1), None):
         raise InputError(
-            f"rows {twice[0] + 1} and {twice[1] + 1} are of one {level}; aggregate them first"
+            f"rows {twice[0] + 1} and {twice[1] + 1} have the same {level}; aggregate them first"
         )
     if table.model in model_names(table.lake):
-        raise ModelError(f"there is a model '{table.model}' already; choose another --model")
+        raise ModelError(f"the lake has a model '{table.model}' already; choose another --model")
     if not members:
-        raise InputError(f"no row of the table names a compound, which a {level} needs")
+        raise InputError(f"no row of the table has a compound, which profiles of a {level} need")
     table.register_model()
     named = {
         "model": table.model,
@@ -204,26 +208,13 @@ def land_level(table: ImportedTable) -> Imported:
         "level": level,
         "dataset": table.dataset,
     }
-    schema = assets.arrow_schema("profile")
-    values = rows.append_column("embedding", vector_column(table.values[[m[0] for m in members]]))
-    columns = {
-        name: pa.array([named[name]] * rows.num_rows, pa.string())
-        if name in named
-        else values[name]
-        if name == "embedding"
-        else values[name].cast(schema.field(name).type)
-        for name in schema.names
-    }
+    vectors = table.values[[row_ids[0] for row_ids in members]]
     dropped = {"no_compound": int(nameless)} if nameless else {}
     uri = f"profiles/{table.model}/none/{level}/{table.dataset}.parquet"
     part = Part(uri, "profile", table.model, None, table.dataset, normalization="none", level=level)
     parts = Parts(table.lake, table.run)
     features = {"features": list(table.config.features)}
     with parts.writing(part, rows.num_rows, dropped=dropped, details=features) as path:
-        _write(path, pa.table(columns))
+        write_profiles(path, rows, vectors, named, exact=True)
     parts.land()
     return table.landed(rows.num_rows, dropped)
-
-
-def _write(path: Any, table: pa.Table) -> None:
-    pq.write_table(table, path, compression="zstd", use_dictionary=["plate", "well"])

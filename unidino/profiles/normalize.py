@@ -1,9 +1,9 @@
-"""Normalizations as affine maps that are learnt from profiles and applied one after another.
+"""Normalizations as affine maps, which are learnt from profiles and applied one after another.
 
 A step of a normalization works on units: plates, batches or the whole dataset. `sql/normalize` says
-which profiles of a unit teach the step. From these the step learns a centre, a spread and, for some
-methods, a matrix; it maps every profile x of the unit to (x - centre) / spread @ matrix. The
-statistics can be kept and applied to other profiles.
+which profiles of a unit the step learns from: the teaching profiles. From these the step learns a
+centre, a spread and, for some methods, a matrix. It maps every profile x of the unit to
+(x - centre) / spread @ matrix. The learnt statistics can be saved and applied to other profiles.
 
 Shapes: N profiles, T teaching profiles, D features in, K features out.
 """
@@ -50,9 +50,8 @@ class Affine:
         return centred if self.matrix is None else centred @ self.matrix
 
 
-def median_mad(teaching: Array, everywhere: Array, epsilon: float | None) -> Affine:
-    """Median, and median absolute deviation, scaled to the standard deviation of a normal
-    distribution.
+def median_mad(teaching: Array, all_teaching: Array, epsilon: float | None) -> Affine:
+    """The map of median and scaled median absolute deviation: MAD robustize.
 
     teaching: (T, D); NaN is left out. epsilon: added to the spread, as in pycytominer.
     Source: Morelli et al. 2025, section 2.2.2.
@@ -60,19 +59,19 @@ def median_mad(teaching: Array, everywhere: Array, epsilon: float | None) -> Aff
     return Affine(*median_and_mad(np.ascontiguousarray(teaching.T)), None, epsilon)
 
 
-def mean_sd(teaching: Array, everywhere: Array, epsilon: float | None) -> Affine:
-    """Mean and population standard deviation.
+def mean_sd(teaching: Array, all_teaching: Array, epsilon: float | None) -> Affine:
+    """The map of mean and population standard deviation.
 
     teaching: (T, D); NaN is left out. epsilon: added to the spread.
     """
     centre, spread = np.nanmean(teaching, axis=0), np.nanstd(teaching, axis=0)
-    # For equal numbers, rounding errors of the mean would give a spread above 0.
+    # Equal numbers have spread 0; rounding of the mean would give a small positive value.
     spread[np.nanmin(teaching, axis=0) == np.nanmax(teaching, axis=0)] = 0
     return Affine(centre, spread, None, epsilon)
 
 
-def whiten(teaching: Array, everywhere: Array, epsilon: float | None) -> Affine:
-    """ZCA whitening: the teaching profiles get covariance 1; features keep their axes.
+def whiten(teaching: Array, all_teaching: Array, epsilon: float | None) -> Affine:
+    """The map of ZCA whitening: the teaching profiles get covariance 1, features keep their axes.
 
     teaching: (T, D). epsilon: added to the eigenvalues, in squared profile units; default 1e-6.
     Source: Kessy et al. 2018, doi 10.1080/00031305.2016.1277159.
@@ -82,8 +81,8 @@ def whiten(teaching: Array, everywhere: Array, epsilon: float | None) -> Affine:
     return Affine(centre, np.ones_like(centre), scaled @ axes.T)
 
 
-def whiten_rotated(teaching: Array, everywhere: Array, epsilon: float | None) -> Affine:
-    """PCA whitening: features become the principal axes of the teaching profiles.
+def whiten_rotated(teaching: Array, all_teaching: Array, epsilon: float | None) -> Affine:
+    """The map of PCA whitening: features become principal axes of the teaching profiles.
 
     teaching: (T, D). epsilon: added to the eigenvalues; default 1. The covariance is divided by T,
     not T - 1.
@@ -95,8 +94,8 @@ def whiten_rotated(teaching: Array, everywhere: Array, epsilon: float | None) ->
     return Affine(centre, np.ones_like(centre), matrix)
 
 
-def rotate(teaching: Array, everywhere: Array, epsilon: float | None) -> Affine:
-    """Rotation to the principal axes of the teaching profiles; keeps min(T, D) axes.
+def rotate(teaching: Array, all_teaching: Array, epsilon: float | None) -> Affine:
+    """The rotation to the principal axes of the teaching profiles; it keeps min(T, D) axes.
 
     teaching: (T, D). epsilon: not used.
     """
@@ -105,22 +104,22 @@ def rotate(teaching: Array, everywhere: Array, epsilon: float | None) -> Affine:
     return Affine(centre, np.ones_like(centre), axes[:, :num_axes])
 
 
-def align(teaching: Array, everywhere: Array, epsilon: float | None) -> Affine:
-    """CORAL: a unit's teaching profiles get the covariance of the teaching profiles of all units.
+def align(teaching: Array, all_teaching: Array, epsilon: float | None) -> Affine:
+    """The map of CORAL: teaching profiles of a unit get the covariance of those of all units.
 
-    teaching: (T, D), of this unit. everywhere: the teaching profiles of all units. epsilon: added
+    teaching: (T, D), of this unit. all_teaching: the teaching profiles of all units. epsilon: added
     to the diagonals of both covariances; default 1.
     Source: Sun et al. 2016, "Return of frustratingly easy domain adaptation".
     """
-    return _recolour(_covariance(teaching), _covariance(everywhere), epsilon)
+    return _recolour(_covariance(teaching), _covariance(all_teaching), epsilon)
 
 
-def align_about_zero(teaching: Array, everywhere: Array, epsilon: float | None) -> Affine:
-    """As `align`, with second moments about zero, so that the offset of a unit's controls counts.
+def align_about_zero(teaching: Array, all_teaching: Array, epsilon: float | None) -> Affine:
+    """As `align`, with second moments about zero instead of covariances, so offsets are included.
 
     Source: the program of Morelli et al. 2025.
     """
-    source, target = (x.T @ x / len(x) for x in (teaching, everywhere))
+    source, target = (x.T @ x / len(x) for x in (teaching, all_teaching))
     return _recolour(source, target, epsilon)
 
 
@@ -141,7 +140,7 @@ _NEEDS_TWO = ("whiten", *ROTATING)
 
 @dataclass(frozen=True)
 class Learnt:
-    """The map that one step learnt for one unit: a row of the table `statistic`."""
+    """The map that one step learnt for one unit; a row of the table `statistic`."""
 
     step: int
     method: str
@@ -152,9 +151,10 @@ class Learnt:
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a normalization: the unit of each profile, and whether the profile teaches.
+    """One step of a normalization, with the unit of each profile.
 
-    names: of the units. units: (N,), positions in `names`. teaches: (N,).
+    names: of the units. units: (N,), positions in `names`. teaches: (N,), whether the step learns
+    from the profile.
     """
 
     number: int
@@ -168,14 +168,14 @@ class Step:
 def learn_and_apply(
     step: Step, profiles: Array, known: Sequence[Learnt] = ()
 ) -> tuple[Array, list[Learnt]]:
-    """Profiles after one step, and the maps that it learnt.
+    """Profiles (N, K) after one step, and the map of each unit.
 
-    profiles: (N, D); changed in place if the step keeps D features. known: maps that were learnt
-    before, applied instead of learning; a single known map of this step is applied to all units.
+    profiles: (N, D); changed in place if K is D. known: maps that were learnt before and are
+    applied instead of learning; a single known map of this step is applied to all units.
     Raises ProfileError if a unit has too few teaching profiles, or features that are not finite.
     """
     known = [k for k in known if k.step == step.number]
-    everywhere = profiles[step.teaches] if step.method in _ALIGNING else profiles[:0]
+    all_teaching = profiles[step.teaches] if step.method in _ALIGNING else profiles[:0]
     order = np.argsort(step.units, kind="stable")
     ends = np.searchsorted(step.units[order], np.arange(len(step.names)), side="right")
     rows = np.split(order, ends[:-1])
@@ -186,7 +186,7 @@ def learn_and_apply(
             return _known_map(known, name)
         teaching = rows[unit][step.teaches[rows[unit]]]
         _check_teaching(step, name, profiles, teaching)
-        affine = METHODS[step.method](_take(profiles, teaching), everywhere, step.epsilon)
+        affine = METHODS[step.method](_take(profiles, teaching), all_teaching, step.epsilon)
         return Learnt(step.number, step.method, name, len(teaching), affine)
 
     def apply(unit: int) -> None:
@@ -194,7 +194,7 @@ def learn_and_apply(
             block = rows[unit][start : start + _BLOCK]
             out[block] = learnt[unit].map.apply(_take(profiles, block))
 
-    # numpy releases the interpreter lock while it sorts and computes, so threads run in parallel.
+    # numpy releases the interpreter lock while it sorts and computes: threads run in parallel.
     with _without_nan_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         learnt = list(pool.map(learn, range(len(rows))))
         num_out = _num_out(step, profiles, learnt)
@@ -225,7 +225,7 @@ def _num_out(step: Step, profiles: Array, learnt: Sequence[Learnt]) -> int:
 
 
 def _take(profiles: Array, rows: NDArray[np.int64]) -> Array:
-    """A copy of these rows; contiguous rows are copied as one slice, which is faster."""
+    """A copy of these rows; consecutive rows are copied as one slice, which is faster."""
     if len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
         return np.array(profiles[rows[0] : rows[-1] + 1])
     return np.asarray(profiles[rows])
@@ -245,7 +245,7 @@ def _check_teaching(step: Step, unit: str, profiles: Array, teaching: NDArray[np
     least = 2 if step.method in _NEEDS_TWO else 1
     if len(teaching) < least:
         raise ProfileError(
-            f"'{unit}' has {len(teaching)} wells to learn {step.method} from; it needs {least}."
+            f"'{unit}' has {len(teaching)} wells to learn {step.method} from; {least} are needed."
             " Check the control_type of its wells, or choose other controls (controls=all learns"
             " from every well) or another normalization"
         )
@@ -258,14 +258,14 @@ def _check_teaching(step: Step, unit: str, profiles: Array, teaching: NDArray[np
 
 @contextmanager
 def _without_nan_warnings() -> Iterator[None]:
-    """Silences numpy's warnings of features that are NaN everywhere; these are counted later."""
+    """Silence numpy's warnings about features that are NaN in all teaching profiles."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN|Mean of empty|Degrees of freedom")
         yield
 
 
 def _recolour(source: Array, target: Array, epsilon: float | None) -> Affine:
-    """The map from the covariance `source` (D, D) to `target`.
+    """The map that changes the covariance `source` (D, D) to `target`.
 
     epsilon: added to both diagonals; default 1.
     """
@@ -280,7 +280,7 @@ def _covariance(profiles: Array) -> Array:
 
 
 def _principal_axes(teaching: Array) -> tuple[Array, Array, Array]:
-    """Mean (D,), variances in descending order, and axes as columns.
+    """Mean (D,), variances in descending order, and principal axes as columns.
 
     The largest entry of each axis is positive.
     """

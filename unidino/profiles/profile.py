@@ -1,7 +1,7 @@
-"""Profiles in the lake: which are asked for, which are current, which are made.
+"""Profiles in the lake: current ones are reused, missing and outdated ones are computed.
 
-An embedding is a vector of one image; a profile is the normalized mean of a well, or of a coarser
-level. `compute` makes the profiles of one dataset; here they are kept as parts of the lake.
+An embedding is the vector of one image; a profile is the normalized mean of a well, or of a coarser
+level. `compute` computes the profiles of one dataset; this module keeps them as parts of the lake.
 """
 
 import json
@@ -32,8 +32,8 @@ _TABLES = ("plate", "channel", "well", "part", "field", "image", "model")
 class Profiled:
     """Profiles of one dataset in the lake.
 
-    normalization: canonical text of their form. dropped: what is not in the profiles: reason and
-    count. is_new: false if the profiles were current already. uri: of their file.
+    normalization: canonical text of their form. dropped: what is left out: reason and count.
+    is_new: false if the profiles were current already. uri: of their file.
     """
 
     model: str
@@ -47,10 +47,10 @@ class Profiled:
 
 
 def profile(lake: Lake, selection: Selection | None = None) -> Results[Profiled]:
-    """Profiles of every model and dataset that is selected and has embeddings.
+    """Profiles of every selected model and dataset that has embeddings.
 
-    Current profiles are kept, the others are made. `where`, `channels` and `compounds` of a
-    selection choose among profiles later; they do not change what is made here.
+    Current profiles are reused, others are computed. `where`, `channels` and `compounds` of a
+    selection choose among the profiles later; they do not change the files.
     Raises UnidinoError for an unknown model or dataset, ProfileError if nothing is embedded.
 
     >>> import unidino as ud
@@ -87,7 +87,7 @@ def _table(profiled: Sequence[Profiled]) -> pl.DataFrame:
 
 
 def _embedded(lake: Lake, selection: Selection) -> list[dict[str, Any]]:
-    """Rows of the query embedded_dataset that are selected, in the order of the models' names."""
+    """Selected rows of the query embedded_dataset, in the order in which models are selected."""
     for model in selection.models:
         load_config(lake, model)
     present = lake.look_up(assets.sql("queries", "embedded_dataset"))
@@ -99,12 +99,12 @@ def _embedded(lake: Lake, selection: Selection) -> list[dict[str, Any]]:
         for row in present.iter_rows(named=True)
         if (not models or row["model"] in models) and (not datasets or row["dataset"] in datasets)
     ]
-    if models:  # the first that is named comes first: others are compared with it
+    if models:  # other models are compared with the first
         chosen.sort(key=lambda row: list(models).index(row["model"]))
     if missing := set(models) - {row["model"] for row in chosen}:
         name = min(missing)
         raise ProfileError(
-            f"model '{name}' has embedded no plate; run `unidino embed --model {name} --all`"
+            f"model '{name}' has no embeddings; run `unidino embed --model {name} --all`"
         )
     if not chosen:
         raise ProfileError(
@@ -115,7 +115,7 @@ def _embedded(lake: Lake, selection: Selection) -> list[dict[str, Any]]:
 
 
 def _statistics(lake: Lake, form: ProfileForm) -> list[Learnt] | None:
-    """What the form applies instead of learning; None if its file is not known by path."""
+    """Statistics that the form applies; empty to learn them; None if their file is not found."""
     if form.statistics is None:
         return []
     path: Path | None = Path(form.statistics)
@@ -128,7 +128,7 @@ def _statistics(lake: Lake, form: ProfileForm) -> list[Learnt] | None:
 
 
 def _sql_texts(form: ProfileForm) -> list[str | None]:
-    """The queries that a profile depends on; it is made anew when they change."""
+    """Texts of the queries that profiles depend on; profiles are outdated when a text changes."""
     texts = [assets.sql("queries", q) for q in ("raw_profile", "raw_vector", "level_profile")]
     return [*texts, *(assets.sql("normalize", step) for step in form.steps), form.wells_sql()]
 
@@ -160,9 +160,9 @@ def _profile_dataset(
         return _kept(profiled, there)
     if known is None:
         raise ProfileError(
-            f"no file of statistics {form.statistics} is at hand; name it by --statistics FILE"
+            f"found no file of statistics {form.statistics}; name it by --statistics FILE"
         )
-    # Written out here: only what is missing needs the modules that compute.
+    # Imported here, because only missing profiles need these modules.
     from unidino.profiles.compute import compute, first_channels
 
     config = load_config(lake, model)
@@ -195,12 +195,12 @@ def _profile_dataset(
 
 
 def folder_name(text: str) -> str:
-    """The text of a form as the name of a folder."""
+    """The name of the folder for the text of a form."""
     return text.replace(",", ".").replace("=", "-").replace("/", "_")
 
 
 def _imported(lake: Lake, row: dict[str, Any], form: ProfileForm, level: str) -> Profiled:
-    """Profiles that were imported as such: they have no wells to normalize or average."""
+    """Profiles that were imported without wells, so they cannot be normalized or averaged."""
     if row["level"] != level or form.steps:
         raise ProfileError(
             f"model '{row['model']}' was imported as {row['level']} profiles; use"

@@ -1,4 +1,4 @@
-"""Raw profiles: the embeddings of a well averaged over fields, channels side by side.
+"""Raw profiles: embeddings of a well, averaged over its fields, with channels concatenated.
 
 Shapes: N raw profiles, D = C channels of d features.
 """
@@ -19,7 +19,11 @@ from unidino.profiles.normalize import Array
 
 
 def channels_of(con: Connection, form: ProfileForm) -> tuple[tuple[str, ...], ...]:
-    """Names of the channels of the profiles: one list, unless plates have different channels."""
+    """Names of the channels of raw profiles: one list, or several if plates differ in channels.
+
+    The column `channels` of raw_profile is reduced to the channels of the form.
+    Raises UnidinoError if a plate lacks a channel of the form.
+    """
     lists = con.execute("select distinct channels from raw_profile order by 1").fetchall()
     if not form.channels:
         return tuple(tuple(row[0]) for row in lists)
@@ -35,7 +39,7 @@ def channels_of(con: Connection, form: ProfileForm) -> tuple[tuple[str, ...], ..
 
 
 def raw_vectors(con: Connection, files: Mapping[str, Path], form: ProfileForm, path: Path) -> Array:
-    """Raw profiles (N, D) in the order of row_id, in a file."""
+    """Raw profiles (N, D) in the order of row_id, in a file at `path`."""
     (num,) = first_row(con, "select count(*) from raw_profile")
     raw: Array | None = None
     for plate, file in files.items():
@@ -59,7 +63,7 @@ def raw_vectors(con: Connection, files: Mapping[str, Path], form: ProfileForm, p
 
 
 def _mean_by_row(rows: pa.Table, fields: str) -> tuple[NDArray[np.int64], Array]:
-    """Row ids, and their vectors: fields averaged, channels side by side.
+    """Row ids, and their vectors averaged over fields, with channels concatenated.
 
     rows: of the query raw_vector, sorted by row_id and channel.
     """

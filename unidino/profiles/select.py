@@ -1,7 +1,7 @@
-"""Selection of features, for imported profiles.
+"""Selection of features, mainly for measured and imported features.
 
-Features of classical software are often redundant, and some hardly vary. Thresholds and the order
-of decisions are those of pycytominer. Shapes: N profiles, D features.
+Many features of classical software are redundant, and some are almost constant. Thresholds and the
+order of decisions are those of pycytominer. Shapes: N profiles, D features.
 Source: Serrano et al. 2025, "Reproducible image-based profiling with Pycytominer",
 doi 10.1038/s41592-025-02611-8.
 """
@@ -26,10 +26,11 @@ def select_features(
 ) -> tuple[NDArray[np.int64], dict[str, int]]:
     """Positions of the kept features, ascending, and the number that each selection dropped.
 
-    profiles: (N, D). names: (D,), of the features. selections are applied in order, each to the
-    features that are left: `na` drops features that are missing in more than 5 % of the profiles;
-    `variance` those with variance up to 1e-6; `correlation`, of each pair that correlates above
-    0.9, the one with the larger sum of correlations; `blocklist` those whose name is blocked.
+    profiles: (N, D). names: (D,), of the features. selections: applied in order, each to the
+    features that are left. `na` drops features that are missing in more than 5 % of the profiles.
+    `variance` drops features with a variance of at most 1e-6. `correlation` drops, of each pair
+    that correlates above 0.9, the feature with the larger sum of absolute correlations. `blocklist`
+    drops features with a blocked name.
     Raises ProfileError if no feature is left.
     """
     kept = np.arange(profiles.shape[1])
@@ -53,7 +54,7 @@ def select_features(
 
 
 def _variance(profiles: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Variance (D,) of the values that are not missing; 0 if all are."""
+    """Variance (D,) of the values that are not missing; 0 if all are missing."""
     present = ~np.isnan(profiles)
     count = np.maximum(present.sum(axis=0), 1)
     filled = np.where(present, profiles, 0)

@@ -1,4 +1,4 @@
-"""Which profiles are meant: the one object that every function over profiles takes."""
+"""Selection: which profiles of a lake are meant. Every function over profiles takes one."""
 
 import json
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ LEVELS: tuple[Level, ...] = get_args(Level)
 
 @dataclass(frozen=True)
 class Selection:
-    """Which profiles.
+    """Which profiles of a lake are meant.
 
-    models, datasets: names, in the order in which they are compared; none for all of the lake.
-    level: what a profile is of. normalize: see `ProfileForm`. channels: names to keep, in order;
-    none for all. where: SQL condition over the columns of the view `profile`. compounds: names to
-    keep; None for all.
+    models, datasets: names, in the order in which they are compared; empty for all of the lake.
+    level: a profile is the mean of one well, one treatment, ... normalize: see `ProfileForm`.
+    channels: names to keep, in order; empty for all. where: SQL condition over the columns of the
+    view `profile`. compounds: names to keep; None for all.
     Raises UnidinoError for an unknown level or normalization.
 
     >>> print(Selection(models=["mine"], where="batch = 'b1'"))
@@ -46,11 +46,11 @@ class Selection:
 
     @property
     def form(self) -> ProfileForm:
-        """How the profiles are made."""
+        """How the profiles are computed."""
         return ProfileForm.parse(self.normalize)
 
     def of(self, *, model: str | None = None, dataset: str | None = None) -> "Selection":
-        """This selection, of one model or one dataset."""
+        """A copy of this selection for one model, one dataset, or both."""
         return replace(
             self,
             models=(model,) if model else self.models,
@@ -58,7 +58,7 @@ class Selection:
         )
 
     def with_channels_in_form(self) -> "Selection":
-        """This selection; a normalization that mixes features starts from the selected channels."""
+        """An equal selection; if the normalization mixes features, its form has the channels."""
         if not self.channels or not self.form.mixes_features or self.form.channels:
             return self
         text = f"{self.normalize},channels={'+'.join(self.channels)}"
@@ -66,11 +66,11 @@ class Selection:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What is selected besides models and datasets, as plain values."""
+        """The selection without models and datasets, as plain values."""
         return {k: v for k, v in self.as_json().items() if k not in ("models", "datasets")}
 
     def as_json(self) -> dict[str, Any]:
-        """What is selected, as plain values; level and normalization always, the rest if given."""
+        """The selection as plain values: always level and normalization, other fields if given."""
         values = asdict(self) | {"normalize": str(self.form)}
         values = {name: value for name, value in values.items() if value not in ((), None)}
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}

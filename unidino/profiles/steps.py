@@ -1,4 +1,4 @@
-"""The steps of a normalization, as `sql/normalize` says, applied to raw profiles.
+"""Normalization of raw profiles, by the steps that `sql/normalize` defines.
 
 Shapes: N profiles, D features in, K features out.
 """
@@ -10,25 +10,25 @@ import numpy as np
 import pyarrow as pa
 
 from unidino.core import assets
-from unidino.core.errors import InputError, choose
+from unidino.core.errors import choose
 from unidino.core.sql import Connection, scratch
-from unidino.core.vectors import as_table
+from unidino.core.vectors import metadata_table
 from unidino.profiles.form import ProfileForm
 from unidino.profiles.normalize import METHODS, Array, Learnt, Step, learn_and_apply
 from unidino.profiles.select import select_features
 
-# What a normalization may read of a profile: see `sql/normalize`.
+# Columns that a file of `sql/normalize` may read.
 _UNIT_COLUMNS = ("dataset", "source", "batch", "plate", "well", "control_type")
 
 
 def normalize_profiles(metadata: Any, vectors: Array, normalize: str = "mad_robustize") -> Array:
-    """Profiles (N, K) normalized from raw ones, without a lake.
+    """Normalized profiles (N, K) from raw ones, without a lake.
 
-    metadata: Arrow table, Polars or pandas frame, a row per profile; of the columns plate, source,
-    batch, dataset and control_type those that the normalization uses must be there. vectors:
-    (N, D), in the same order; they are not changed. normalize: see `ProfileForm`; aggregation and
-    channels do not apply.
-    Raises UnidinoError for an unknown normalization, ProfileError if nothing can be learnt.
+    metadata: Arrow table, Polars or pandas frame, a row per profile, with those of the columns
+    plate, source, batch, dataset and control_type that the normalization reads. vectors: (N, D), in
+    the same order; they are not changed. normalize: see `ProfileForm`; its aggregation, wells and
+    channels are ignored.
+    Raises UnidinoError for an unknown normalization, ProfileError if it cannot be learnt.
 
     >>> import numpy as np, polars as pl
     >>> frame = pl.DataFrame({"plate": ["p"] * 3})
@@ -36,9 +36,7 @@ def normalize_profiles(metadata: Any, vectors: Array, normalize: str = "mad_robu
     [[-0.6745], [0.0], [0.6745]]
     """
     form = ProfileForm.parse(normalize)
-    table = as_table(metadata)
-    if table.num_rows != len(vectors):
-        raise InputError(f"{table.num_rows} rows of metadata for {len(vectors)} vectors")
+    table = metadata_table(metadata, vectors)
     columns = {"row_id": pa.array(np.arange(len(vectors)))}
     for name in _UNIT_COLUMNS:
         is_there = name in table.column_names
@@ -61,7 +59,10 @@ def normalize_profiles(metadata: Any, vectors: Array, normalize: str = "mad_robu
 def normalized(
     con: Connection, raw: Array, form: ProfileForm, known: Sequence[Learnt]
 ) -> tuple[Array, list[Learnt]]:
-    """Profiles (N, K) after every step, and what the steps learnt."""
+    """Profiles (N, K) after all steps, and the statistics of the steps.
+
+    con: has the table raw_profile. raw: (N, D), may be changed. known: see `learn_and_apply`.
+    """
     learnt: list[Learnt] = []
     number = 0
     for name in form.steps:
@@ -77,7 +78,7 @@ def normalized(
 
 
 def _step(con: Connection, part: int, number: int) -> Step:
-    """A step of a normalization: part of a file of `sql/normalize`, by its number in the form."""
+    """A step from the table `taught`. part: its number in the file; number: in the whole form."""
     rows = con.execute(
         "select method, epsilon, unit, teaches from taught where step = $part order by row_id",
         {"part": part},

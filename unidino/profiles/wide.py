@@ -1,7 +1,7 @@
 """Wide tables of features: a row for each well, a column for each feature.
 
-Columns named Metadata_..., or as in the manifest, are metadata; other columns of numbers are
-features. Shapes: N rows, D features.
+Columns named Metadata_..., or like a column of the manifest, are metadata; other columns of numbers
+are features. Shapes: N rows, D features.
 """
 
 import re
@@ -30,9 +30,9 @@ _METADATA = re.compile(r"^(image_)?metadata_", re.IGNORECASE)
 
 
 def parse_map(text: str) -> dict[str, str]:
-    """Expressions by column of the manifest, of `plate=Metadata_Plate,batch=left(plate, 5)`.
+    """Expressions by column of the manifest, from `plate=Metadata_Plate,batch=left(plate, 5)`.
 
-    Commas inside parentheses and quotes do not separate.
+    Commas inside parentheses and quotes are part of an expression.
     Raises InputError for a column that is not in the manifest.
     """
     given = {}
@@ -50,10 +50,10 @@ def parse_map(text: str) -> dict[str, str]:
 def read(
     con: Connection, name: str, path: Path, mapped: Mapping[str, str], pattern: str | None
 ) -> tuple[list[str], NDArray[np.float64], set[str]]:
-    """Names (D,) of the features of a file, their values (N, D), and the columns of `mapped` in it.
+    """Names (D,) of the features of a file, their values (N, D), and which of `mapped` are columns.
 
-    Missing values are NaN. The other columns become the table `name`: text, in the file's order,
-    with the manifest's names.
+    Missing values are NaN. The other columns become the table `name` in `con`: as text, in the
+    order of the file, with the names of the manifest.
     mapped: see `parse_map`. pattern: regular expression that the names of features match; default:
     every column of numbers that is not metadata.
     Raises InputError if the file cannot be read, or has no features.
@@ -68,7 +68,8 @@ def read(
     for column in table.column_names:
         if column not in features and (odd := _oddity(table, column, mapped, pattern)):
             log.warning(
-                f"column '{column}' is no feature: row {odd[0]} has '{odd[1]}', which is no number"
+                f"column '{column}' is not a feature: row {odd[0]} has '{odd[1]}', which is not a"
+                " number"
             )
     values = np.empty((table.num_rows, len(features)))
     for i, column in enumerate(features):
@@ -89,10 +90,10 @@ def read(
 
 
 def rename(con: Connection, table: str, mapped: Mapping[str, str]) -> set[str]:
-    """Which of `mapped` are columns of the table; renames columns to the manifest's names.
+    """Names in `mapped` whose value is a column of the table; columns get the manifest's names.
 
-    Mapped columns come first, then names and aliases of the manifest; other columns lose the prefix
-    Metadata_.
+    Columns are renamed by `mapped` first, then by the aliases of the manifest; other columns lose
+    the prefix Metadata_.
     """
     have = tables.columns(con, table)
     found = {name for name, column in mapped.items() if column in have}
@@ -114,7 +115,7 @@ def rename(con: Connection, table: str, mapped: Mapping[str, str]) -> set[str]:
 
 
 def compute(con: Connection, table: str, expressions: Mapping[str, str]) -> None:
-    """Set or add columns by SQL expressions over the others.
+    """Set or add columns of a table by SQL expressions over its columns.
 
     Raises InputError if an expression fails.
     """
@@ -127,7 +128,7 @@ def compute(con: Connection, table: str, expressions: Mapping[str, str]) -> None
                 computed = ask(apart, query)
         except InputError as error:
             raise InputError(
-                f"--map {name}={expression}: no column and no expression over"
+                f"--map {name}={expression}: this is neither a column nor an expression over"
                 f" {', '.join(have[:12])}, ..."
             ) from error
         con.register("_computed", computed)
@@ -136,12 +137,12 @@ def compute(con: Connection, table: str, expressions: Mapping[str, str]) -> None
 
 
 def _table(con: Connection, path: Path) -> pa.Table:
-    """The file as a table: a column for each entry of vectors; text stays text."""
+    """The file as a table; a column of vectors becomes a column for each entry."""
     name = path.name.lower()
     if not path.is_file():
         raise InputError(f"no such table: '{path}'")
     if not name.endswith(SUFFIXES):
-        raise InputError(f"'{path}' is no table; expected one of {', '.join(SUFFIXES)}")
+        raise InputError(f"cannot read '{path}'; its name must end in one of {', '.join(SUFFIXES)}")
     try:
         if name.endswith(".h5ad"):
             return _anndata(path)
@@ -162,7 +163,7 @@ def _table(con: Connection, path: Path) -> pa.Table:
 
 
 def _anndata(path: Path) -> pa.Table:
-    """Observations and their variables, side by side, of an AnnData file."""
+    """The observations and the matrix of an AnnData file as one table."""
     try:
         import anndata
     except ImportError as error:
@@ -174,14 +175,14 @@ def _anndata(path: Path) -> pa.Table:
         c: table[c].cast(pa.string()) if pa.types.is_dictionary(table[c].type) else table[c]
         for c in table.column_names
     }
-    # Observations describe rows, also where they are numbers.
+    # Columns of observations are metadata even if they are numbers.
     texts = {c if _METADATA.match(c) else f"Metadata_{c}": v for c, v in texts.items()}
     columns = {str(n): pa.array(values[:, i]) for i, n in enumerate(data.var_names)}
     return pa.table(texts | columns)
 
 
 def _spread(table: pa.Table) -> pa.Table:
-    """The table with a column for each entry of its columns of vectors."""
+    """The table, with a column of vectors replaced by a column for each entry."""
     columns: dict[str, Any] = {}
     for column in table.column_names:
         kind = table[column].type
@@ -222,7 +223,7 @@ def _is_feature(
 def _oddity(
     table: pa.Table, column: str, mapped: Mapping[str, str], pattern: str | None
 ) -> tuple[int, str] | None:
-    """Row (from 1) and text of the first value that is no number, in a column of mostly numbers."""
+    """Row (from 1) and text of the first value that is not a number, if most values are numbers."""
     if (
         column in mapped.values()
         or _METADATA.match(column)
@@ -236,13 +237,13 @@ def _oddity(
 
 
 def _known() -> set[str]:
-    """Names of the columns of the manifest, and their aliases."""
+    """Names and aliases of the columns of the manifest."""
     properties = assets.manifest_schema()["properties"]
     return {alias for n, rule in properties.items() for alias in (n, *rule.get("aliases", ()))}
 
 
 def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64] | None:
-    """The values as float64, NaN if missing; None if one is no number or all are missing."""
+    """The values as float64, NaN if missing; None if one is not a number or all are missing."""
     if column.null_count == len(column) and len(column):
         return None
     try:

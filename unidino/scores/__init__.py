@@ -1,1 +1,1 @@
-"""From profiles to scores: nearest neighbours under exclusion rules."""
+"""Scores of profiles: nearest neighbours under exclusion rules, precision, replicates."""

@@ -1,11 +1,11 @@
-"""Accuracy of nearest neighbours: how often the neighbour that a rule allows has the same label.
+"""Accuracy of nearest neighbours: the share of profiles whose allowed neighbour has their label.
 
 Shapes: N profiles, D features.
 Source: Morelli et al. 2025, section 2.3.2.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from unidino.core.errors import ProfileError
 from unidino.core.reasons import WhyNot
 from unidino.core.results import Results
 from unidino.core.statistics import mean_interval
-from unidino.lake.answers import land_answers
+from unidino.lake.answers import land_answers, question_text
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
 from unidino.profiles.groups import Group, groups
@@ -30,13 +30,14 @@ from unidino.scores.tables import score_table
 
 @dataclass(frozen=True)
 class Score:
-    """Accuracy of the nearest allowed neighbour's label, and what bounds it.
+    """Accuracy of the label of the nearest allowed neighbour, with its interval and bounds.
 
-    interval_95: bootstrap over compounds. n: profiles scored. num_without_neighbour: profiles that
-    the rule leaves without any neighbour; they are not in n. ceiling: share of the n with an
-    allowed neighbour of their label. chance: expected accuracy of a random allowed neighbour.
-    dropped: wells, profiles or features that were left out beforehand: reason and count.
-    outcome: columns profile_id, compound, correct of the profiles scored.
+    interval_95: bootstrap over compounds. n: number of scored profiles. num_without_neighbour:
+    profiles that the rule leaves without a neighbour; they are in n only if unmatched is `wrong`.
+    ceiling: share of the n profiles that have an allowed neighbour of their label. chance: expected
+    accuracy of a random allowed neighbour. dropped: wells, profiles or features that were left out
+    before: reason and count. outcome: columns profile_id, compound, correct; a row for each scored
+    profile.
     """
 
     accuracy: float | None
@@ -52,10 +53,11 @@ class Score:
 
 @dataclass(frozen=True)
 class Versus:
-    """How far a score is ahead of another on the profiles that both scored.
+    """Difference of a score to another score, on the profiles that both scored.
 
-    model, normalization: of the other; difference: of the accuracies; interval_95: bootstrap over
-    compounds, the same draws for both. n, normalization: None for scores of an earlier version.
+    model, normalization: of the other score. difference: accuracy minus the other accuracy.
+    interval_95: bootstrap over compounds, with the same draws for both. n: number of profiles that
+    both scored. normalization and n are None for scores of an earlier version.
     """
 
     model: str
@@ -67,10 +69,10 @@ class Versus:
 
 @dataclass(frozen=True)
 class LakeScore(Score):
-    """A score of profiles in the lake, with what was asked.
+    """A score of profiles in the lake, with its question.
 
-    metric and rules: the rule and its reading. asked: the whole question, as plain values. versus:
-    against the first score of the same dataset and question, if there are several.
+    metric, rules: the rule of the question and its reading. asked: the whole question, as plain
+    values. versus: the difference to the first score of the same dataset and question.
     """
 
     model: str = ""
@@ -85,7 +87,7 @@ class LakeScore(Score):
     asked: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def as_json(self) -> dict[str, Any]:
-        """The score as plain values, what was scored first."""
+        """The score as plain values: first what was scored, then the figures."""
         values = asdict(replace(self, outcome=None))
         of_score = [name for name in Score.__dataclass_fields__ if name != "outcome"]
         what = [n for n in values if n not in Score.__dataclass_fields__ and n != "versus"]
@@ -95,10 +97,10 @@ class LakeScore(Score):
 def score(
     lake: Lake, asked: Asked, selection: Selection | None = None, *, device: str = "cpu"
 ) -> Results[LakeScore]:
-    """A score for every question, model and dataset that has the label.
+    """Scores, one for every question, model and dataset that has the label.
 
-    asked: a `Question`, the name of a rule for its standard question, or several of either.
-    Missing profiles are made. device: of torch, for the matrix products; `cpu` is numpy.
+    asked: a `Question`, the name of a rule for its standard question, or several of these. Missing
+    profiles are computed. device: torch device of the matrix products; `cpu` uses numpy.
     Raises UnidinoError for an unknown name, ProfileError if no dataset can be scored.
 
     >>> import unidino as ud
@@ -118,7 +120,7 @@ def score(
                 scores.append(_of_lake(figures, group, question, selection))
     why_not.settle(anything_done=bool(scores), nothing="no profile fits --where")
     scores = compared(scores)
-    _land(lake, run, scores)
+    land_answers(lake, run, "score", [(s.asked, [_row(s)]) for s in scores])
     return Results(scores, score_table)
 
 
@@ -142,10 +144,11 @@ def _of_lake(figures: Score, group: Group, question: Question, selection: Select
 def score_profiles(
     metadata: Any, vectors: NDArray[Any], question: Question | str, *, device: str = "cpu"
 ) -> Score:
-    """The score of profiles, in a lake or not.
+    """The score of profiles; no lake is needed.
 
-    metadata: Arrow table, Polars or pandas frame, a row per profile with the label and what the
-    rule reads. vectors: (N, D), in the same order. question: or the name of a rule.
+    metadata: Arrow table, Polars or pandas frame, a row per profile with the label and the columns
+    that the rule reads. vectors: (N, D), in the same order. question: a question, or the name of a
+    rule.
     Raises ProfileError if no profile is left to score, InputError if the rule fails.
 
     >>> import numpy as np, polars as pl
@@ -155,53 +158,56 @@ def score_profiles(
     unidino.core.errors.ProfileError: all 4 profiles left have the moa 'x'
     """
     (question,) = questions(question)
-    compared_ones = candidates(metadata, vectors, question)
-    positions, labels = compared_ones.positions, compared_ones.labels
-    everything = len(positions) == len(vectors) and (np.diff(positions) == 1).all()
-    chosen = vectors if everything else vectors[positions]
-    found = nearest(chosen, compared_ones.keys, labels, k=question.neighbours, device=device)
-    has_neighbour = found.index[:, 0] >= 0
-    correct = has_neighbour & (vote(found.index, labels) == labels)
-    counted = compared_ones.is_scored & (has_neighbour | (question.unmatched == "wrong"))
-    if not counted.any():
-        num = compared_ones.is_scored.sum()
-        raise ProfileError(f"the rule leaves none of {num} profiles a neighbour")
+    found = candidates(metadata, vectors, question)
+    positions, labels = found.positions, found.labels
+    are_all = len(positions) == len(vectors) and (np.diff(positions) == 1).all()
+    chosen = vectors if are_all else vectors[positions]
+    neighbours = nearest(chosen, found.keys, labels, k=question.neighbours, device=device)
+    has_neighbour = neighbours.index[:, 0] >= 0
+    is_correct = has_neighbour & (vote(neighbours.index, labels) == labels)
+    is_counted = found.is_scored & (has_neighbour | (question.unmatched == "wrong"))
+    if not is_counted.any():
+        raise ProfileError(f"the rule leaves none of {found.is_scored.sum()} profiles a neighbour")
     with np.errstate(invalid="ignore"):
-        chances = np.nan_to_num(found.num_same_label / found.num_eligible)
-    compounds = compared_ones.compounds[counted]
+        chances = np.nan_to_num(neighbours.num_same_label / neighbours.num_eligible)
+    compounds = found.compounds[is_counted]
     outcome = pl.DataFrame(
         {
-            "profile_id": compared_ones.ids[counted],
+            "profile_id": found.ids[is_counted],
             "compound": compounds,
-            "correct": correct[counted],
+            "correct": is_correct[is_counted],
         }
     )
     return Score(
-        accuracy=float(correct[counted].mean()),
-        interval_95=mean_interval(correct[counted], compounds),
-        n=int(counted.sum()),
-        num_classes=len(np.unique(labels[counted])),
-        num_without_neighbour=int((compared_ones.is_scored & ~has_neighbour).sum()),
-        ceiling=float((found.num_same_label[counted] > 0).mean()),
-        chance=float(chances[counted].mean()),
-        dropped=compared_ones.dropped,
+        accuracy=float(is_correct[is_counted].mean()),
+        interval_95=mean_interval(is_correct[is_counted], compounds),
+        n=int(is_counted.sum()),
+        num_classes=len(np.unique(labels[is_counted])),
+        num_without_neighbour=int((found.is_scored & ~has_neighbour).sum()),
+        ceiling=float((neighbours.num_same_label[is_counted] > 0).mean()),
+        chance=float(chances[is_counted].mean()),
+        dropped=found.dropped,
         outcome=outcome,
     )
 
 
 def vote(index: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The label (N,) that most neighbours (N, k) have; of equal ones that of the nearest; or -1."""
+    """The most frequent label (N,) of the neighbours; -1 for profiles without a neighbour.
+
+    index: (N, k), positions of the neighbours, nearest first, -1 for none. labels: (N,). Of equally
+    frequent labels, that of the nearest neighbour wins.
+    """
     given = np.where(index >= 0, labels[index], -1)
     votes = (given[:, :, None] == given[:, None, :]).sum(axis=2) * (given >= 0)
     return np.asarray(given[np.arange(len(given)), votes.argmax(axis=1)])
 
 
 def compared(scores: Sequence[LakeScore]) -> list[LakeScore]:
-    """Scores with how far each is ahead of the first one of the same dataset and question."""
-    first: dict[tuple[str, ...], LakeScore] = {}
+    """The scores, each with its difference to the first score of the same dataset and question."""
+    first: dict[tuple[str, str], LakeScore] = {}
     results = []
     for other in scores:
-        key = (other.dataset, other.metric, other.rules, other.label, other.level)
+        key = (other.dataset, question_text(_without_profiles(other.asked)))
         reference = first.setdefault(key, other)
         if reference is other or reference.outcome is None or other.outcome is None:
             results.append(other)
@@ -223,12 +229,13 @@ def compared(scores: Sequence[LakeScore]) -> list[LakeScore]:
     return results
 
 
-def _land(lake: Lake, run: Run, scores: Sequence[LakeScore]) -> None:
-    land_answers(lake, run, "score", [(s.asked, [_row(s)]) for s in scores])
+def _without_profiles(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The question without normalization and channels; scores that differ in these are compared."""
+    return {name: v for name, v in asked.items() if name not in ("normalize", "channels")}
 
 
 def _row(score: LakeScore) -> dict[str, Any]:
-    """A row of the table `score`, but for the question and the run."""
+    """A row of the table `score`, without the columns of the question and the run."""
     row = score.as_json()
     row["interval_low"], row["interval_high"] = row.pop("interval_95") or (None, None)
     row |= {"dropped": json.dumps(row["dropped"]), "channels": list(score.channels)}

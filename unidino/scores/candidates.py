@@ -1,9 +1,9 @@
-"""Which profiles are compared and scored by a question.
+"""The profiles that a question compares and scores.
 
-`sql/candidates` says which profiles cannot be scored, `sql/labels` which labels no neighbour could
-match; the rule gives the keys that neighbours may not share.
+`sql/candidates` decides which profiles cannot be scored, and `sql/labels` which labels are left
+out. The rule gives the keys that neighbours may not share.
 
-Shapes: N profiles that are compared, D features.
+Shapes: N compared profiles, D features.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from unidino.core.errors import InputError, ProfileError
 from unidino.core.reasons import reason_text
 from unidino.core.sql import Connection, scratch
 from unidino.core.user_sql import ask, confined
-from unidino.core.vectors import as_table
+from unidino.core.vectors import metadata_table
 from unidino.scores.keys import Codes, encode_keys
 from unidino.scores.question import Question
 from unidino.scores.rules import COLUMNS
@@ -32,10 +32,10 @@ _KEY_COLUMNS = ("profile_id", "reason", "key")
 class Candidates:
     """The profiles that are compared, in the order of profile_id.
 
-    positions: (N,), rows of the profiles in what was given. ids: (N,), their profile_id. names:
-    (N,), labels; labels: (N,), the same as integers, 0 for none. compounds: (N,), names, empty
-    where there is none. keys: of the rule. is_scored: (N,), false for those that are only
-    neighbours of others. dropped: profiles that are not scored: reason and count.
+    positions: (N,), rows of the profiles in the given metadata. ids: (N,), their profile_id. names:
+    (N,), their labels. labels: (N,), the labels as integers, 0 for none. compounds: (N,), names,
+    empty for none. keys: of the rule; see `encode_keys`. is_scored: (N,), false for profiles that
+    are only possible neighbours of others. dropped: profiles that are not scored: reason and count.
     """
 
     positions: NDArray[np.int64]
@@ -57,8 +57,9 @@ def candidates(
 ) -> Candidates:
     """The profiles that a question compares.
 
-    metadata: Arrow table, Polars or pandas frame, a row per profile with the label and what the
-    rule reads; profile_id by default the row. vectors: (N, D), in the same order.
+    metadata: Arrow table, Polars or pandas frame, a row per profile with the label and the columns
+    that the rule reads; profile_id is by default the number of the row. vectors: one for each
+    profile, in the same order.
     keep_unlabelled: keeps profiles without a label (coded 0) as possible neighbours; a single label
     is then allowed.
     Raises ProfileError if no profile is left to score, InputError if the rule fails.
@@ -110,10 +111,8 @@ def candidates(
 
 
 def _described(metadata: Any, vectors: NDArray[Any], label: str) -> pa.Table:
-    """What the queries read of each profile: who it is, its label, whether it has a direction."""
-    table = as_table(metadata)
-    if table.num_rows != len(vectors):
-        raise InputError(f"{table.num_rows} rows of metadata for {len(vectors)} vectors")
+    """The table of profiles that the queries read: the metadata, the label, flags of the vector."""
+    table = metadata_table(metadata, vectors)
     place = pa.array(np.arange(len(vectors)))
     if "profile_id" not in table.column_names:
         table = table.append_column("profile_id", place)
@@ -140,14 +139,14 @@ def _directions(vectors: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.bo
 
 
 def _keys(con: Connection, question: Question) -> pl.DataFrame:
-    """Columns profile_id, reason and key (text) that the rule gives the candidates."""
+    """The keys of the candidates: columns profile_id, reason and key (text)."""
     table = con.sql("from candidate").to_arrow_table()
     with confined({"candidate": table}) as apart:
         rows = ask(apart, question.sql, what="the rule fails")
     if missing := [name for name in _KEY_COLUMNS if name not in rows.column_names]:
-        raise InputError(f"the rule fails: it gives no column '{missing[0]}'")
+        raise InputError(f"the rule fails: its result has no column '{missing[0]}'")
     keys = pl.DataFrame(rows.select(_KEY_COLUMNS)).with_columns(pl.col("key").cast(pl.String))
-    for (reason,), of_reason in keys.group_by("reason"):
+    for (reason,), of_reason in keys.group_by("reason", maintain_order=True):
         if of_reason["key"].null_count() == len(of_reason):
             raise ProfileError(f"no profile has a {reason}, which the rule needs")
     return keys
@@ -161,9 +160,9 @@ def _label_sql(label_filter: str) -> str:
 
 
 def _counted(judged: pl.DataFrame) -> dict[str, int]:
-    """How many profiles are not scored, by reason: first those excluded, then by label."""
+    """Numbers of profiles that are not scored, by reason: first excluded ones, then by label."""
     counts = judged.filter(~pl.col("is_scored")).group_by("reason", maintain_order=True).len()
     order = ("empty", "control", "no_label", "nan_feature", "zero_vector")
     rows = dict(counts.iter_rows())
-    first = {reason: rows.pop(reason) for reason in order if reason in rows}
-    return first | dict(sorted(rows.items()))
+    excluded = {reason: rows.pop(reason) for reason in order if reason in rows}
+    return excluded | dict(sorted(rows.items()))

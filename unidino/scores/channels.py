@@ -1,4 +1,4 @@
-"""Scores of each channel alone, and of all but one: what a channel is worth, and what it adds."""
+"""Scores of each channel alone, and of all channels except one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,8 +22,8 @@ from unidino.scores.tables import interval, signed_interval
 class ChannelScore:
     """The score of some channels.
 
-    subset: `all`, `DNA only` or `without DNA`. score: its `versus` is the difference to all
-    channels, on the profiles that both scored.
+    subset: `all`, `DNA only`, `without DNA`, ... score: its `versus` is the difference to the score
+    of all channels, on the profiles that both scored.
     """
 
     subset: str
@@ -42,11 +42,11 @@ def score_channels(
     label: str = "moa",
     include_controls: bool = False,
 ) -> Results[ChannelScore]:
-    """Scores of all channels, of each alone and of all but each, for every dataset and metric.
+    """Scores of all channels, of each alone and of all except each, for every dataset and metric.
 
-    selection: of one model. metrics: default the strictest by which a dataset can be scored: see
-    `fitting_metric`. Datasets of one channel, or whose plates differ in theirs, are left out with a
-    message.
+    selection: of one model. metrics: default: the strictest that is possible for a dataset; see
+    `fitting_metric`. Datasets of one channel, and datasets whose plates differ in channels, are
+    left out with a message.
     Raises ProfileError if no dataset is left.
     """
     plans: dict[str, tuple[list[str], Sequence[str]]] = {}
@@ -59,8 +59,12 @@ def score_channels(
     usable = {name: plan for name, plan in plans.items() if len(plan[0]) > 1}
     for name, (channels, _) in plans.items():
         if name not in usable:
-            why = f"the one channel '{channels[0]}'" if channels else "channels that plates lack"
-            log.warning(f"{name} has {why}: its channels are not scored")
+            why = (
+                f"has the one channel '{channels[0]}'"
+                if channels
+                else "has plates of different channels"
+            )
+            log.warning(f"{name} {why}: its channels are not scored")
     if not usable:
         raise ProfileError("no dataset has two channels or more that all its profiles share")
     found: list[ChannelScore] = []
@@ -81,7 +85,10 @@ def score_channels(
 
 
 def subsets(channels: Sequence[str]) -> dict[str, Sequence[str]]:
-    """Channels by title: all (no names), each alone, and all but each where that is several."""
+    """Sets of channels by title: all, each alone, and all except each if there are more than two.
+
+    The set `all` is empty, as in a Selection.
+    """
     titled: dict[str, Sequence[str]] = {"all": ()} | {f"{c} only": [c] for c in channels}
     if len(channels) > 2:
         titled |= {f"without {c}": [other for other in channels if other != c] for c in channels}
@@ -89,7 +96,7 @@ def subsets(channels: Sequence[str]) -> dict[str, Sequence[str]]:
 
 
 def fitting_metric(metadata: Any, label: str) -> str:
-    """The strictest metric that profiles can be scored by: over batches where there are two.
+    """The strictest metric that the profiles allow: across batches if there are two or more.
 
     metadata: a table with a row for each profile.
     """
@@ -100,7 +107,7 @@ def fitting_metric(metadata: Any, label: str) -> str:
 
 
 def channel_table(scores: Sequence[ChannelScore]) -> pl.DataFrame:
-    """The scores as a table for people."""
+    """The scores as a table for people: a row for each dataset, metric and set of channels."""
     return pl.DataFrame(
         [
             {

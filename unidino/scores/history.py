@@ -1,4 +1,4 @@
-"""Scores that the lake holds already."""
+"""Scores that were computed before, from the catalog."""
 
 import json
 
@@ -10,8 +10,8 @@ from unidino.scores.accuracy import LakeScore, Versus
 def latest_scores(lake: Lake, *, parts_of_channels: bool = False) -> list[LakeScore]:
     """The newest answer to each standard question, by model, normalization and dataset.
 
-    A standard question is of all profiles of a level, by one neighbour: see the view `latest`.
-    parts_of_channels: also the newest answers about parts of the channels.
+    A standard question asks for all profiles of a level and one neighbour: see the view `latest`.
+    parts_of_channels: include the newest answers about some of the channels.
     """
     rows = lake.look_up(
         assets.sql("queries", "standard_score"), {"parts_of_channels": parts_of_channels}
@@ -20,8 +20,10 @@ def latest_scores(lake: Lake, *, parts_of_channels: bool = False) -> list[LakeSc
 
 
 def other_scores(lake: Lake) -> list[LakeScore]:
-    """The newest answer to each question that is not standard: of some profiles, or counted
-    otherwise."""
+    """The newest answer to each question that is not standard.
+
+    Such a question selects some of the profiles, or changes how they are scored.
+    """
     rows = lake.look_up(assets.sql("queries", "other_score"))
     return [_score(row) for row in rows.iter_rows(named=True)]
 

@@ -1,4 +1,4 @@
-"""Keys that neighbours may not share, as integers, and what they allow.
+"""Keys that neighbours may not share, as integers, and the neighbours that they allow.
 
 Shapes: N profiles.
 """
@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 Codes = NDArray[np.int32]
 _QUERY_BLOCK = 1024
-_MOST_REASONS = 4
+_MAX_REASONS = 4
 
 
 def encode_keys(keys: pl.DataFrame, profile_ids: NDArray[np.int64]) -> list[Codes]:
-    """Keys as integers: for each reason an array (M, N), -1 for no key.
+    """Keys as integers: for each reason an array (M, N), with -1 for no key.
 
-    Profiles share a key if, for some reason, any of their integers are equal.
-    keys: columns profile_id, reason, key (text); a NULL key is shared with nobody. A profile may
-    have several keys of one reason, M at most.
+    Two profiles share a key if, for one reason, any of their integers are equal.
+    keys: columns profile_id, reason, key (text); a NULL key is never shared. A profile may have up
+    to M keys of one reason.
     """
     keys = keys.drop_nulls("key").unique(["profile_id", "reason", "key"], maintain_order=True)
     place = pl.DataFrame({"profile_id": profile_ids, "column": np.arange(len(profile_ids))})
@@ -40,13 +40,13 @@ def encode_keys(keys: pl.DataFrame, profile_ids: NDArray[np.int64]) -> list[Code
 def count_eligible(
     keys: list[Codes], labels: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """How many profiles each may have as neighbours, and how many of these have its label: (N,).
+    """Numbers (N,) of allowed neighbours of each profile, and numbers of those with its label.
 
-    Where each profile has one key of a reason at most, counts of equal keys are enough:
-    those that share any key are counted by inclusion and exclusion.
+    If each profile has at most one key of each reason, the profiles that share any key are counted
+    from the counts of equal keys, by inclusion and exclusion.
     """
     num = len(labels)
-    if len(keys) > _MOST_REASONS or any(len(codes) > 1 for codes in keys):
+    if len(keys) > _MAX_REASONS or any(len(codes) > 1 for codes in keys):
         return _count_by_masks(keys, labels)
     alone = np.all([codes[0] < 0 for codes in keys], axis=0) if keys else np.ones(num, bool)
     excluded, excluded_same = alone.astype(np.int64), alone.astype(np.int64)
@@ -61,7 +61,7 @@ def count_eligible(
 
 
 def _num_equal(codes: NDArray[Any]) -> NDArray[np.int64]:
-    """How many columns equal each column (N,), itself included; 0 where a code is -1."""
+    """Number of columns equal to each column (N,), itself included; 0 for columns with a -1."""
     _, inverse, counts = np.unique(codes, axis=1, return_inverse=True, return_counts=True)
     return np.where((codes < 0).any(axis=0), 0, counts[inverse.ravel()]).astype(np.int64)
 
@@ -79,7 +79,7 @@ def _count_by_masks(
 
 
 def eligible_block(keys: list[Codes], queries: slice, num: int) -> NDArray[np.bool_]:
-    """Whether each profile may be a neighbour of each query: (queries, N)."""
+    """Whether each of `num` profiles may be a neighbour of each query: (queries, N)."""
     eligible = np.ones((queries.stop - queries.start, num), dtype=bool)
     eligible[np.arange(len(eligible)), np.arange(queries.start, queries.stop)] = False
     for of_reason in keys:
@@ -91,4 +91,5 @@ def eligible_block(keys: list[Codes], queries: slice, num: int) -> NDArray[np.bo
 
 
 def blocks(num: int, size: int, first: int = 0) -> Iterator[slice]:
+    """Slices of at most `size` positions, which cover first to num."""
     return (slice(start, min(start + size, num)) for start in range(first, num, size))

@@ -1,4 +1,4 @@
-"""Scores that say for every label whether it stands out: mean average precision and replicates."""
+"""Scores of every label against chance: mean average precision and replicate correlation."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -30,11 +30,12 @@ _VALUES = {
 
 @dataclass(frozen=True)
 class LabelScore:
-    """How many labels stand out from chance, and each of them.
+    """The score of each label, and the share of labels above chance.
 
-    value: mean over the labels of their mean average precision, or median correlation.
-    share_above_chance: of the labels. n: profiles. dropped: profiles left out: reason and count.
-    classes: a row for each label, see `precision` and `replicates`. asked: the whole question.
+    value: mean over the labels, of their mean average precision or of their median correlation.
+    share_above_chance: share of the labels. n: number of scored profiles. dropped: profiles that
+    were left out: reason and count. classes: a row for each label; see `precision` and
+    `replicates`. asked: the whole question, as plain values.
     """
 
     model: str
@@ -64,10 +65,10 @@ class LabelScore:
 def score_labels(
     lake: Lake, measure: str, asked: Asked, selection: Selection | None = None, *, seed: int = 0
 ) -> Results[LabelScore]:
-    """A score of every label for every question, model and dataset; missing profiles are made.
+    """Scores of all labels, one for every question, model and dataset.
 
     measure: `map` (mean average precision) or `replicates` (median correlation). asked: see
-    `score`. seed: of the random rankings and groups.
+    `score`. seed: of the random rankings and groups. Missing profiles are computed.
     Raises UnidinoError for an unknown name, ProfileError if no dataset can be scored.
 
     >>> import unidino as ud
@@ -123,7 +124,7 @@ def label_classes(
     *,
     seed: int = 0,
 ) -> tuple[Candidates, pl.DataFrame]:
-    """The profiles that a question compares, and a row for each label; no lake is needed.
+    """The profiles that a question compares, and a table with a row for each label, without a lake.
 
     metadata, vectors: see `candidates`. measure, seed: see `score_labels`.
     Raises ProfileError if no label can be scored.
@@ -138,7 +139,7 @@ def label_classes(
 
 
 def label_table(scores: Sequence[LabelScore]) -> pl.DataFrame:
-    """The scores as a table for people."""
+    """The scores as a table for people: a row for each score."""
     rows = []
     for s in scores:
         num_above = round(s.share_above_chance * s.num_classes)

@@ -1,7 +1,7 @@
 """Nearest neighbours under an exclusion rule, without an N x N matrix in memory.
 
-A rule gives each profile keys; two profiles that share a (reason, key) are no neighbours. The keys
-are encoded as integers, and blocks of the cosine matrix are masked where they are equal.
+A rule gives keys to each profile; two profiles that share a (reason, key) may not be neighbours.
+The keys are encoded as integers; blocks of the cosine matrix are masked where keys are equal.
 
 Shapes: N profiles, D features, k neighbours.
 """
@@ -24,11 +24,12 @@ _TIE_TOLERANCE = 1e-12
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The nearest eligible neighbours of each profile, and how many were eligible.
+    """The nearest eligible neighbours of each profile, and the numbers of eligible profiles.
 
-    index: (N, k), positions, nearest first, -1 where there is none.
-    similarity: (N, k), cosine, NaN where there is none.
-    num_eligible, num_same_label: (N,), of the profiles that the rule allows.
+    index: (N, k), positions, nearest first, -1 for no neighbour.
+    similarity: (N, k), cosine, NaN for no neighbour.
+    num_eligible: (N,), number of profiles that the rule allows as neighbours. num_same_label: (N,),
+    number of those that have the same label.
     """
 
     index: NDArray[np.int64]
@@ -56,7 +57,7 @@ def unit_vectors(profiles: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[n
 
 
 def _dot(x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:
-    """Row by row, summed in float64: (N,)."""
+    """Dot products of the rows of x and y, summed in float64: (N,)."""
     return np.asarray(np.einsum("ij,ij->i", x, y, dtype=np.float64))
 
 
@@ -70,9 +71,9 @@ def nearest(
 ) -> Neighbours:
     """Nearest neighbours by cosine among the profiles that share no key.
 
-    profiles: (N, D). keys: from `encode_keys`. labels: (N,), integers. device: of torch, for the
-    matrix products; `cpu` is numpy.
-    Ties break to the lower position; near-ties are decided in float64.
+    profiles: (N, D). keys: from `encode_keys`. labels: (N,), integers. device: torch device of the
+    matrix products; `cpu` uses numpy. Of equally similar profiles the one at the lower position
+    wins; close similarities are compared in float64.
     Raises ProfileError for a vector that is zero or not finite, InputError for an unknown device.
     """
     unit, norms = unit_vectors(profiles)
@@ -109,12 +110,12 @@ def nearest_to(
     k: int = 1,
     among: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Positions and cosines (up to k,) of the nearest neighbours of one profile, nearest first.
+    """Positions and cosines (at most k) of the nearest neighbours of one profile, nearest first.
 
-    The result equals that of `nearest` for this profile, at the cost of one row of the matrix.
+    The result equals that of `nearest` for this profile, and needs one row of the cosine matrix.
     profiles: (N, D). norms: (N,), of the profiles. keys: from `encode_keys`. among: (M,), ascending
-    positions of the profiles that keys are of, finite and none zero, the query one of them; default
-    all.
+    positions of the profiles that `keys` describes; they include the query, and their vectors are
+    finite and not zero. Default: all profiles.
     """
     places = np.arange(len(profiles)) if among is None else among
     num = len(places)
@@ -132,11 +133,12 @@ def nearest_to(
 
 
 def _raised(floor: NDArray[np.float32], kth: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The floor, raised to the k-th largest similarity minus the rounding error of float32."""
     return np.asarray(np.maximum(floor, kth - np.float32(_FLOAT32_TOLERANCE)))
 
 
 class _Pairs:
-    """Pairs of profiles that may be nearest neighbours, kept few, decided in float64."""
+    """Pairs of profiles that may be nearest neighbours; the final choice is made in float64."""
 
     def __init__(self, profiles: NDArray[Any], norms: NDArray[np.float64], k: int) -> None:
         self._profiles, self._norms, self._k = profiles, norms, k
@@ -146,10 +148,11 @@ class _Pairs:
     def add(
         self, rows: NDArray[np.int64], columns: NDArray[np.int64], values: NDArray[np.float32]
     ) -> None:
+        """Add pairs of a profile (row) and a possible neighbour (column), with their cosines."""
         self._parts.append((rows, columns, values))
 
     def forget(self, floor: NDArray[np.float32]) -> None:
-        """Drop what has fallen below the floor; of many ties keep those that win so far."""
+        """Drop pairs below the floor of their row; of too many ties keep the best k of each row."""
         if sum(len(part[0]) for part in self._parts) < self._room:
             return
         rows, columns, values = self._above(floor)
@@ -160,7 +163,7 @@ class _Pairs:
         self._parts = [(rows, columns, values)]
 
     def nearest(self, floor: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Positions and cosines (N, k) of the nearest, -1 and NaN where there is none."""
+        """Positions and cosines (N, k) of the nearest neighbours; -1 and NaN for none."""
         rows, columns, _ = self._above(floor)
         won, exact = self._decided(rows, columns)
         if not len(rows):
@@ -177,7 +180,7 @@ class _Pairs:
     def _decided(
         self, rows: NDArray[np.int64], columns: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Which pairs win, (N, k), -1 where there is none, and the cosine of every pair."""
+        """Positions (N, k) of the best pairs of each row, -1 for none; the cosine of every pair."""
         exact = self.cosine(rows, columns)
         left = exact.copy()
         num = len(self._profiles)
@@ -200,7 +203,7 @@ class _Pairs:
 def _winners(
     rows: NDArray[np.int64], columns: NDArray[np.int64], exact: NDArray[np.float64], num: int
 ) -> NDArray[np.int64]:
-    """Position of the best pair of each row (N,), of equal ones the lowest column's; or -1."""
+    """Position of the best pair of each row (N,), -1 for none; ties go to the lowest column."""
     top = np.full(num, -np.inf)
     np.maximum.at(top, rows, exact)
     tied = np.flatnonzero(np.isfinite(exact) & (exact >= top[rows] - _TIE_TOLERANCE))

@@ -1,7 +1,7 @@
-"""The tables of the paper: which profiles, rules and labels each of their columns is.
+"""The tables of the paper: the profiles, rules and labels of each of their columns.
 
-Source: Morelli et al. 2025, section 2.3.2 and Tables 2 to 4; what only the authors' program says is
-in `sql/wells` and `sql/queries/active_compound.sql`.
+Source: Morelli et al. 2025, section 2.3.2 and Tables 2 to 4. Choices that only the authors' program
+states are in `sql/wells` and `sql/queries/active_compound.sql`.
 """
 
 from collections.abc import Sequence
@@ -19,13 +19,13 @@ from unidino.profiles.selection import Selection
 from unidino.scores.accuracy import LakeScore, compared, score
 from unidino.scores.question import Question
 
-# Measured features are selected after normalization, learnt ones are left whole.
+# Measured features are selected after normalization; learnt features are all kept.
 _SELECTION = "select=na+variance+correlation+blocklist"
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: a metric of a label at a level, and which labels are left out."""
+    """A column of a table: a metric, its label, the level of the profiles, the filter of labels."""
 
     metric: str
     label: str
@@ -40,8 +40,8 @@ class Column:
 class _Table:
     """A table of the paper.
 
-    wells: name of a file of `sql/wells`. active_by: model and laboratory whose profiles tell which
-    compounds are active; none if all are scored.
+    wells: name of a file of `sql/wells`. active_by: model and laboratory whose profiles decide
+    which compounds are active and scored; None if all compounds are scored.
     """
 
     dataset: str
@@ -96,9 +96,9 @@ def score_preset(
 ) -> Results[LakeScore]:
     """The scores of a table of the paper, for every model that has embedded its dataset.
 
-    dataset: its name in the lake; default: as `unidino ingest` names it. normalize: default: MAD
-    robustize per plate, for measured features with a selection after it. reading: `published`, by
-    which the paper's tables were computed, or `text`.
+    dataset: its name in the lake; default: the name that `unidino ingest` gives it. normalize:
+    default: MAD robustize per plate, and for measured features a selection after it. reading:
+    `published`, which the paper's tables were computed with, or `text`.
     Raises UnidinoError for an unknown preset, ProfileError if the lake does not hold the dataset.
     """
     table = PRESETS[choose("preset", preset, list(PRESETS))]
@@ -107,8 +107,8 @@ def score_preset(
     present = present.filter(pl.col("dataset") == name)
     if present.is_empty():
         raise ProfileError(
-            f"preset {preset}: nothing is embedded of a dataset '{name}'; run `unidino embed`, or"
-            " name yours by --dataset"
+            f"preset {preset}: dataset '{name}' has no embeddings; run `unidino embed`, or give"
+            " the name of your dataset by --dataset"
         )
     chosen = list(models) or sorted(present["model"].to_list())
     compounds = _active(lake, table, name) if table.active_by else None
@@ -144,12 +144,12 @@ def preset_table(preset: str, scores: Sequence[LakeScore]) -> pl.DataFrame:
 
 
 def _active(lake: Lake, table: _Table, dataset: str) -> list[str]:
-    """Compounds that measured features of one laboratory show to be active."""
+    """Names of the compounds that are active by the measured features of one laboratory."""
     assert table.active_by is not None
     model, source = table.active_by
     if model not in model_names(lake):
         raise ProfileError(
-            f"which compounds are active is told by the model '{model}', which the lake lacks: run"
+            f"the lake has no model '{model}', whose profiles tell which compounds are active; run"
             f" `unidino import-profiles FILE --model {model}` or `unidino models create {model}`"
         )
     (profiled,) = profile(lake, Selection((model,), (dataset,)))
@@ -164,7 +164,7 @@ def _active(lake: Lake, table: _Table, dataset: str) -> list[str]:
     )["compound"].to_list()
     if not found:
         raise ProfileError(
-            f"no compound is active by the {model} profiles of {source} in '{dataset}': import them"
-            f" by `unidino import-profiles FILE --model {model}`"
+            f"no compound is active by the {model} profiles of {source} in '{dataset}'; import"
+            f" these profiles by `unidino import-profiles FILE --model {model}`"
         )
     return found

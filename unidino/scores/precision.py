@@ -22,10 +22,10 @@ _SIGNIFICANT = 0.05
 
 @dataclass(frozen=True)
 class Ranking:
-    """Average precision (N,) of the ranking of all other profiles by similarity to each profile.
+    """Average precision of each profile, when the eligible profiles are ranked by similarity to it.
 
-    precision: NaN where no eligible profile has the same label. num_same_label, num_eligible:
-    number of eligible profiles with the same label, and in all.
+    precision: (N,), NaN if no eligible profile has the same label. num_same_label: (N,), number of
+    eligible profiles with the same label. num_eligible: (N,), number of eligible profiles.
     """
 
     precision: NDArray[np.float64]
@@ -34,7 +34,7 @@ class Ranking:
 
 
 def rank(vectors: NDArray[Any], candidates: Candidates) -> Ranking:
-    """Average precision by cosine, in float64, among the profiles that share no key.
+    """The ranking of the profiles that share no key, by cosine in float64.
 
     vectors: (N, D), of the candidates. Among equally similar profiles, those of the same label rank
     first.
@@ -62,9 +62,13 @@ def rank(vectors: NDArray[Any], candidates: Candidates) -> Ranking:
 
 
 def null_precisions(num_same: int, num_eligible: int, size: int, seed: int) -> NDArray[np.float64]:
-    """Average precisions (size,) of random rankings."""
+    """Average precisions (size,) of random rankings of `num_eligible` profiles.
+
+    num_same: number of profiles with the same label.
+    """
     rng = np.random.default_rng([seed, num_same, num_eligible])
-    if num_same * 4 > num_eligible:
+    # Random places are all different with a chance of about exp(-num_same**2 / 2 / num_eligible).
+    if num_same * 4 > num_eligible or num_same**2 > 8 * num_eligible:
         order = rng.permuted(np.tile(np.arange(num_eligible), (size, 1)), axis=1)
         places = order[:, :num_same]
     else:
@@ -83,11 +87,11 @@ def null_precisions(num_same: int, num_eligible: int, size: int, seed: int) -> N
 def mean_average_precision(
     ranking: Ranking, candidates: Candidates, *, null_size: int = 10_000, seed: int = 0
 ) -> pl.DataFrame:
-    """A row for each label: its mean average precision, and its p-value against random rankings.
+    """A table with a row for each label: mean average precision and p-value against chance.
 
     Columns class, num_profiles, mean_average_precision, p_value (share of `null_size` random
     rankings that do better), q_value (Benjamini and Hochberg), is_significant (q under 0.05).
-    A label is left out if none of its profiles has an eligible partner.
+    A label is left out if no profile of it has an eligible neighbour of the same label.
     Raises ProfileError if all labels are left out.
     """
     from scipy.stats import false_discovery_control
@@ -115,7 +119,7 @@ def mean_average_precision(
             }
         )
     if not rows:
-        raise ProfileError("no profile has an eligible partner of its label")
+        raise ProfileError("no profile has an eligible neighbour of its label")
     table = pl.DataFrame(rows)
     q_values = false_discovery_control(table["p_value"].to_numpy())
     return table.with_columns(

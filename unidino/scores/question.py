@@ -1,4 +1,4 @@
-"""What is asked of profiles: the one object that every score takes."""
+"""Question: what a score asks of profiles. Every score takes one."""
 
 import json
 from collections.abc import Iterable
@@ -14,15 +14,17 @@ from unidino.scores.rules import LABELS, default_label, rule_sql
 
 @dataclass(frozen=True)
 class Question:
-    """How often has the nearest neighbour that a rule allows the same label?
+    """The question: how often does the nearest neighbour that a rule allows have the same label?
 
-    rule: name of a file of `sql/exclude`, `not same COLUMN, ...`, or a path to an SQL file.
-    reading: `text`, the paper's, or `published`, its program's.
-    label: default `moa` where the rule excludes the same compound, else `compound`.
-    label_filter: labels that are left out: `reachable` those that no neighbour could match,
-    `decoys` the same but they stay as neighbours of others, `rows` those of one profile, `none`.
-    unmatched: `drop` leaves profiles without an allowed neighbour out, `wrong` counts them.
-    include_controls: score negative controls too. neighbours: how many vote.
+    rule: name of a file of `sql/exclude`, `not same COLUMN, ...`, or path of an SQL file.
+    reading: `text` for the rule of the paper's text, `published` for that of its program.
+    label: default: `moa` if the rule excludes the same compound, else `compound`.
+    label_filter: `reachable` leaves out labels that no neighbour could match. `decoys` does not
+    score these labels, but keeps them as possible neighbours. `rows` leaves out labels of one
+    profile. `none` keeps all labels.
+    unmatched: `drop` leaves out profiles without an allowed neighbour, `wrong` counts them as
+    wrong. include_controls: score negative controls too. neighbours: number of neighbours that
+    vote.
     Raises UnidinoError for an unknown rule, reading, label or filter.
     Source: Morelli et al. 2025, section 2.3.2.
 
@@ -45,7 +47,7 @@ class Question:
         choose("label filter", self.label_filter, get_args(LabelFilter))
         choose("unmatched", self.unmatched, get_args(Unmatched))
         if self.neighbours < 1:
-            raise InputError(f"neighbours is {self.neighbours}; at least one must vote")
+            raise InputError(f"neighbours is {self.neighbours}; it must be 1 or more")
 
     @property
     def sql(self) -> str:
@@ -53,9 +55,9 @@ class Question:
         return rule_sql(self.rule, self.reading)
 
     def as_json(self) -> dict[str, Any]:
-        """What is asked, as plain values: rule, reading and label, the rest where not standard.
+        """The question as plain values: rule, reading, label, and other fields if not standard.
 
-        A rule file has the hash of its text, so that a changed file asks another question.
+        The hash of a rule file is included, so a changed file is another question.
         """
         standard = {f.name: f.default for f in fields(self)}
         always = ("rule", "reading", "label")
@@ -78,12 +80,13 @@ Asked = str | Question | Iterable[str | Question]
 
 
 def questions(asked: Asked, **changes: Any) -> list[Question]:
-    """The questions meant: a question, the name of a rule, or several of either.
+    """The different questions, from a question, the name of a rule, or several of these.
 
-    changes: fields that all of them get, such as a label.
+    changes: fields that all questions get, such as a label.
     """
     several = [asked] if isinstance(asked, str | Question) else list(asked)
-    return [
+    unique = dict.fromkeys(
         replace(one, **changes) if isinstance(one, Question) else Question(one, **changes)
         for one in several
-    ]
+    )
+    return list(unique)

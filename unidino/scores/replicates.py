@@ -1,4 +1,4 @@
-"""Whether replicates resemble each other more than other profiles do.
+"""Replicate correlation: whether replicates correlate more than profiles of different labels.
 
 Shapes: N profiles, D features.
 Source: Way et al. 2022, "Morphology and gene expression profiling provide complementary
@@ -22,13 +22,12 @@ _PERCENTILE = 95
 def replicate_correlation(
     vectors: NDArray[Any], candidates: Candidates, *, seed: int = 0
 ) -> tuple[pl.DataFrame, float]:
-    """A row for each label with the median Pearson correlation of its pairs, and the share of
-    labels that correlate more than by chance.
+    """A table with a row for each label, and the share of labels that replicate.
 
-    vectors: (N, D), of the candidates. A pair counts if the rule allows it. The threshold of chance
-    is the 95th percentile of such medians over 1,000 groups of the same size, of profiles of
-    different labels.
-    Columns class, num_profiles, correlation, threshold, is_replicating.
+    Columns class, num_profiles, correlation (median Pearson correlation of the pairs that the rule
+    allows), threshold (95th percentile of such medians, over 1,000 random groups of the same size
+    whose profiles have different labels), is_replicating (correlation above the threshold).
+    vectors: (N, D), of the candidates.
     Raises ProfileError if no label has a pair.
     """
     centred = vectors.astype(np.float64)
@@ -64,7 +63,7 @@ def replicate_correlation(
 
 
 def _eligible_pairs(candidates: Candidates, members: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which pairs of the members (M,) the rule allows: (M, M)."""
+    """Whether the rule allows each pair of the members (M,): (M, M)."""
     keys = [codes[:, members] for codes in candidates.keys]
     return eligible_block(keys, slice(0, len(members)), len(members))
 
@@ -85,7 +84,10 @@ def _median(
 def _threshold(
     centred: NDArray[np.float64], candidates: Candidates, size: int, rng: np.random.Generator
 ) -> float:
-    """95th percentile of the median correlation of `size` profiles of different labels."""
+    """95th percentile of the median correlation of random groups of different labels.
+
+    size: number of profiles of a group, limited to the number of labels.
+    """
     labels, inverse = np.unique(candidates.labels, return_inverse=True)
     size = min(size, len(labels))
     of_label = np.argsort(inverse, kind="stable")

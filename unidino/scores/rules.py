@@ -1,7 +1,7 @@
 """Exclusion rules: queries that give each profile the keys that its neighbour may not share.
 
 A rule reads the table `candidate` and returns profile_id, reason and key. Two profiles that share a
-(reason, key) are no neighbours; a NULL key is shared with nobody.
+(reason, key) may not be neighbours; a NULL key is never shared.
 Source: Morelli et al. 2025, section 2.3.2; `published` rules are those of the authors' program.
 """
 
@@ -18,7 +18,7 @@ from unidino.core.sql import quoted
 from unidino.core.user_sql import ask, confined
 
 LABELS: tuple[str, ...] = get_args(Label)
-# What a rule may read of a profile, with the types of the view `profile`.
+# Columns of a profile that a rule may read, with the types of the view `profile`.
 COLUMNS: dict[str, pa.DataType] = {
     "source": pa.string(),
     "batch": pa.string(),
@@ -42,9 +42,9 @@ def metrics() -> list[str]:
 def rule_sql(rule: str, reading: str = "text") -> str:
     """The query of a rule.
 
-    rule: a name, a path to an SQL file, or columns after `not same `, such as
+    rule: a name, a path of an SQL file, or columns after `not same `, such as
     `not same compound, plate`. reading: `text` (the paper's) or `published` (its program's).
-    Raises UnidinoError that lists the choices for an unknown rule, column or reading.
+    Raises UnidinoError for an unknown rule, column or reading; it lists the choices.
     """
     choose("reading", reading, get_args(Reading))
     if rule.startswith(_ON_THE_SPOT):
@@ -65,13 +65,13 @@ def rule_sql(rule: str, reading: str = "text") -> str:
 
 
 def default_label(rule: str) -> str:
-    """`moa` where neighbours of the same compound are excluded, else `compound`."""
+    """The default label of a rule: `moa` if it excludes the same compound, else `compound`."""
     return "moa" if "compound" in _reasons(rule_sql(rule)) else "compound"
 
 
 @cache
 def _reasons(query: str) -> frozenset[str]:
-    """Reasons that the query of a rule gives, tried on one profile.
+    """Reasons in the result of a rule; the rule is executed on one empty profile.
 
     Raises InputError if the query fails.
     """

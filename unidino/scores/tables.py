@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 def question_table(scores: "Sequence[LakeScore]") -> pl.DataFrame:
-    """Scores as a table for people, with what was asked otherwise than usual."""
-    usual = ("kind", "rule", "reading", "label", "level", "normalize")
+    """Scores as a table for people, with the fields of their questions that are not standard."""
+    standard = ("kind", "rule", "reading", "label", "level", "normalize")
     asked = [
-        ", ".join(f"{name}={value}" for name, value in s.asked.items() if name not in usual)
+        ", ".join(f"{name}={value}" for name, value in s.asked.items() if name not in standard)
         for s in scores
     ]
     table = score_table(scores)
@@ -31,7 +31,7 @@ def signed_interval(bounds: tuple[float, float] | None) -> str:
 
 
 def score_table(scores: "Sequence[LakeScore]") -> pl.DataFrame:
-    """Scores as a table for people; with the difference to the first model's where there is one."""
+    """Scores as a table for people, with the differences to the first model if there are any."""
     table = pl.DataFrame(
         [
             {

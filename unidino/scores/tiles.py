@@ -1,4 +1,4 @@
-"""Blocks of the cosine matrix, on the CPU by numpy or on a device by torch.
+"""Tiles: blocks of the cosine matrix, computed by numpy on the CPU or by torch on a device.
 
 Shapes: N profiles, D features.
 """
@@ -15,24 +15,27 @@ REFERENCE_BLOCK = 8192
 
 
 class Tiles(Protocol):
-    """A block of the cosine matrix, minus infinity where two profiles are no neighbours."""
+    """A block of the cosine matrix; minus infinity for pairs that may not be neighbours."""
 
-    def multiply(self, queries: slice, references: slice) -> None: ...
+    def multiply(self, queries: slice, references: slice) -> None:
+        """Compute the block of these rows (queries) and columns (references)."""
 
     def kth_largest(self, k: int, axis: int) -> NDArray[np.float32]:
-        """Of each row (axis 1) or column (axis 0); minus infinity where there are fewer."""
+        """The k-th largest value of each row (axis 1) or column (axis 0), or minus infinity."""
 
     def at_least(
         self, floor: NDArray[np.float32], axis: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-        """Rows, columns and values of what reaches the floor of its row (axis 1) or column (0)."""
+        """Rows, columns and values not below the floor of their row (axis 1) or column (axis 0)."""
 
 
 class NumpyTiles:
+    """Tiles of unit vectors (N, D) in numpy."""
+
     def __init__(self, unit: NDArray[np.float32], keys: list[Codes]) -> None:
         self._unit, self._keys = unit, keys
         shape = (min(QUERY_BLOCK, len(unit)), min(REFERENCE_BLOCK, len(unit)))
-        # Fresh pages for every tile would cost a tenth of the product.
+        # Reused, because allocating a new tile takes a tenth of the time of the product.
         self._values, self._flags = np.empty(shape, np.float32), np.empty(shape, np.bool_)
 
     def multiply(self, queries: slice, references: slice) -> None:
@@ -43,7 +46,7 @@ class NumpyTiles:
         np.matmul(self._unit[queries], self._unit[references].T, out=self.tile)
         for of_reason in self._keys:
             for codes in of_reason[:, queries]:
-                # No reference has the code -2, so that queries without a key match none.
+                # No reference has the code -2, so queries without a key match no reference.
                 asked = np.where(codes < 0, -2, codes)[:, None]
                 for others in of_reason[:, references]:
                     np.equal(asked, others[None, :], out=self.flag)
@@ -69,6 +72,8 @@ class NumpyTiles:
 
 
 class TorchTiles:
+    """Tiles of unit vectors (N, D) in torch, on a device."""
+
     def __init__(self, unit: NDArray[np.float32], keys: list[Codes], device: str) -> None:
         import torch
 
