@@ -127,3 +127,27 @@ def test_low_functions_work_on_frames_without_a_lake(
     (labels,) = ud.score_labels(lake, "map", "nsb")
     _, classes = label_classes(frame, vectors, "map", "nsb")
     assert classes.equals(labels.classes)
+
+
+def test_one_name_may_be_a_text(scope: dict[str, object]) -> None:
+    assert ud.Selection("gaussian", channels="DNA") == ud.Selection(["gaussian"], channels=["DNA"])
+    assert ud.embed(scope["lake"], "gaussian", plates="tiny_b1_p1").skipped == ("tiny_b1_p1",)
+    with pytest.raises(ud.UnidinoError, match="unknown model 'gauss'; choose one of gaussian"):
+        ud.score(scope["lake"], "nsb", ud.Selection("gauss"))
+
+
+@pytest.mark.parametrize("shard", [(0, 2), (3, 2)])
+def test_a_shard_that_cannot_be_is_refused(
+    scope: dict[str, object], shard: tuple[int, int]
+) -> None:
+    with pytest.raises(ud.UnidinoError, match="it must be part i of n"):
+        ud.embed(scope["lake"], "gaussian", shard=shard)
+
+
+def test_what_selects_nothing_is_named(scope: dict[str, object]) -> None:
+    for selection, said in (
+        (ud.Selection(where="plate = 'x'"), "no profile fits --where \"plate = 'x'\""),
+        (ud.Selection(compounds=["x"]), "none is of the selected compounds"),
+    ):
+        with pytest.raises(ud.UnidinoError, match=said):
+            ud.export_profiles(scope["lake"], scope["folder"] / "out.csv", selection)

@@ -5,7 +5,5 @@ select
     'control_type' as "column",
     '''' || control_type || ''' is none of trt, negcon, poscon, empty' as problem
 from manifest
-where
-    lower(control_type) not in ('trt', 'negcon', 'empty')
-    and not starts_with(lower(control_type), 'poscon')
+where canonical_control_type(control_type) not in ('trt', 'negcon', 'poscon', 'empty')
 order by line

@@ -22,7 +22,7 @@ select
     typed.compound,
     typed.concentration_um,
     coalesce(
-        lower(trim(typed.control_type)),
+        canonical_control_type(typed.control_type),
         case
             when lower(typed.compound) = lower($negcon) then 'negcon'
             when typed.compound is not null then 'trt'

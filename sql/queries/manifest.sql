@@ -56,9 +56,7 @@ select
         coalesce(typed.dataset, $dataset) as dataset,
         canonical_well(typed.well) as well,
         case
-            when lower(typed.control_type) in ('trt', 'negcon', 'empty') then lower(typed.control_type)
-            when starts_with(lower(typed.control_type), 'poscon') then 'poscon'
-            when typed.control_type is not null then typed.control_type
+            when typed.control_type is not null then canonical_control_type(typed.control_type)
             when typed.compound is not null then 'trt'
         end as control_type
     ),

@@ -228,3 +228,19 @@ def test_what_cannot_be_embedded_so_is_one_line(
     assert message in err
     assert "Traceback" not in err
     assert lake.query("select count(*) from part").item() == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("score", "--metric", "nsb", "--rules", "text", "--reading", "published"), "--rules is"),
+        (("plot", "map", "-o", "m.png", "--color", "moa", "--colour", "plate"), "--color is"),
+        (("train", "--model", "m", "--preset", "small", "--recipe", "paper"), "--preset is"),
+    ],
+)
+def test_an_older_spelling_does_not_override_the_new_one(
+    run_cli, lake: Lake, words: tuple[str, ...], said: str
+) -> None:
+    status, out, err = run_cli(*words, "--lake", lake.path)
+    assert (status, out) == (1, "")
+    assert f"{said} the older spelling of --" in err

@@ -367,3 +367,18 @@ def test_a_column_that_is_nearly_numbers_is_named(
     said = caplog.text
     assert "column 'f3' is not a feature: row 3 has 'low', which is not a number" in said
     assert "'note'" not in said
+
+
+def test_kinds_of_controls_are_in_the_vocabulary(tmp_path: Path) -> None:
+    lake = Lake.create(tmp_path / "lake")
+    table = tmp_path / "wells.csv"
+    table.write_text(
+        "plate,well,control_type,f\np,A01,poscon_cp,1.5\np,A02,NEGCON ,2.5\np,A03,,3.5\n"
+    )
+    import_profiles(lake, table, "mine")
+    kinds = lake.query("select well, control_type from well order by well")["control_type"]
+    assert kinds.to_list() == ["poscon", "negcon", None]
+    table.write_text("plate,well,control_type,f\nq,A01,sometimes,1.5\n")
+    with pytest.raises(InputError, match="'sometimes' is none of trt, negcon, poscon, empty"):
+        import_profiles(lake, table, "other")
+    assert lake.query("select model from model")["model"].to_list() == ["mine"]

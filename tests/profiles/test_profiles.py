@@ -320,7 +320,7 @@ def test_statistics_are_applied_forward(screen, tmp_path: Path) -> None:
     two = screen(_wells(20, "p") + _wells(20, "q"), old)("mad_robustize").learnt
     with pytest.raises(ProfileError, match="statistics have no unit 'r'; they have p, q"):
         screen(_wells(10, "r"), new)("mad_robustize", "well", two)
-    with pytest.raises(InputError, match="holds no statistics"):
+    with pytest.raises(InputError, match="has no statistics"):
         files.read_statistics(Path(__file__))
 
 

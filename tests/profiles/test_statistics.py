@@ -103,3 +103,18 @@ def test_a_run_records_every_argument(lake: Lake, tmp_path: Path) -> None:
         }
         == told["import-profiles"]
     )
+
+
+def test_a_table_of_something_else_is_refused(lake: Lake, tmp_path: Path) -> None:
+    pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "a.parquet")
+    embeddings = lake.query("select uri from part where kind = 'embedding' limit 1").item()
+    for file in (tmp_path / "a.parquet", lake.resolve(embeddings), Path(__file__)):
+        with pytest.raises(InputError, match="has no statistics"):
+            profile(lake, Selection(normalize=f"mad_robustize,statistics={file}"))
+
+
+def test_statistics_of_another_normalization_are_refused(lake: Lake, form: str) -> None:
+    with pytest.raises(ProfileError, match=r"learnt median_mad .* asks for mean_sd"):
+        profile(lake, Selection(normalize=form.replace("mad_robustize", "standardize")))
+    with pytest.raises(ProfileError, match="learnt nothing in step 2"):
+        profile(lake, Selection(normalize=form.replace("mad_robustize", "mad_robustize+spherize")))

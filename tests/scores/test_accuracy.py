@@ -158,6 +158,12 @@ def test_a_rule_that_fails_is_an_input_error(screen, tmp_path: Path) -> None:
         score_profiles(*screen, Question(str(tmp_path / "rule.sql"), label="moa"))
     with pytest.raises(InputError, match="the rule fails"):
         Question(str(tmp_path / "rule.sql"))
+    (tmp_path / "rule.sql").write_text("select 1 as a from candidate")
+    with pytest.raises(InputError, match="no column 'profile_id'; it must give profile_id, reason"):
+        Question(str(tmp_path / "rule.sql"))
+    (tmp_path / "rule.sql").write_bytes(b"select '\xff'")
+    with pytest.raises(InputError, match="is not UTF-8 text"):
+        Question(str(tmp_path / "rule.sql"))
 
 
 def test_scores_land_in_the_lake(lake: Lake) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names, open_lake
+from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names, one_of, open_lake
 from unidino.cli.profiles import LevelOption, ModelsOption, NormalizeOption, WhereOption
 from unidino.core.choices import FigureKind, Label, Level, ProjectionMethod, Regressor
 from unidino.core.log import log
@@ -195,7 +195,7 @@ def plot(
         output=output,
         asked=names(metric),
         label=label,
-        colour=colour or color,
+        colour=one_of("--colour", colour, "--color", color),
         method=method,
         plates=plate or (),
         value=value,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names, open_lake
+from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names, one_of, open_lake
 from unidino.core.choices import Engine, Intensity, Keep, Normalization, Precision, RecipeName
 from unidino.core.errors import InputError
 from unidino.core.log import log
@@ -21,8 +21,9 @@ def train(
         str, typer.Option(help="A view, or a SELECT with the columns of training_sample.")
     ] = "training_sample",
     recipe: Annotated[
-        RecipeName, typer.Option(help="Standard configuration of the training.")
-    ] = "paper",
+        RecipeName | None,
+        typer.Option(help="Standard configuration of the training. [default: paper]"),
+    ] = None,
     preset: Annotated[RecipeName | None, typer.Option(hidden=True)] = None,
     config: Annotated[
         Path | None, typer.Option(help="JSON file with changes to the recipe.")
@@ -67,7 +68,7 @@ def train(
     figures = train(
         open_lake(lake),
         model,
-        recipe=preset or recipe,
+        recipe=one_of("--recipe", recipe, "--preset", preset) or "paper",
         config=changes,
         samples=samples,
         start=start,

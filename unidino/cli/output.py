@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from unidino.core.errors import InputError
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -31,6 +33,16 @@ def create_lake(lake: Path) -> "Lake":
     from unidino.lake.lake import Lake
 
     return Lake.create(lake)
+
+
+def one_of(new: str, value: Any, old: str, old_value: Any) -> Any:
+    """The value of an option that has an older spelling too.
+
+    Raises InputError if both are given and differ.
+    """
+    if value is not None and old_value is not None and value != old_value:
+        raise InputError(f"{old} is the older spelling of {new}; give one of them")
+    return old_value if value is None else value
 
 
 def show(table: "pl.DataFrame") -> None:

@@ -14,6 +14,7 @@ from unidino.cli.output import (
     create_lake,
     emit,
     names,
+    one_of,
     open_lake,
 )
 from unidino.core.choices import (
@@ -241,7 +242,7 @@ def score(
     chosen_rules = [name for given in metric or [] for name in names(given)]
     if not_same:
         chosen_rules.append("not same " + ", ".join(names(not_same)))
-    reading = reading or rules
+    reading = one_of("--reading", reading, "--rules", rules)
     if preset:
         if chosen_rules:
             raise InputError("--preset sets the metrics; leave out --metric and --not-same")

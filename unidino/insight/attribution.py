@@ -24,7 +24,7 @@ from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
 from unidino.profiles.groups import Group, groups
 from unidino.profiles.profile import Profiled
-from unidino.profiles.selection import Selection
+from unidino.profiles.selection import Selection, nothing_fits
 from unidino.scores.rules import LABELS
 
 _MIN_MEMBERS = 2
@@ -120,7 +120,7 @@ def attribute(
     for group in groups(lake, selection):
         with why_not.collecting(f"{group.profiled.dataset} is not attributed"):
             tasks += _class_tasks(group, label, include_controls=include_controls)
-    why_not.settle(anything_done=bool(tasks), nothing="no profile fits --where")
+    why_not.settle(anything_done=bool(tasks), nothing=nothing_fits(selection))
     seeds = range(seed, seed + num_seeds)
     found = [
         share

@@ -28,7 +28,7 @@ from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
 from unidino.profiles.groups import Group, groups
 from unidino.profiles.profile import Profiled
-from unidino.profiles.selection import Selection
+from unidino.profiles.selection import Selection, nothing_fits
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class _StratumTask:
 
 def predict_readouts(
     lake: Lake,
-    table: Path,
+    table: Path | str,
     selection: Selection | None = None,
     *,
     by: Sequence[str] = (),
@@ -79,6 +79,7 @@ def predict_readouts(
     4
     """
     run = Run.of("readouts", locals())
+    table = Path(table)
     selection = selection or Selection()
     choose("regressor", regressor, REGRESSORS)
     if num_folds < 2:
@@ -95,7 +96,7 @@ def predict_readouts(
             for name, is_member in _strata(matched, split):
                 with why_not.collecting(f"{dataset}: {split} {name}" if split else dataset):
                     tasks.append(_task(group, measurement, matched, name, is_member, num_folds))
-    why_not.settle(anything_done=bool(tasks), nothing="no profile fits --where")
+    why_not.settle(anything_done=bool(tasks), nothing=nothing_fits(selection))
     scores = _scores(tasks, regressor, num_folds, seed, jobs)
     options = {"by": tuple(by), "stratum": stratum, "pattern": pattern, "num_folds": num_folds}
     question = question_of(

@@ -22,7 +22,7 @@ from unidino.core.files import written_beside
 from unidino.core.results import Result
 from unidino.lake.lake import Lake
 from unidino.profiles.groups import Group, groups
-from unidino.profiles.selection import Selection
+from unidino.profiles.selection import Selection, nothing_fits
 
 SUFFIXES = (".parquet", ".csv", ".csv.gz", ".arrow", ".feather", ".h5ad")
 _LISTS = ("key", "channels")
@@ -54,7 +54,7 @@ def export_profiles(lake: Lake, file: Path | str, selection: Selection | None = 
         raise InputError(f"cannot write '{file}'; its name must end in {', '.join(SUFFIXES)}")
     found = [group for group in groups(lake, selection or Selection()) if len(group.vectors)]
     if not found:
-        raise ProfileError("no profile fits --where")
+        raise ProfileError(nothing_fits(selection))
     models = sorted({group.profiled.model for group in found})
     if len(models) > 1:
         raise InputError(f"a file holds profiles of one model; choose one of {', '.join(models)}")

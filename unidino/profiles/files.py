@@ -89,7 +89,9 @@ def read_statistics(path: Path) -> list[Learnt]:
         table = table.select(schema.names).cast(schema)
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"'{path}' has no statistics as `unidino profile` writes them: {reason}") from error
+        raise InputError(
+            f"'{path}' has no statistics as `unidino profile` writes them: {reason}"
+        ) from error
     if not table.num_rows:
         raise InputError(f"'{path}' has no statistics: the table is empty")
     learnt = []

@@ -153,7 +153,7 @@ def _check_level(con: Connection, level: str, file: Path) -> None:
 
 
 def _check_wells(con: Connection, file: Path) -> None:
-    for name in ("manifest_well", "manifest_name"):
+    for name in ("manifest_well", "manifest_name", "manifest_control_type"):
         found = manifest.check(con, name)
         if found:
             _, place, _, problem = found[0]

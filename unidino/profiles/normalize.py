@@ -174,7 +174,7 @@ def learn_and_apply(
     applied instead of learning; a single known map of this step is applied to all units.
     Raises ProfileError if a unit has too few teaching profiles, or features that are not finite.
     """
-    known = [k for k in known if k.step == step.number]
+    known = _of_step(known, step)
     all_teaching = profiles[step.teaches] if step.method in _ALIGNING else profiles[:0]
     order = np.argsort(step.units, kind="stable")
     ends = np.searchsorted(step.units[order], np.arange(len(step.names)), side="right")
@@ -202,6 +202,22 @@ def learn_and_apply(
         out = profiles if same else np.empty((len(profiles), num_out))
         list(pool.map(apply, range(len(rows))))
     return out, learnt
+
+
+def _of_step(known: Sequence[Learnt], step: Step) -> list[Learnt]:
+    """What is known of one step.
+
+    Raises ProfileError if statistics are known, but of other steps or by another method.
+    """
+    of_step = [k for k in known if k.step == step.number]
+    methods = {k.method for k in of_step}
+    if known and methods != {step.method}:
+        have = ", ".join(sorted(methods)) or "nothing"
+        raise ProfileError(
+            f"the statistics learnt {have} in step {step.number}, the normalization asks for"
+            f" {step.method}; name the --normalize that they were learnt by"
+        )
+    return of_step
 
 
 def _num_out(step: Step, profiles: Array, learnt: Sequence[Learnt]) -> int:

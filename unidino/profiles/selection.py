@@ -83,3 +83,12 @@ class Selection:
     def hash(self) -> str:
         """SHA-256 (hex) of the canonical text."""
         return text_hash(str(self))
+
+
+def nothing_fits(selection: Selection | None) -> str:
+    """A message that no profile is selected, with what narrows the selection most."""
+    if selection and selection.where:
+        return f'no profile fits --where "{selection.where}"'
+    if selection and selection.compounds is not None:
+        return "no profile fits: none is of the selected compounds"
+    return "no profile fits the selection"

@@ -21,7 +21,7 @@ from unidino.lake.answers import land_answers, question_text
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
 from unidino.profiles.groups import Group, groups
-from unidino.profiles.selection import Selection
+from unidino.profiles.selection import Selection, nothing_fits
 from unidino.scores.candidates import candidates
 from unidino.scores.neighbours import nearest
 from unidino.scores.question import Asked, Question, questions
@@ -118,7 +118,7 @@ def score(
             with why_not.collecting(f"{group.profiled.dataset} is not scored by {question.rule}"):
                 figures = score_profiles(group.metadata, group.vectors, question, device=device)
                 scores.append(_of_lake(figures, group, question, selection))
-    why_not.settle(anything_done=bool(scores), nothing="no profile fits --where")
+    why_not.settle(anything_done=bool(scores), nothing=nothing_fits(selection))
     scores = compared(scores)
     land_answers(lake, run, "score", [(s.asked, [_row(s)]) for s in scores])
     return Results(scores, score_table)

@@ -18,14 +18,13 @@ from unidino.core import assets
 from unidino.core.errors import InputError, ProfileError
 from unidino.core.reasons import reason_text
 from unidino.core.sql import Connection, scratch
-from unidino.core.user_sql import ask, confined
+from unidino.core.user_sql import confined
 from unidino.core.vectors import metadata_table
 from unidino.scores.keys import Codes, encode_keys
 from unidino.scores.question import Question
-from unidino.scores.rules import COLUMNS
+from unidino.scores.rules import COLUMNS, KEY_COLUMNS, keys_of
 
 _BLOCK = 4096
-_KEY_COLUMNS = ("profile_id", "reason", "key")
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ def _described(metadata: Any, vectors: NDArray[Any], label: str) -> pa.Table:
     for name, kind in (COLUMNS | {"control_type": pa.string()}).items():
         missing = pa.nulls(len(vectors), kind)
         columns[name] = table[name] if name in table.column_names else missing
-    others = [n for n in table.column_names if n not in columns and n not in _KEY_COLUMNS]
+    others = [n for n in table.column_names if n not in columns and n not in KEY_COLUMNS]
     return pa.table(columns | {name: table[name] for name in others})
 
 
@@ -142,10 +141,8 @@ def _keys(con: Connection, question: Question) -> pl.DataFrame:
     """The keys of the candidates: columns profile_id, reason and key (text)."""
     table = con.sql("from candidate").to_arrow_table()
     with confined({"candidate": table}) as apart:
-        rows = ask(apart, question.sql, what="the rule fails")
-    if missing := [name for name in _KEY_COLUMNS if name not in rows.column_names]:
-        raise InputError(f"the rule fails: its result has no column '{missing[0]}'")
-    keys = pl.DataFrame(rows.select(_KEY_COLUMNS)).with_columns(pl.col("key").cast(pl.String))
+        rows = keys_of(apart, question.sql)
+    keys = pl.DataFrame(rows).with_columns(pl.col("key").cast(pl.String))
     for (reason,), of_reason in keys.group_by("reason", maintain_order=True):
         if of_reason["key"].null_count() == len(of_reason):
             raise ProfileError(f"no profile has a {reason}, which the rule needs")

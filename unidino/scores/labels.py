@@ -15,7 +15,7 @@ from unidino.lake.answers import land_answers
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
 from unidino.profiles.groups import groups
-from unidino.profiles.selection import Selection
+from unidino.profiles.selection import Selection, nothing_fits
 from unidino.scores.candidates import Candidates, candidates
 from unidino.scores.precision import mean_average_precision, rank
 from unidino.scores.question import Asked, Question, questions
@@ -111,7 +111,7 @@ def score_labels(
                         {"kind": measure} | options,
                     )
                 )
-    why_not.settle(anything_done=bool(scores), nothing="no profile fits --where")
+    why_not.settle(anything_done=bool(scores), nothing=nothing_fits(selection))
     _land(lake, run, scores)
     return Results(scores, label_table)
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 from unidino.core import assets
 from unidino.core.choices import Label, Reading
 from unidino.core.errors import InputError, choose
-from unidino.core.sql import quoted
+from unidino.core.sql import Connection, quoted
 from unidino.core.user_sql import ask, confined
 
 LABELS: tuple[str, ...] = get_args(Label)
@@ -31,6 +31,7 @@ COLUMNS: dict[str, pa.DataType] = {
     "target": pa.string(),
     "cell_line": pa.string(),
 }
+KEY_COLUMNS = ("profile_id", "reason", "key")
 _ON_THE_SPOT = "not same "
 
 
@@ -57,7 +58,10 @@ def rule_sql(rule: str, reading: str = "text") -> str:
     if rule.endswith(".sql"):
         if not Path(rule).is_file():
             raise InputError(f"no such rule file: '{rule}'")
-        return Path(rule).read_text(encoding="utf-8")
+        try:
+            return Path(rule).read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(f"the rule file '{rule}' is not UTF-8 text") from error
     choose("metric", rule, metrics())
     if reading == "published" and rule in assets.names("exclude/published"):
         return assets.sql("exclude/published", rule)
@@ -83,4 +87,19 @@ def _reasons(query: str) -> frozenset[str]:
         }
     )
     with confined({"candidate": profile}) as con:
-        return frozenset(ask(con, query, what="the rule fails")["reason"].to_pylist())
+        return frozenset(keys_of(con, query)["reason"].to_pylist())
+
+
+def keys_of(con: Connection, query: str) -> pa.Table:
+    """Columns profile_id, reason and key that the query of a rule gives.
+
+    con: confined, with the table `candidate`.
+    Raises InputError if the query fails or lacks a column.
+    """
+    rows = ask(con, query, what="the rule fails")
+    if missing := [name for name in KEY_COLUMNS if name not in rows.column_names]:
+        raise InputError(
+            f"the rule fails: its result has no column '{missing[0]}'; it must give"
+            f" {', '.join(KEY_COLUMNS)}"
+        )
+    return rows.select(KEY_COLUMNS)

@@ -63,7 +63,7 @@ def train(
     >>> changes = {"epochs": 1, "batch_size": 8, "crop_size_px": 32}
     >>> epochs = ud.train(lake, "mine", recipe="small", config=changes)
     >>> epochs.frame.columns[:3]
-    ['epoch', 'loss', 'learning_rate']
+    ['epoch', 'loss', 'steps']
     """
     run = Run.of("train", locals())
     check_new_name(lake, name)
