@@ -284,7 +284,12 @@ def _killed_embeddings(embedded: Path, scratch: Path, num: int, seed: int) -> li
 
 
 def _finish(process: subprocess.Popen[bytes]) -> None:
-    _, errors = process.communicate(timeout=120)
+    try:
+        _, errors = process.communicate(timeout=600)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
     assert process.returncode == 0, errors.decode()
 
 
