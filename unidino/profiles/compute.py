@@ -23,7 +23,8 @@ from unidino.models.config import ModelConfig
 from unidino.models.features import feature_names
 from unidino.profiles.files import ROW_GROUP
 from unidino.profiles.form import ProfileForm
-from unidino.profiles.normalize import ROTATING, Array, Learnt
+from unidino.profiles.methods import ROTATING, Array
+from unidino.profiles.normalize import Learnt
 from unidino.profiles.raw import channels_of, raw_vectors
 from unidino.profiles.select import select_features
 from unidino.profiles.steps import normalized

@@ -15,7 +15,8 @@ from unidino.core.errors import InputError, ProfileError
 from unidino.core.user_sql import ask, confined
 from unidino.core.vectors import vector_column
 from unidino.lake.lake import Lake
-from unidino.profiles.normalize import Affine, Array, Learnt
+from unidino.profiles.methods import Affine, Array
+from unidino.profiles.normalize import Learnt
 
 ROW_GROUP = 4096
 

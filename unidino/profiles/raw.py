@@ -15,7 +15,7 @@ from unidino.core import assets
 from unidino.core.errors import ProfileError, choose
 from unidino.core.sql import Connection, first_row
 from unidino.profiles.form import ProfileForm
-from unidino.profiles.normalize import Array
+from unidino.profiles.methods import Array
 
 
 def channels_of(con: Connection, form: ProfileForm) -> tuple[tuple[str, ...], ...]:

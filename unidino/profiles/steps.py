@@ -14,7 +14,8 @@ from unidino.core.errors import choose
 from unidino.core.sql import Connection, scratch
 from unidino.core.vectors import metadata_table
 from unidino.profiles.form import ProfileForm
-from unidino.profiles.normalize import METHODS, Array, Learnt, Step, learn_and_apply
+from unidino.profiles.methods import METHODS, Array
+from unidino.profiles.normalize import Learnt, Step, learn_and_apply
 from unidino.profiles.select import select_features
 
 # Columns that a file of `sql/normalize` may read.
