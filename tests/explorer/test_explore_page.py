@@ -261,7 +261,7 @@ def test_queries_are_run_refused_plotted_and_taken_home(
         page.locator("#query-note.error", has_text="drop statements are refused").wait_for()
         assert note.inner_text().count("\n") == 0
         page.locator("#example").click()
-        page.get_by_text("Which compounds does the lake have").click()
+        page.get_by_text("Which compounds are in the lake").click()
         page.wait_for_function("() => document.querySelector('#query').value.includes('compound')")
         page.get_by_role("button", name="Run").click()
         page.locator("#query-note:not(.error)", has_text="rows.").wait_for()
