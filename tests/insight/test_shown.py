@@ -7,6 +7,7 @@ import pytest
 
 import unidino as ud
 from unidino.figures.insight import attribution_rows
+from unidino.figures.scores import selected_scores
 
 
 @pytest.fixture
@@ -35,3 +36,13 @@ def test_the_report_lists_answers_to_other_questions_with_what_was_asked(
     page = ud.report(lake, tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Answers to other questions" in page
     assert "neighbours=3, where=moa is not null" in page
+
+
+def test_a_figure_of_a_selection_shows_no_answer_to_another_question(lake: ud.Lake) -> None:
+    one = ud.Selection(["gaussian"])
+    some = ud.Selection(["gaussian"], where="moa is not null")
+    for selection in (one, some):
+        ud.score(lake, "nsb", selection)
+        ud.score(lake, ud.Question("nsb", neighbours=3), selection)
+        (score,) = selected_scores(lake, selection, "nsb")
+        assert "neighbours" not in score.asked

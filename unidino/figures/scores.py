@@ -1,6 +1,7 @@
 """Figures of the scores in the lake, and the rows that they show."""
 
 from collections.abc import Iterable
+from dataclasses import fields
 
 import polars as pl
 from matplotlib.figure import Figure
@@ -15,6 +16,9 @@ from unidino.profiles.selection import Selection
 from unidino.scores.accuracy import LakeScore
 from unidino.scores.history import latest_scores, other_scores
 from unidino.scores.question import Asked, Question
+
+# Fields of a question that a figure does not show: an answer has them only if not standard.
+_SCORED_OTHERWISE = {f.name for f in fields(Question)} - {"rule", "reading", "label"}
 
 
 def scores_figure(
@@ -96,7 +100,8 @@ def selected_scores(
     scores = latest_scores(lake, parts_of_channels=parts_of_channels)
     if selection is not None:
         if not parts_of_channels:
-            scores = [s for s in [*scores, *other_scores(lake)] if _is_of(s, selection)]
+            others = [s for s in other_scores(lake) if not _SCORED_OTHERWISE & set(s.asked)]
+            scores = [s for s in [*scores, *others] if _is_of(s, selection)]
         names = ("model", "dataset", "level", "normalization")
         columns = {name: [getattr(s, name) for s in scores] for name in names}
         rows = selected(pl.DataFrame(columns).with_row_index("position"), selection)
