@@ -26,8 +26,19 @@ TOY = TrainConfig(
     last_layer_frozen=0,
 )
 TOY_PLAIN = TOY.model_copy(update={"head_batch_norm": False})
-LONG = TOY.model_copy(update={"epochs": 3, "drop_path": 0.2, "architecture_options": {"depth": 2}})
-"""Three epochs of three steps each on the tiny lake."""
+LONG = TOY.model_copy(
+    update={
+        "epochs": 3,
+        "steps_per_epoch": 3,
+        "drop_path": 0.2,
+        "architecture_options": {"depth": 2},
+        "centring": "sinkhorn",
+        "blur_share": 0.5,
+        "noise": 0.03,
+        "saturation_noise": 0.01,
+    }
+)
+"""Three epochs of three steps each, with every random number that a recipe can ask for."""
 
 
 def weights(lake: Lake, name: str) -> dict[str, torch.Tensor]:

@@ -78,7 +78,7 @@ def _our_step(dino: Dino, crops: list[np.ndarray]) -> None:
         counts = torch.from_numpy(raw).transpose(0, 1).flatten(0, 1).unsqueeze(1)
         low, high = torch.zeros(len(counts)), torch.full((len(counts),), 65535.0)
         draws = torch.rand(NUM_DRAWS, len(counts), 1)
-        views.append(augmented(scaled(counts, low, high), draws))
+        views.append(augmented(scaled(counts, low, high), draws, dino.config))
     dino.step(
         views[0],
         views[1],
@@ -125,7 +125,7 @@ def test_augmentation_against_loops(capsys: pytest.CaptureFixture[str]) -> None:
     def ours() -> object:
         low, high = torch.zeros(32), torch.full((32,), 65535.0)
         views = scaled(torch.from_numpy(counts), low, high).transpose(0, 1).flatten(0, 1)
-        return augmented(views.unsqueeze(1), torch.rand(NUM_DRAWS, 256, 1))
+        return augmented(views.unsqueeze(1), torch.rand(NUM_DRAWS, 256, 1), TrainConfig())
 
     pairs = [(_seconds(lambda: _plain_views(counts)), _seconds(ours)) for _ in range(9)]
     with capsys.disabled():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from unidino.training.loss import DinoHead, DinoLoss
+from unidino.training.loss import DinoHead, DinoLoss, sinkhorn
 from unidino.training.recipe import TrainConfig
 from unidino.training.schedules import teacher_temperatures
 
@@ -51,3 +51,22 @@ def test_rows_of_the_last_layer_have_unit_length() -> None:
     head = DinoHead(8, 5, hidden=16, bottleneck=4)
     outputs = head(torch.randn(100, 8))
     assert outputs.abs().max() <= 1 + 1e-6
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.002])
+def test_sinkhorn_equals_a_plain_iteration(temperature: float) -> None:
+    outputs = torch.rand(12, 5, generator=torch.Generator().manual_seed(0)).double() * 2 - 1
+    targets = np.exp(np.longdouble(outputs.numpy()) / temperature)
+    for _ in range(3):
+        targets /= targets.sum(axis=0, keepdims=True)
+        targets /= targets.sum(axis=1, keepdims=True)
+    got = sinkhorn(outputs, temperature)
+    np.testing.assert_allclose(got, targets.astype(float), rtol=1e-9)
+
+
+def test_sinkhorn_uses_every_output_alike() -> None:
+    outputs = torch.randn(256, 8, generator=torch.Generator().manual_seed(0)) * 0.05
+    outputs[:, 0] += 0.5  # softmax would send every image here
+    targets = sinkhorn(outputs, 0.05)
+    torch.testing.assert_close(targets.sum(dim=1), torch.ones(256))
+    np.testing.assert_allclose(targets.mean(dim=0), 1 / 8, rtol=0.05)

@@ -9,7 +9,7 @@ import pytest
 from unidino.core.errors import InputError, UnidinoError
 from unidino.lake.lake import Lake
 from unidino.training import samples
-from unidino.training.samples import draw_epoch, select_samples
+from unidino.training.samples import draw_epoch, select_samples, stretch
 
 
 def _samples(sizes: dict[str, int], num_channels: int = 3) -> pa.Table:
@@ -111,3 +111,15 @@ def test_a_share_of_the_controls_is_drawn_from_every_plate(lake: Lake) -> None:
     columns = ", ".join(samples.COLUMNS)
     with pytest.raises(InputError, match="lacks the column control_type"):
         select_samples(lake, f"select {columns} from training_sample", controls=0.5)
+
+
+def test_an_endless_sequence_of_passes_is_cut_into_stretches() -> None:
+    def draw_pass(number: int) -> np.ndarray:
+        return np.arange(5) + 10 * number
+
+    whole = np.concatenate([draw_pass(n) for n in range(20)])
+    for start in range(12):
+        for num in range(1, 14):
+            np.testing.assert_array_equal(
+                stretch(draw_pass, start, num), whole[start : start + num]
+            )

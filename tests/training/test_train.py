@@ -42,6 +42,13 @@ def test_training_is_reproducible(lake: Lake) -> None:
     assert hashes.height == 1
 
 
+@pytest.mark.parametrize("batch_size", [8, 100])
+def test_an_epoch_has_as_many_steps_as_are_asked_for(lake: Lake, batch_size: int) -> None:
+    changes = {"epochs": 2, "steps_per_epoch": 2, "batch_size": batch_size}
+    log = train(lake, "toy", config=TOY.model_copy(update=changes))
+    assert [row["steps"] for row in log] == [2, 4]
+
+
 def test_training_refuses_what_cannot_be(lake: Lake) -> None:
     with pytest.raises(InputError, match="fewer than one minibatch of 800"):
         train(lake, "big", config=TOY.model_copy(update={"batch_size": 800}))
@@ -140,8 +147,11 @@ def test_what_a_model_was_trained_on_is_kept_with_it(lake: Lake) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_make_the_same_model_as_one(lake: Lake, tmp_path: Path) -> None:
-    changes = {"epochs": 1, "head_batch_norm": False}
+@pytest.mark.parametrize("centring", ["mean", "sinkhorn"])
+def test_two_processes_make_the_same_model_as_one(
+    lake: Lake, tmp_path: Path, centring: str
+) -> None:
+    changes = {"epochs": 1, "head_batch_norm": False, "centring": centring, "noise": 0.1}
     train(lake, "one", config=TOY.model_copy(update=changes))
     config = tmp_path / "config.json"
     config.write_text(TOY.model_copy(update=changes).model_dump_json())

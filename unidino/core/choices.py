@@ -10,6 +10,7 @@ NgffVersion = Literal["0.5", "0.4"]
 
 # Models and embeddings.
 RecipeName = Literal["paper", "published", "small"]
+Centring = Literal["mean", "sinkhorn"]
 Intensity = Literal["percentile", "dtype"]
 Normalization = Literal["none", "imagenet"]
 Precision = Literal["fp32", "bf16"]

@@ -96,11 +96,11 @@ class Encoder(nn.Module):
 def _cls_of(block: Any, tokens: Tensor) -> Tensor:
     """CLS (N, D) of tokens (N, L, D) after the last block of a network.
 
-    Without gradients, only the values that CLS depends on are computed in a standard block. The
-    result is the same up to rounding, for 7 % less work in a network of twelve blocks.
+    In a standard block only the values that CLS depends on are computed. Result and gradients are
+    the same up to rounding, for 7 % less work in a network of twelve blocks, 27 % in one of three.
     """
     standard = type(block) is Block and type(block.attn) is Attention and block.attn.gate is None
-    if torch.is_grad_enabled() or not standard:
+    if not standard:
         cls: Tensor = block(tokens)[:, 0]
         return cls
     attention = block.attn

@@ -15,7 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from unidino.core.errors import ModelError
 from unidino.models.config import ModelConfig
 from unidino.models.networks import Encoder, new_encoder
-from unidino.training.loss import DinoHead, DinoLoss
+from unidino.training.loss import DinoHead, DinoLoss, sinkhorn
 from unidino.training.recipe import TrainConfig
 
 
@@ -125,25 +125,22 @@ class Dino:
 
         global_views: (G * B, C, S, S), view-major; local_views: (L * B, C, s, s), view-major.
         """
-        parts = self._parts(global_views, local_views)
-        num_images = len(global_views) // self.config.num_global_crops
+        config = self.config
+        globals_ = _by_view(global_views, config.num_global_crops)
+        locals_ = _by_view(local_views, config.num_local_crops)
+        embeddings, outputs = self._teach(globals_)
+        targets = self._targets(outputs, teacher_temperature)
         self.optimizer.zero_grad(set_to_none=True)
         totals = torch.zeros(2, device=self.device)
-        mean_target = torch.zeros(self.config.num_outputs, device=self.device)
-        embeddings, outputs = [], []
-        for number, (global_part, local_part) in enumerate(parts, start=1):
-            share = global_part.shape[1] / num_images
-            with self._only_local_gradients(number < len(parts)):
-                loss, targets, teacher_embeddings, teacher_outputs = self._losses(
-                    global_part, local_part, teacher_temperature
-                )
-                entropy = -torch.special.xlogy(targets, targets).sum(dim=-1).mean()
-                (loss * share).backward()  # type: ignore[no-untyped-call]
-            totals += torch.stack([loss.detach(), entropy]) * share
-            mean_target += targets.flatten(0, 1).mean(dim=0) * share
-            embeddings.append(teacher_embeddings)
-            outputs.append(teacher_outputs)
-        mean_output = torch.cat(outputs, dim=1).flatten(0, 1).mean(dim=0, keepdim=True)
+        parts = [views.chunk(config.accumulate, dim=1) for views in (globals_, locals_, targets)]
+        for number, part in enumerate(zip(*parts, strict=True), start=1):
+            with self._only_local_gradients(number < config.accumulate):
+                loss = self._loss(*part)
+                (loss / config.accumulate).backward()  # type: ignore[no-untyped-call]
+            totals[0] += loss.detach() / config.accumulate
+        totals[1] = -torch.special.xlogy(targets, targets).sum(dim=-1).mean()
+        mean_output = outputs.flatten(0, 1).mean(dim=0, keepdim=True)
+        mean_target = targets.flatten(0, 1).mean(dim=0)
         if self._world > 1:
             for shared in (totals, mean_output, mean_target):
                 dist.all_reduce(shared)
@@ -155,39 +152,44 @@ class Dino:
             totals[0].item(),
             totals[1].item(),
             self.loss.center.norm().item(),
-            torch.cat(embeddings, dim=1).flatten(0, 1),
+            embeddings.flatten(0, 1),
             mean_target,
         )
 
-    def _parts(self, global_views: Tensor, local_views: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """The minibatch in parts of b images each: (G, b, C, S, S) and (L, b, C, s, s)."""
-        config = self.config
-        globals_ = _by_view(global_views, config.num_global_crops)
-        locals_ = _by_view(local_views, config.num_local_crops)
-        return list(
-            zip(
-                globals_.chunk(config.accumulate, dim=1),
-                locals_.chunk(config.accumulate, dim=1),
-                strict=True,
-            )
-        )
+    @torch.no_grad()
+    def _teach(self, global_views: Tensor) -> tuple[Tensor, Tensor]:
+        """Embeddings (G, B, D) and outputs (G, B, K) of the teacher, of views (G, B, C, S, S)."""
+        embeddings, outputs = [], []
+        for part in global_views.chunk(self.config.accumulate, dim=1):
+            with self._autocast():
+                embedded = self.teacher.encoder(part.flatten(0, 1))
+                output = self.teacher.head(embedded)
+            embeddings.append(_by_view(embedded.float(), len(part)))
+            outputs.append(_by_view(output.float(), len(part)))
+        return torch.cat(embeddings, dim=1), torch.cat(outputs, dim=1)
 
-    def _losses(
-        self, global_views: Tensor, local_views: Tensor, teacher_temperature: float
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Loss, targets (G, b, K), and embeddings and outputs (G, b, ...) of the teacher."""
-        num_global, num_images = global_views.shape[:2]
+    def _targets(self, outputs: Tensor, temperature: float) -> Tensor:
+        """Targets (G, B, K) of the teacher's outputs (G, B, K)."""
+        if self.config.centring == "mean":
+            return self.loss.targets(outputs, temperature)
+        flat = outputs.flatten(0, 1)
+        if self._world == 1:
+            return sinkhorn(flat, temperature).reshape(outputs.shape)
+        of_all = [torch.empty_like(flat) for _ in range(self._world)]
+        dist.all_gather(of_all, flat)
+        targets = sinkhorn(torch.cat(of_all), temperature)
+        return targets.chunk(self._world)[dist.get_rank()].reshape(outputs.shape)
+
+    def _loss(self, global_views: Tensor, local_views: Tensor, targets: Tensor) -> Tensor:
+        """Loss of a part of b images: (G, b, C, S, S), (L, b, C, s, s) and (G, b, K)."""
+        with self._autocast():
+            student = self._forward(global_views.flatten(0, 1), local_views.flatten(0, 1))
+        loss: Tensor = self.loss(_by_view(student.float(), -1, targets.shape[1]), targets)
+        return loss
+
+    def _autocast(self) -> torch.autocast:
         bf16 = self.config.precision == "bf16"
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bf16):
-            flat = global_views.flatten(0, 1)
-            with torch.no_grad():
-                embeddings = self.teacher.encoder(flat)
-                teacher = self.teacher.head(embeddings)
-            student = self._forward(flat, local_views.flatten(0, 1))
-        teacher = teacher.float().unflatten(0, (num_global, num_images))
-        targets = self.loss.targets(teacher, teacher_temperature)
-        loss = self.loss(student.float().unflatten(0, (-1, num_images)), targets)
-        return loss, targets, embeddings.float().unflatten(0, (num_global, -1)), teacher
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bf16)
 
     def _only_local_gradients(self, wanted: bool) -> Any:
         if wanted and isinstance(self._forward, DistributedDataParallel):
@@ -251,9 +253,9 @@ class Dino:
             raise ModelError(f"the checkpoint does not fit its configuration: {reason}") from error
 
 
-def _by_view(views: Tensor, num_views: int) -> Tensor:
+def _by_view(views: Tensor, num_views: int, num_images: int = -1) -> Tensor:
     """Views (V, B, ...) of view-major views (V * B, ...)."""
-    return views.reshape(num_views, -1, *views.shape[1:])
+    return views.reshape(num_views, num_images, *views.shape[1:])
 
 
 def parameter_groups(network: nn.Module) -> list[dict[str, Any]]:

@@ -47,6 +47,22 @@ class DinoHead(nn.Module):
         return F.linear(hidden, F.normalize(self.last_layer, dim=-1))
 
 
+@torch.no_grad()
+def sinkhorn(outputs: Tensor, temperature: float, num_rounds: int = 3) -> Tensor:
+    """Targets (N, K) of a teacher's outputs (N, K): over all views, each output has equal weight.
+
+    A round divides by the sums over the views and then by the sums over the outputs, so targets sum
+    to 1 and the mean target is close to uniform. Logarithms keep sharp temperatures finite.
+    Source: Caron et al. 2020, "Unsupervised learning of visual features by contrasting cluster
+    assignments"; Oquab et al. 2023, "DINOv2".
+    """
+    logits = outputs / temperature
+    for _ in range(num_rounds):
+        logits = logits - logits.logsumexp(dim=0, keepdim=True)
+        logits = logits.log_softmax(dim=-1)
+    return logits.exp()
+
+
 class DinoLoss(nn.Module):
     """Cross-entropy of a student's outputs against a teacher's, centred and sharpened."""
 

@@ -7,18 +7,28 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
 
-from unidino.core.choices import Intensity, Precision, RecipeName
+from unidino.core.choices import Centring, Intensity, Precision, RecipeName
 from unidino.core.errors import InputError, choose
 from unidino.models.config import VIT_S
+
+Limits = tuple[PositiveFloat, PositiveFloat]
 
 
 class TrainConfig(BaseModel):
     """Every choice of a training run; defaults are the paper's.
 
     learning_rate: the highest. Schedules run from the first value to the second; warm-ups and the
-    freezing of the last layer are counted in epochs. batch_size: images over all processes;
-    accumulate: parts of a minibatch that each process computes one after the other, to the same
-    gradient.
+    freezing of the last layer are counted in epochs. steps_per_epoch: without it an epoch is one
+    pass over the samples; with it, this many minibatches, so that a training is equally long in
+    every lake. batch_size: images over all processes; accumulate: parts of a minibatch that each
+    process computes one after the other, to the same gradient.
+
+    centring: of the teacher's outputs; `mean` subtracts a moving mean, as Caron et al. 2021 do,
+    `sinkhorn` spreads a minibatch evenly over the outputs (Caron et al. 2020, Oquab et al. 2023).
+    Changes of each view: intensities x in [0, 1] become clamp(gain * x + U(-shift, shift)) to the
+    power gamma; gain, gamma and the blur's standard deviation are drawn between two limits;
+    blur_share of the views are blurred; noise is the largest standard deviation of camera noise;
+    saturation_noise is the share of pixels set to the maximum; transpose flips along the diagonal.
 
     channels: `one` draws a channel of every field at random, `all` takes each channel as a sample.
     balance: `equal` cycles every dataset to exactly the length of the longest, `repeats` by whole
@@ -26,8 +36,7 @@ class TrainConfig(BaseModel):
     cells: crops must show cells, by Otsu's threshold, in up to 20 tries.
     input_channels: names of the channels of a multi-channel network, which sees all of these at
     once and is trained on fields that have them; without, each channel is embedded alone.
-    instance_norm: views have mean 0 and standard deviation 1. saturation_noise: share of pixels set
-    to the maximum.
+    instance_norm: views have mean 0 and standard deviation 1.
 
     >>> import unidino as ud
     >>> ud.TrainConfig(input_channels=("DNA", "Actin"), epochs=3).learning_rate
@@ -44,6 +53,7 @@ class TrainConfig(BaseModel):
     local_crop_size_px: PositiveInt = 96
     num_local_crops: PositiveInt = 8
     epochs: PositiveInt = 100
+    steps_per_epoch: PositiveInt | None = None
     batch_size: PositiveInt = 510
     learning_rate: PositiveFloat = 4e-4
     final_learning_rate: PositiveFloat = 1e-6
@@ -53,6 +63,7 @@ class TrainConfig(BaseModel):
     teacher_temperature: tuple[float, float] = (0.01, 0.04)
     teacher_temperature_warmup: int = Field(30, ge=0)
     student_temperature: PositiveFloat = 0.1
+    centring: Centring = "mean"
     center_momentum: float = Field(0.9, ge=0, lt=1)
     num_outputs: PositiveInt = 20_000
     head_hidden: PositiveInt = 2048
@@ -67,6 +78,13 @@ class TrainConfig(BaseModel):
     controls: float = Field(1.0, ge=0, le=1)
     cells: bool = False
     instance_norm: bool = False
+    shift: float = Field(0.3, ge=0, le=1)
+    gain: Limits = (1.0, 1.0)
+    gamma: Limits = (0.5, 1.5)
+    transpose: bool = False
+    blur_share: float = Field(0.0, ge=0, le=1)
+    blur_px: Limits = (0.1, 1.2)
+    noise: float = Field(0.0, ge=0, le=1)
     saturation_noise: float = Field(0.0, ge=0, lt=1)
     precision: Precision = "fp32"
     compile: bool = False
@@ -86,26 +104,34 @@ RECIPES: dict[RecipeName, TrainConfig] = {
         balance="repeats",
         controls=0.15,
     ),
-    # For minutes on a laptop. A step has many images, because crops are small; without a long
-    # warm-up only a sharp teacher keeps the targets of different images apart.
+    # For minutes on a laptop: crops that hold cells, small changes, targets that cannot collapse.
     "small": TrainConfig(
         architecture="vit_tiny_patch16_224",
-        architecture_options={"depth": 4},
-        crop_size_px=64,
-        local_crop_size_px=32,
-        num_local_crops=4,
-        epochs=16,
+        architecture_options={"embed_dim": 128, "depth": 3, "num_heads": 4},
+        crop_size_px=128,
+        local_crop_size_px=64,
+        num_local_crops=2,
+        epochs=30,
+        steps_per_epoch=10,
         batch_size=64,
-        learning_rate=5e-4,
-        learning_rate_warmup=1,
+        learning_rate=1e-3,
+        learning_rate_warmup=3,
         teacher_momentum=(0.99, 1.0),
-        teacher_temperature=(0.01, 0.01),
+        teacher_temperature=(0.025, 0.025),
         teacher_temperature_warmup=0,
+        centring="sinkhorn",
         num_outputs=256,
         head_hidden=512,
+        head_batch_norm=True,
         drop_path=0.0,
         last_layer_frozen=0,
         gradient_clip=3.0,
+        shift=0.05,
+        gain=(0.86, 1.16),
+        gamma=(0.82, 1.22),
+        transpose=True,
+        blur_share=0.5,
+        noise=0.03,
     ),
 }
 

@@ -4,7 +4,7 @@ Shapes: N samples, C channels of each that are seen at once (1 but for multi-cha
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -130,6 +130,19 @@ def draw_epoch(
         return drawn.fetchnumpy()["image_id"].astype(np.int64)
     finally:
         con.close()
+
+
+def stretch(
+    draw_pass: Callable[[int], NDArray[np.int64]], start: int, num: int
+) -> NDArray[np.int64]:
+    """Samples number `start` to `start + num` of an endless sequence of passes over all samples.
+
+    draw_pass: the samples of pass number n, in order; passes are equally long.
+    """
+    length = len(draw_pass(0))
+    first, last = start // length, (start + num - 1) // length
+    passes = np.concatenate([draw_pass(number) for number in range(first, last + 1)])
+    return passes[start - first * length :][:num]
 
 
 def rows_hash(samples: pa.Table) -> str:

@@ -6,6 +6,7 @@ Run with `torchrun -m unidino train ...`, every minibatch is shared among its pr
 import math
 import time
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from unidino.training.probe import Probe
 from unidino.training.processes import Processes, StopRequest, joined, stop_on_sigterm
 from unidino.training.reader import CropReader, Crops
 from unidino.training.recipe import TrainConfig, config_of
-from unidino.training.samples import draw_epoch, image_names, rows_hash, select_samples
+from unidino.training.samples import draw_epoch, image_names, rows_hash, select_samples, stretch
 from unidino.training.schedules import Schedules, teacher_temperatures
 from unidino.training.views import ViewMaker, seed_of
 
@@ -124,13 +125,13 @@ class _Training:
                 " has changed; train anew under another name"
             )
         state.samples_hash = samples_hash
-        num_samples = len(self._draw(0))
-        self.steps_per_epoch = num_samples // config.batch_size
-        if self.steps_per_epoch == 0:
-            raise InputError(
-                f"an epoch has {num_samples} samples, fewer than one minibatch of"
-                f" {config.batch_size}; pass --batch-size {num_samples} or less"
+        every_channel, repeats = config.channels == "all", config.balance == "repeats"
+        self._draw_pass = lru_cache(maxsize=2)(
+            lambda number: draw_epoch(
+                self.table, config.seed, number, every_channel=every_channel, whole_repeats=repeats
             )
+        )
+        self.steps_per_epoch = config.steps_per_epoch or self._steps_per_pass()
         device = processes.device
         encoder = load_encoder(lake, state.start, device) if state.start else None
         self.dino = Dino(config, device, encoder)
@@ -266,15 +267,22 @@ class _Training:
                 f" `unidino train --model {self.name} --resume`"
             )
 
+    def _steps_per_pass(self) -> int:
+        """Number of minibatches in one pass over the samples."""
+        num_samples = len(self._draw_pass(0))
+        if num_samples < self.config.batch_size:
+            raise InputError(
+                f"an epoch has {num_samples} samples, fewer than one minibatch of"
+                f" {self.config.batch_size}; pass --batch-size {num_samples} or less"
+            )
+        return num_samples // self.config.batch_size
+
     def _draw(self, epoch: int) -> NDArray[np.int64]:
         """Rows of the samples of an epoch, in order."""
-        return draw_epoch(
-            self.table,
-            self.config.seed,
-            epoch,
-            every_channel=self.config.channels == "all",
-            whole_repeats=self.config.balance == "repeats",
-        )
+        if self.config.steps_per_epoch is None:
+            return self._draw_pass(epoch)
+        num = self.config.steps_per_epoch * self.config.batch_size
+        return stretch(self._draw_pass, epoch * num, num)
 
     def _save(self) -> None:
         if self.processes.is_first:

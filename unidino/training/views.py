@@ -4,14 +4,15 @@ Shapes: B images of this process, C channels, G global views of side S, L local 
 """
 
 import hashlib
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from unidino.models.networks import intensity_range, scaled
-from unidino.training.augment import NUM_DRAWS, augmented, saturated
+from unidino.training.augment import NUM_DRAWS, augmented, noisy, saturated
 from unidino.training.processes import Processes
 from unidino.training.reader import Crops
 from unidino.training.recipe import TrainConfig
@@ -35,19 +36,35 @@ class ViewMaker:
         generator = torch.Generator().manual_seed(seed_of(config.seed, step))
         images = torch.from_numpy(crops.images).to(device)
         num_images, rank = len(crops.images), self._processes.rank
-        of_this_process = slice(rank * num_images, (rank + 1) * num_images)
+        places = range(rank * num_images, (rank + 1) * num_images)
+        generators = [
+            torch.Generator().manual_seed(seed_of(config.seed, step, place)) for place in places
+        ]
         views = []
         for raw in (crops.global_crops, crops.local_crops):
             num_views, num_channels = raw.shape[1:3]
-            shape = (NUM_DRAWS, num_views, config.batch_size, num_channels)
-            draws = torch.rand(shape, generator=generator)[:, :, of_this_process].flatten(1, 2)
+            shape = (NUM_DRAWS + 1, num_views, config.batch_size, num_channels)
+            draws = torch.rand(shape, generator=generator)[:, :, places.start : places.stop]
+            draws = draws.flatten(1, 2)
             counts = torch.from_numpy(raw).to(device).transpose(0, 1).flatten(0, 1)
             low, high = (r[images].repeat(num_views, 1) for r in (self._low, self._high))
-            augmented_views = augmented(scaled(counts, low, high), draws)
+            changed = augmented(scaled(counts, low, high), draws, config)
+            if config.noise:
+                noise = _per_image(torch.randn, changed, num_views, generators)
+                changed = noisy(changed, noise, draws[-1], config.noise)
             if config.saturation_noise:
-                augmented_views = saturated(augmented_views, config.saturation_noise, generator)
-            views.append(augmented_views)
+                chance = _per_image(torch.rand, changed, num_views, generators)
+                changed = saturated(changed, chance, config.saturation_noise)
+            views.append(changed)
         return views[0], views[1]
+
+
+def _per_image(
+    draw: Callable[..., Tensor], views: Tensor, num_views: int, generators: Sequence[Generator]
+) -> Tensor:
+    """Random numbers for view-major views (V * B, C, H, W), of a generator for each image."""
+    shape = (num_views, *views.shape[1:])
+    return torch.stack([draw(shape, generator=g) for g in generators], dim=1).flatten(0, 1)
 
 
 def seed_of(*parts: int) -> int:
