@@ -126,6 +126,15 @@ def test_student_and_teacher_start_from_a_model(
         train(lake, "third", config=other, start="first")
 
 
+def test_a_training_that_starts_from_a_model_takes_its_network_and_scaling(lake: Lake) -> None:
+    train(lake, "first", config=TOY.model_copy(update={"intensity": "dtype", "epochs": 1}))
+    brief = {"epochs": 1, "steps_per_epoch": 1, "batch_size": 4}
+    train(lake, "second", recipe="small", config=brief, start="first")
+    first, second = (registry.load_config(lake, name) for name in ("first", "second"))
+    assert second == first
+    assert first.intensity == "dtype"
+
+
 def test_what_a_model_was_trained_on_is_kept_with_it(lake: Lake) -> None:
     query = "select * from training_sample where channel = 'DNA'"
     train(lake, "toy", config=TOY, samples=query)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, V
 
 from unidino.core.choices import Centring, Intensity, Precision, RecipeName
 from unidino.core.errors import InputError, choose
-from unidino.models.config import VIT_S
+from unidino.models.config import VIT_S, ModelConfig
 
 Limits = tuple[PositiveFloat, PositiveFloat]
 
@@ -147,6 +147,12 @@ def config_of(recipe: RecipeName, changes: Mapping[str, Any]) -> TrainConfig:
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(f"configuration: {first['loc'][0]}: {first['msg']}") from error
+
+
+def network_choices(model: ModelConfig) -> dict[str, Any]:
+    """Choices of a training that continues a model: its network, crops and scaling."""
+    names = set(ModelConfig.model_fields) & set(TrainConfig.model_fields) - {"seed"}
+    return model.model_dump(include=names)
 
 
 def read_changes(file: Path) -> dict[str, Any]:

@@ -23,14 +23,14 @@ from unidino.core.progress import progress_bar
 from unidino.core.results import Results
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
-from unidino.models.registry import check_new_name, load_encoder, register
+from unidino.models.registry import check_new_name, load_config, load_encoder, register
 from unidino.training.checkpoint import State, load_checkpoint, save_checkpoint
 from unidino.training.dino import Dino, Step, model_config_of
 from unidino.training.epoch_log import EpochLog, Figures, refuse_collapse, step_figures
 from unidino.training.probe import Probe
 from unidino.training.processes import Processes, StopRequest, joined, stop_on_sigterm
 from unidino.training.reader import CropReader, Crops
-from unidino.training.recipe import TrainConfig, config_of
+from unidino.training.recipe import TrainConfig, config_of, network_choices
 from unidino.training.samples import draw_epoch, image_names, rows_hash, select_samples, stretch
 from unidino.training.schedules import Schedules, teacher_temperatures
 from unidino.training.views import ViewMaker, seed_of
@@ -54,7 +54,8 @@ def train(
 
     config: changes to the recipe by name, or a whole configuration in its place.
     samples: a view's name or a SELECT with the columns of `training_sample`.
-    start: a model of the lake that student and teacher start from.
+    start: a model that student and teacher start from; without other choices the new model has its
+    network, crops and scaling.
     probe: a view or SELECT with the columns of `labelled_sample`, judged every few epochs.
     resume: continue from the checkpoint of this name, with the arguments of its first run.
     Raises ModelError if the name is taken, the loss is not finite, the features collapse, or the
@@ -79,7 +80,8 @@ def train(
             config = TrainConfig.model_validate(state.config)
         else:
             if not isinstance(config, TrainConfig):
-                config = config_of(recipe, config or {})
+                network = network_choices(load_config(lake, start)) if start else {}
+                config = config_of(recipe, network | dict(config or {}))
             tensors, state = {}, State(config.model_dump(), samples, start, probe)
         run.arguments = {
             **run.arguments,
