@@ -37,13 +37,13 @@ class Camera:
         """A camera; detail that it can show grows with the magnification."""
         fuzzy = rng.random()
         blur = rng.uniform(0.4, 1.3) + 0.006 * diameter_px * rng.random()
-        if fuzzy < 0.15:
-            blur = rng.uniform(1.5, 3.5)
+        if fuzzy < 0.1:
+            blur = rng.uniform(1.5, 3)
         top, full = rng.choice([4095, 65535], p=[0.3, 0.7]), float(np.exp(rng.uniform(5.5, 9.8)))
         if top == 4095:
             full = float(rng.uniform(300, 3500))
-        if rng.random() < 0.04:
-            full = float(top * rng.uniform(1.2, 3))
+        if rng.random() < 0.03:
+            full = float(top * rng.uniform(1.1, 2))
         step = 1
         if rng.random() < 0.08:
             full, top, step = float(rng.uniform(60, 230)), 255, 1
@@ -51,16 +51,16 @@ class Camera:
             step = int(2 ** rng.integers(2, 5))
         return cls(
             blur_px=float(blur),
-            defocus_px=float(rng.uniform(2, 8) if rng.random() < 0.06 else 0.0),
-            haze=float(rng.beta(1.2, 3.5)),
+            defocus_px=float(rng.uniform(2, 8) if rng.random() < 0.05 else 0.0),
+            haze=float(rng.beta(0.9, 3.5)),
             haze_px=float(rng.uniform(0.1, 0.5) * diameter_px + 3),
             mottle=float(rng.choice([0.0, 0.1, 0.25, 0.5], p=[0.3, 0.35, 0.25, 0.1])),
             vignette=float(rng.uniform(0, 0.35) if rng.random() < 0.6 else 0),
             tilt=float(rng.uniform(0, 0.35) if rng.random() < 0.5 else 0),
-            background=float(np.exp(rng.uniform(-4.5, 0.0))),
+            background=float(np.exp(rng.triangular(-5.5, -3, 0.2))),
             autofluorescence=float(rng.choice([0, 0.05, 0.3], p=[0.55, 0.35, 0.1])),
-            photons=float(np.exp(rng.normal(6.2, 1.1))),
-            read_noise=float(np.exp(rng.uniform(-6.5, -3.2))),
+            photons=float(np.exp(rng.normal(7, 1.5))),
+            read_noise=float(np.exp(rng.uniform(-8.5, -3.8))),
             full_counts=full,
             offset=float(rng.choice([0, rng.uniform(20, 500)])) if top > 255 else 0.0,
             step=step,

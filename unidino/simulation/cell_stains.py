@@ -10,12 +10,10 @@ from unidino.simulation.waves import clouds, single
 def stain_cytoplasm(pen: Pen) -> Array:
     """Diffuse protein, thick near the nucleus, thin at the edge."""
     scene = pen.scene
-    thick = np.maximum(1 - scene.depth, 0) ** pen.draw(0.2, 1.2)
     near = np.exp(-pen.draw(0.3, 2) * np.maximum(scene.near - 1, 0))
     mixed = pen.draw(0, 1)
-    body = scene.inside * (mixed * thick + (1 - mixed) * near)
-    grain = 1 + pen.draw(0.03, 0.3) * clouds(pen.rng, pen.size_px, pen.draw(0.5, 1.5))[0]
-    return single(body * (1 - pen.draw(-0.6, 0.9) * scene.nuclear) * np.maximum(grain, 0.1))
+    body = mixed * pen.body + (1 - mixed) * scene.inside * near * pen.grain
+    return single(body * (1 - pen.draw(-0.6, 0.9) * scene.nuclear))
 
 
 def stain_membrane(pen: Pen) -> Array:
@@ -26,7 +24,7 @@ def stain_membrane(pen: Pen) -> Array:
         1 + pen.draw(0.1, 1.2) * pen.relief(pen.diameter * pen.draw(0.2, 0.8))[0], 0, 3
     )
     line = np.exp(-((scene.edge_px / width) ** 2)) * ruffle * scene.inside
-    return single(line + pen.draw(0.03, 0.5) * scene.inside)
+    return single(line + pen.draw(0.03, 0.7) * pen.body)
 
 
 def stain_junctions(pen: Pen) -> Array:
@@ -36,7 +34,7 @@ def stain_junctions(pen: Pen) -> Array:
     line = np.exp(-((scene.edge_px / width) ** 2)) * (scene.second < 1) * scene.inside
     if pen.chance(0.5):
         line *= np.clip(0.6 + pen.draw(0.4, 1.5) * pen.relief(pen.width(0.05, 0.2, 3))[0], 0, 3)
-    return single(line + pen.draw(0.02, 0.35) * scene.inside)
+    return single(line + pen.draw(0.02, 0.5) * pen.body)
 
 
 def stain_granules(pen: Pen) -> Array:
@@ -66,9 +64,7 @@ def stain_vesicles(pen: Pen) -> Array:
     puncta = pen.places(density, int(pen.num * np.exp(pen.draw(1.5, 5.3))))
     weight = pen.rng.lognormal(0, pen.draw(0.2, 1), len(puncta))
     dots = pen.dots(puncta, weight, pen.width(0.006, 0.03))
-    return single(
-        dots + pen.draw(0.0, 0.35) * scene.cytoplasm * (0.4 + np.maximum(1 - scene.depth, 0))
-    )
+    return single(dots + pen.draw(0.0, 0.4) * scene.cytoplasm * pen.body)
 
 
 def stain_vacuoles(pen: Pen) -> Array:
@@ -81,7 +77,7 @@ def stain_vacuoles(pen: Pen) -> Array:
     hole = pen.discs(centres, weight, width)
     rim = np.clip(pen.dots(centres, 3 * weight, width), 0, 1) - hole
     filled, bright = pen.rng.choice([0.0, 0.0, 1.0]), pen.draw(0.2, 1.5)
-    body = scene.cytoplasm * pen.draw(0.1, 0.6) * (0.4 + np.maximum(1 - scene.depth, 0))
+    body = scene.cytoplasm * pen.draw(0.1, 0.7) * pen.body
     return single(body * (1 - 0.9 * hole) + scene.inside * (bright * rim + filled * hole))
 
 
@@ -90,7 +86,7 @@ def stain_golgi(pen: Pen) -> Array:
     scene = pen.scene
     ribbon = np.exp(-((pen.relief(pen.width(0.06, 0.16, 3), 0.6)[0] / pen.draw(0.3, 0.7)) ** 2))
     place = cap(pen, pen.draw(0.1, 0.4)) * np.exp(-pen.draw(1, 4) * np.maximum(scene.near - 1, 0))
-    return single(place * ribbon * scene.cytoplasm * 2 + pen.draw(0.02, 0.3) * scene.inside)
+    return single(place * ribbon * scene.cytoplasm * 2 + pen.draw(0.02, 0.4) * pen.body)
 
 
 def cap(pen: Pen, width: float) -> Array:

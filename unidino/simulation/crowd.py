@@ -41,11 +41,11 @@ class Habit:
 
 
 HABITS = {
-    "round": Habit((1.0, 1.15), (2, 2), (0.02, 0.08), (0, 0), (0.95, 1.7), (0.5, 0.85), 0.17),
-    "spread": Habit((1.0, 1.7), (1.7, 2.4), (0.08, 0.2), (0, 2), (0.75, 1.3), (0.32, 0.52), 0.25),
+    "round": Habit((1.0, 1.15), (1.9, 2.3), (0.03, 0.14), (0, 0), (0.9, 1.7), (0.5, 0.85), 0.12),
+    "spread": Habit((1.0, 1.7), (1.7, 2.4), (0.08, 0.2), (0, 2), (0.75, 1.3), (0.3, 0.52), 0.28),
     "spindle": Habit((2.0, 5.0), (1.1, 1.7), (0.04, 0.12), (0, 1), (0.6, 1.1), (0.28, 0.5), 0.16),
-    "sheet": Habit((1.0, 1.4), (2, 3), (0.03, 0.12), (0, 0), (0.62, 0.8), (0.4, 0.65), 0.2),
-    "lamella": Habit((1.0, 2.2), (1.3, 2.2), (0.2, 0.4), (1, 4), (0.7, 1.2), (0.25, 0.45), 0.15),
+    "sheet": Habit((1.0, 1.4), (1.9, 3), (0.05, 0.22), (0, 1), (0.6, 0.82), (0.4, 0.65), 0.2),
+    "lamella": Habit((1.0, 2.2), (1.3, 2.2), (0.2, 0.4), (1, 4), (0.7, 1.2), (0.25, 0.45), 0.17),
     "stellate": Habit((1.0, 1.8), (1.4, 2), (0.08, 0.2), (3, 7), (0.8, 1.6), (0.35, 0.6), 0.07),
 }
 
@@ -96,7 +96,7 @@ def draw_crowd(
     axis = rng.uniform(0, 2 * np.pi) + rng.choice([0.15, 0.5, 3.0]) * rng.standard_normal(num)
     if rng.random() < 0.5 and num:  # neighbours align
         axis = axis + 1.5 * relief_at(rng, centre, 4 * diameter_px)
-    spread = rng.uniform(0.06, 0.35)
+    spread = rng.uniform(0.08, 0.4)
     size = np.exp(spread * rng.standard_normal(num)) * _BODY_SIZE[phase]
     size *= np.where(responds, np.exp(rng.normal(0, 0.25)), 1)
     radius = 0.5 * diameter_px * size
@@ -108,7 +108,9 @@ def draw_crowd(
     spikes = rng.integers(habit.spikes[0], habit.spikes[1] + 1, num) * solid
     corner = rng.uniform(*habit.corner)
     num_angles = 512 if diameter_px > 50 else 128
-    table = outline(rng, radius, stretch, axis, corner, rough, spikes, num_angles)
+    table = outline(
+        rng, radius, stretch, axis, corner, rough, spikes, num_angles, rng.uniform(0.6, 1.4)
+    )
     return Crowd(
         diameter_px,
         Blobs(centre, table),
@@ -128,15 +130,18 @@ def outline(
     rough: Array,
     spikes: Integers,
     num_angles: int,
+    steep: float,
 ) -> Array:
-    """Radii (N, A) of superellipses with waves and spikes. All but `corner` are by cell (N,)."""
+    """Radii (N, A) of superellipses with waves and spikes; most arguments are by cell (N,).
+
+    corner: exponent of the superellipse. steep: how fast waves shrink with their number around.
+    """
     num = len(radius)
     angle = np.linspace(0, 2 * np.pi, num_angles, endpoint=False, dtype=np.float32)
     along = angle - axis.astype(np.float32)[:, None]
     stretch = np.sqrt(aspect).astype(np.float32)[:, None]
     ends = np.abs(np.cos(along) / stretch) ** corner + np.abs(np.sin(along) * stretch) ** corner
     wave = np.zeros((num, num_angles), np.float32)
-    steep = rng.uniform(0.6, 1.4)
     for k in range(1, 8):
         size = rough * rng.uniform(0.2, 1.2, num) / k**steep
         phase = rng.uniform(0, 2 * np.pi, num)
@@ -169,7 +174,9 @@ def _places(rng: Random, size_px: int, gap: float, diameter_px: float, occupied:
     score = rng.random(len(centre))
     if rng.random() < 0.55 and len(centre):  # colonies
         score = relief_at(rng, centre, gap * rng.uniform(3, 8)) + 0.4 * score
-    kept = np.argsort(score)[: max(round(occupied * len(centre)), 0)]
+    if len(centre):  # one place in the field is always taken, if any is
+        score[np.argmin(np.abs(centre - rng.uniform(0.2, 0.8, 2) * size_px).sum(axis=1))] = -9
+    kept = np.argsort(score)[: int(np.ceil(occupied * len(centre)))]
     return np.asarray(centre[kept], np.float32)
 
 
@@ -216,6 +223,6 @@ def _nuclei(
     across = np.where((of >= METAPHASE) & (of <= TELOPHASE), axis[cell] + 0.5 * np.pi, tilt)
     nothing = np.zeros(len(cell), int)
     rough = lobes * rng.uniform(0.5, 1.5, len(cell))
-    shape = outline(rng, radius, aspect, across, 2.0, rough, nothing, 128)
+    shape = outline(rng, radius, aspect, across, 2.0, rough, nothing, 128, 2.0)
     bright = _BRIGHT[of] * np.exp(rng.uniform(0.05, 0.3) * rng.standard_normal(len(cell)))
     return Blobs(place.astype(np.float32), shape), cell, bright.astype(np.float32)

@@ -10,53 +10,52 @@ from unidino.simulation.waves import single
 def stain_fibres(pen: Pen) -> Array:
     """Parallel fibres along the cells (actin), with a cortex."""
     scene = pen.scene
-    start = pen.places(scene.inside, _num(pen, 8, 50))
+    start = pen.places(scene.inside, _num(pen, 12, 80))
     heading = pen.axes(start) + pen.draw(0.03, 0.35) * pen.rng.standard_normal(len(start))
     heading = heading + np.pi * pen.rng.integers(0, 2, len(start))
     weight = pen.rng.lognormal(0, 0.4, len(start))
-    length = pen.width(0.2, 0.9, 8)
+    length = pen.width(0.3, 1.3, 8)
     drawn = pen.strands(
-        start, heading, length, pen.draw(0, 0.03), pen.width(0.004, 0.014), weight=weight
+        start, heading, length, pen.draw(0, 0.03), pen.width(0.002, 0.01), weight=weight
     )
     cortex = np.exp(-((scene.edge_px / pen.width(0.01, 0.03, 0.9)) ** 2)) * scene.inside
-    return single(drawn + pen.draw(0, 1.2) * cortex + pen.draw(0.02, 0.5) * scene.inside)
+    return single(drawn + pen.draw(0, 1) * cortex + pen.draw(0.05, 0.9) * pen.body)
 
 
 def stain_filaments(pen: Pen) -> Array:
     """Filaments that radiate from beside the nucleus (tubulin), or curl around it."""
     scene, crowd = pen.scene, pen.scene.crowd
     origin = scene.cytoplasm * np.exp(-pen.draw(2, 12) * np.abs(scene.near - 1))
-    start = pen.places(origin, _num(pen, 15, 90))
+    start = pen.places(origin, _num(pen, 40, 150))
     row, column = np.divmod(start, pen.size_px)
     middle = np.append(crowd.bodies.centre, [[0, 0]], axis=0)[scene.cell.ravel()[start]]
     outward = np.arctan2(row - middle[:, 0], column - middle[:, 1])
     if pen.chance(0.25):
         outward = outward + 0.5 * np.pi
-    heading = outward + pen.draw(0.2, 1.5) * pen.rng.standard_normal(len(start))
+    heading = outward + pen.draw(0.2, 1.0) * pen.rng.standard_normal(len(start))
     drawn = pen.strands(
         start,
         heading,
-        pen.width(0.25, 0.8, 8),
-        pen.draw(0.02, 0.12),
-        pen.width(0.003, 0.012),
+        pen.width(0.45, 1.2, 10),
+        pen.draw(0.01, 0.09),
+        pen.width(0.002, 0.008),
         drift=pen.draw(0, 1.5) / pen.diameter,
     )
-    haze = scene.cytoplasm * np.maximum(1 - scene.depth, 0)
-    return single(drawn + pen.draw(0.05, 1.2) * haze + pen.draw(0, 0.2) * scene.inside)
+    return single(drawn + pen.draw(0.1, 1.2) * pen.body * scene.cytoplasm)
 
 
 def stain_meshwork(pen: Pen) -> Array:
     """A net of randomly oriented filaments (keratin, vimentin)."""
     scene = pen.scene
     dense = scene.cytoplasm * np.exp(-pen.draw(0, 1.5) * np.maximum(scene.near - 1, 0))
-    start = pen.places(dense, _num(pen, 20, 110))
+    start = pen.places(dense, _num(pen, 40, 200))
     heading = pen.rng.uniform(0, 2 * np.pi, len(start))
     length = pen.width(0.1, 0.5, 6)
     curl = 3 * pen.draw(0, 1) / pen.diameter
     drawn = pen.strands(
-        start, heading, length, pen.draw(0.02, 0.15), pen.width(0.004, 0.014), drift=curl
+        start, heading, length, pen.draw(0.02, 0.15), pen.width(0.002, 0.01), drift=curl
     )
-    return single(drawn + pen.draw(0.02, 0.6) * dense)
+    return single(drawn + pen.draw(0.05, 0.9) * dense * pen.body)
 
 
 def stain_mitochondria(pen: Pen) -> Array:
@@ -65,7 +64,7 @@ def stain_mitochondria(pen: Pen) -> Array:
     uneven = np.where(crowd.responds, pen.draw(0.3, 2), 1) * pen.rng.lognormal(0, 0.3, crowd.num)
     dense = scene.cytoplasm * np.exp(-pen.draw(0.3, 3) * np.maximum(scene.near - 1, 0))
     dense = dense * (scene.edge_px > 0.04 * pen.diameter) * scene.by_cell(uneven)
-    start = pen.places(dense, _num(pen, 20, 150))
+    start = pen.places(dense, _num(pen, 40, 240))
     heading = pen.rng.uniform(0, 2 * np.pi, len(start))
     length = pen.width(0.02, 0.35, 2)
     drawn = pen.strands(
@@ -73,10 +72,10 @@ def stain_mitochondria(pen: Pen) -> Array:
         heading,
         length,
         pen.draw(0.05, 0.5),
-        pen.width(0.007, 0.022),
+        pen.width(0.004, 0.014),
         weight=pen.rng.lognormal(0, 0.4, len(start)),
     )
-    return single(drawn + pen.draw(0.02, 0.35) * dense)
+    return single(drawn + pen.draw(0.02, 0.5) * dense * pen.body)
 
 
 def stain_reticulum(pen: Pen) -> Array:
@@ -102,8 +101,7 @@ def stain_processes(pen: Pen) -> Array:
     drawn = pen.strands(start, heading, length, bend, width, confined=False)
     if pen.chance(0.5):
         drawn = drawn * np.clip(1 + 0.8 * pen.relief(5 * width + 3)[0], 0.2, 4)
-    body = np.maximum(1 - scene.depth, 0) ** 0.5 * scene.inside
-    return single(drawn * pen.draw(0.5, 1.5) + body * (1 - pen.draw(0, 0.8) * scene.nuclear))
+    return single(drawn * pen.draw(0.5, 1.5) + pen.body * (1 - pen.draw(0, 0.8) * scene.nuclear))
 
 
 def stain_spindles(pen: Pen) -> Array:
@@ -115,9 +113,7 @@ def stain_spindles(pen: Pen) -> Array:
     start = np.repeat(centres, pen.rng.integers(1, 12))
     heading = pen.rng.uniform(0, 2 * np.pi, len(start))
     aster = pen.strands(start, heading, pen.width(0.05, 0.25, 3), 0.05, pen.width(0.006, 0.012))
-    return single(
-        dots + aster + pen.draw(0.03, 0.4) * scene.inside * np.maximum(1 - scene.depth, 0)
-    )
+    return single(dots + aster + pen.draw(0.03, 0.5) * pen.body)
 
 
 def _num(pen: Pen, low: float, high: float) -> int:

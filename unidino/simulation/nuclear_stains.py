@@ -5,7 +5,7 @@ import numpy as np
 from unidino.simulation.cells import Array
 from unidino.simulation.crowd import APOPTOTIC, DEBRIS, METAPHASE, PROPHASE
 from unidino.simulation.scene import Pen
-from unidino.simulation.waves import clouds, single
+from unidino.simulation.waves import single
 
 
 def stain_nuclei(pen: Pen) -> Array:
@@ -47,9 +47,8 @@ def stain_nucleoli(pen: Pen) -> Array:
     """Nucleoli, with nucleoplasm and cytoplasm (ribonucleic acid)."""
     scene = pen.scene
     fade = np.exp(-pen.draw(0.1, 1.2) * np.maximum(scene.near - 1, 0))
-    grain = 1 + pen.draw(0.05, 0.3) * clouds(pen.rng, pen.size_px, pen.draw(0.5, 1.3))[0]
     rest = pen.draw(0.1, 0.7) * scene.cytoplasm * fade + pen.draw(0.05, 0.5) * scene.nuclear
-    return single(rest * np.maximum(grain, 0.1) + _nucleoli(pen))
+    return single(rest * pen.grain + _nucleoli(pen))
 
 
 def stain_envelope(pen: Pen) -> Array:
@@ -72,12 +71,9 @@ def stain_halo(pen: Pen) -> Array:
     inward = np.clip(pen.rng.normal(pen.draw(0, 1), pen.draw(0.05, 0.4), crowd.num), 0, 1)
     inward = np.where(crowd.responds, 1 - inward, inward)
     moved = scene.by_cell(inward)
-    grain = 1 + pen.draw(0.03, 0.25) * clouds(pen.rng, pen.size_px, pen.draw(0.6, 1.4))[0]
     fade = np.exp(-pen.draw(0.2, 1.5) * np.maximum(scene.near - 1, 0))
-    return single(
-        (scene.nuclear * moved + scene.cytoplasm * fade * (1 - 0.8 * moved))
-        * np.maximum(grain, 0.1)
-    )
+    inner, outer = scene.nuclear * moved, scene.cytoplasm * fade * (1 - 0.8 * moved)
+    return single((inner + outer * pen.body) * pen.grain)
 
 
 def _nucleoli(pen: Pen) -> Array:

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from unidino.simulation.cells import Array, Random
 from unidino.simulation.crowd import Blobs, Crowd, Integers
-from unidino.simulation.waves import bumps, gaussian, single, smoothed
+from unidino.simulation.waves import bumps, clouds, gaussian, single, smoothed
 
 _FAR = 3.0  # nuclear radii up to which a pixel knows its nearest nucleus
-_MOST_POINTS = 45_000  # of the strands of one drawing
+_MOST_POINTS = 60_000  # of the strands of one drawing
 
 
 class Scene:
@@ -23,17 +23,19 @@ class Scene:
     cell: index of the cell that covers a pixel, N where there is none. depth: 0 at the centre of
     the cell to 1 at its outline. second: depth in the next cell that covers the pixel, 1 if none.
     nucleus: index of the nearest nucleus, M where all are far. near: distance from its centre in
-    its radii.
+    its radii, beyond 2 with the depth in the cell added.
     """
 
     def __init__(self, crowd: Crowd, size_px: int, rng: Random) -> None:
         self.crowd, self.size_px = crowd, size_px
+        self.hollow = np.float32(rng.uniform(0.45, 1))
         y, x = np.mgrid[:size_px, :size_px].astype(np.float32)
         bend = bumps(rng, size_px, crowd.diameter_px * rng.uniform(0.4, 1.2))
         amount = np.float32(crowd.diameter_px * rng.choice([0.01, 0.025, 0.05]))
         self.y, self.x = y + amount * bend[0], x + amount * bend[1]
         self.cell, self.depth, self.second = self._lay(crowd.bodies, 1.0)
-        self.nucleus, self.near, _ = self._lay(crowd.nuclei, _FAR)
+        self.nucleus, near, _ = self._lay(crowd.nuclei, _FAR)
+        self.near = near + 2 * self.depth * np.maximum(near - (_FAR - 1), 0)  # grows on when far
 
     def _lay(self, blobs: Blobs, limit: float) -> tuple[Integers, Array, Array]:
         """For each pixel the nearest blob, and the distances of the nearest two, in radii."""
@@ -91,8 +93,8 @@ class Scene:
 
     @cached_property
     def cytoplasm(self) -> Array:
-        """1 in cells outside nuclei, 0 elsewhere."""
-        return self.inside * (1 - self.nuclear)
+        """1 in cells beside nuclei, less over nuclei, 0 elsewhere."""
+        return self.inside * (1 - self.hollow * self.nuclear)
 
     @cached_property
     def coverage(self) -> float:
@@ -133,6 +135,24 @@ class Pen:
     def relief(self, wavelength_px: float, width: float = 0.4) -> tuple[Array, Array]:
         """Two random reliefs around one wavelength, mean 0, standard deviation 1."""
         return bumps(self.rng, self.size_px, wavelength_px, width)
+
+    @cached_property
+    def grain(self) -> Array:
+        """A relief around 1 that all diffuse stains of the plane share."""
+        relief = clouds(self.rng, self.size_px, self.draw(0.5, 1.6))[0]
+        return single(np.maximum(1 + np.float32(self.draw(0.02, 0.25)) * relief, 0.1))
+
+    @cached_property
+    def body(self) -> Array:
+        """Diffuse stain, 0 to about 1: as thick as the cells, which lie over their neighbours."""
+        scene = self.scene
+        top, under = 1 - scene.depth, 1 - scene.second
+        if self.chance(0.4):  # domes instead of cones
+            top, under = 1 - scene.depth**2, 1 - scene.second**2
+        flat = np.float32(self.draw(0, 1))
+        thick = flat * np.sqrt(np.maximum(top, 0)) + (1 - flat) * top
+        thick = thick + np.float32(self.draw(0, 0.7)) * np.maximum(under, 0)
+        return single(thick * scene.inside * self.grain)
 
     def places(self, density: NDArray[Any], num: int) -> Integers:
         """Pixels (K,) of the flattened field, drawn from a density; none if it is 0."""

@@ -83,9 +83,11 @@ def render_plane(seed: int, index: int, size_px: int = 256) -> Plane:
     family = family_of(seed, index)
     names = list(HABITS)
     habit = names[rng.choice(len(names), p=[h.share for h in HABITS.values()])]
-    diameter = float(np.exp(rng.triangular(np.log(12), np.log(55), np.log(220))))
+    diameter = float(np.exp(rng.triangular(np.log(12), np.log(65), np.log(220))))
     blank = bool(rng.random() < 0.03)
-    occupied = float(rng.choice([rng.uniform(0.1, 0.5), rng.uniform(0.5, 1.0), 1.0]))
+    occupied = float(
+        rng.choice([rng.uniform(0.1, 0.5), rng.uniform(0.5, 1.0), 1.0], p=[0.25, 0.35, 0.4])
+    )
     crowd = draw_crowd(rng, size_px, HABITS[habit], diameter, 0.0 if blank else occupied)
     scene = Scene(crowd, size_px, rng)
     pen = Pen(scene, rng)
