@@ -63,7 +63,7 @@ def add_precipitate(light: Array, rng: Random) -> Array:
 def add_stripes(light: Array, rng: Random) -> Array:
     """Rows or columns with a gain of their own."""
     size = len(light)
-    gain = 1 + rng.uniform(0.01, 0.08) * rng.standard_normal(size).astype(np.float32)
+    gain = 1 + rng.uniform(0.004, 0.04) * rng.standard_normal(size).astype(np.float32)
     return single(light * (gain[:, None] if rng.random() < 0.5 else gain))
 
 

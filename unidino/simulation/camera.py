@@ -3,6 +3,7 @@
 Shapes: S pixels across a field.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,11 +96,11 @@ def illuminate(signal: Array, camera: Camera, rng: Random) -> Array:
 def _lamp(size: int, camera: Camera, rng: Random) -> Array:
     """Relative illumination (S, S)."""
     across = np.linspace(-1, 1, size, dtype=np.float32)
-    centre, turn = rng.uniform(-0.5, 0.5, 2), rng.uniform(0, 2 * np.pi)
-    corner = ((across[:, None] - centre[0]) ** 2 + (across - centre[1]) ** 2) / 3
-    side = (np.sin(turn) * across[:, None] + np.cos(turn) * across + 1.5) / 3
+    cy, cx, turn = map(float, rng.uniform([-0.5, -0.5, 0], [0.5, 0.5, 2 * np.pi]))
+    corner = ((across[:, None] - cy) ** 2 + (across - cx) ** 2) / 3
+    side = (math.sin(turn) * across[:, None] + math.cos(turn) * across + 1.5) / 3
     lamp: Array = 1 - camera.vignette * corner - camera.tilt * side
-    return np.maximum(lamp, 0.1).astype(np.float32)
+    return np.maximum(lamp, 0.1)
 
 
 def expose(light: Array, camera: Camera, rng: Random) -> NDArray[np.uint16]:

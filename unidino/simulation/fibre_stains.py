@@ -116,6 +116,20 @@ def stain_spindles(pen: Pen) -> Array:
     return single(dots + aster + pen.draw(0.03, 0.5) * pen.body)
 
 
+def stain_matrix(pen: Pen) -> Array:
+    """Wavy fibres around and over the cells (collagen, fibronectin), which share a direction."""
+    scene = pen.scene
+    dense = np.exp(pen.draw(0.2, 1.2) * pen.relief(pen.width(0.5, 2, 20))[0])
+    dense = dense * np.where(scene.depth < 1, pen.draw(0.1, 1.5), 1)
+    start = pen.places(dense, int(pen.draw(100, 700)))
+    spread = pen.rng.choice([0.15, 0.5, 3.0])
+    heading = pen.draw(0, 2 * np.pi) + spread * pen.rng.standard_normal(len(start))
+    length, width = pen.width(0.5, 3, 25), pen.draw(0.7, 1.6)
+    bend = pen.draw(0.01, 0.12)
+    drawn = pen.strands(start, heading, length, bend, width, confined=False)
+    return single(drawn * pen.grain + pen.draw(0, 0.4) * pen.body)
+
+
 def _num(pen: Pen, low: float, high: float) -> int:
     """Number of strands in the field: low to high in each visible cell."""
     return int(pen.num * pen.draw(low, high)) + 1
@@ -129,4 +143,5 @@ FIBRE_STAINS = {
     "reticulum": stain_reticulum,
     "processes": stain_processes,
     "spindles": stain_spindles,
+    "matrix": stain_matrix,
 }

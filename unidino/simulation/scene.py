@@ -83,8 +83,9 @@ class Scene:
 
     @cached_property
     def rim_px(self) -> Array:
-        """Distance (px, about) into the nearest nucleus; negative outside."""
-        return single((1 - self.near) * (self.by_nucleus(self.crowd.nuclei.radius) + 1e-3))
+        """Distance (px, about) into the nearest nucleus; negative outside, and far from all."""
+        radius = np.append(self.crowd.nuclei.radius, 1000).astype(np.float32)
+        return single((1 - self.near) * radius[self.nucleus])
 
     @cached_property
     def nuclear(self) -> Array:

@@ -131,7 +131,7 @@ def _stained(pen: Pen, family: str, others: list[str]) -> Array:
     level = np.exp(spread * rng.standard_normal(crowd.num)).astype(np.float32)
     level *= np.where(crowd.responds, np.exp(rng.normal(0, 0.5)), 1)
     level *= np.where(crowd.phase == INTERPHASE, 1, np.exp(rng.normal(0.3, 0.4)))
-    ground = np.float32(rng.choice([0.0, 0.3, 1.0]))
+    ground = np.float32(rng.choice([0.0, 0.3, 1.0]) if family != "matrix" else 1.0)
     signal = signal * np.append(level, ground).astype(np.float32)[pen.scene.cell]
     if pen.chance(0.15):  # another layer of the sample, out of focus
         shift = tuple(int(s) for s in rng.integers(0, pen.size_px, 2))

@@ -53,29 +53,34 @@ def smoothed(image: Array, transfer: Array) -> Array:
     return result
 
 
+@lru_cache(maxsize=8)
+def _log_frequency(size_px: int) -> Array:
+    """Logarithm of the spatial frequency of the complex transform of a field."""
+    return single(np.log(np.maximum(_whole_frequency(size_px), 1 / size_px)))
+
+
 def _pair(rng: Random, weight: Array) -> tuple[Array, Array]:
-    """Two independent reliefs with this spectrum, mean 0 and standard deviation 1."""
+    """Two independent reliefs with this spectrum, mean 0 and standard deviation about 1."""
+    weight[0, 0] = 0
     waves = rng.standard_normal((*weight.shape, 2), dtype=np.float32).view(np.complex64)[..., 0]
     waves *= weight
-    waves[0, 0] = 0
     field = fft.ifft2(waves, overwrite_x=True)
-    first, second = np.ascontiguousarray(field.real), np.ascontiguousarray(field.imag)
-    return first / (first.std() + 1e-9), second / (second.std() + 1e-9)
+    scale = np.float32(weight.size / (np.linalg.norm(weight) + 1e-9))
+    return field.real * scale, field.imag * scale
 
 
 def bumps(
     rng: Random, size_px: int, wavelength_px: float, width: float = 0.4
 ) -> tuple[Array, Array]:
     """Two reliefs around one wavelength. width: relative width of the band of frequencies."""
-    at = _whole_frequency(size_px) * np.float32(max(wavelength_px, 2.0))
+    at = _whole_frequency(size_px) * np.float32(min(max(wavelength_px, 2.0), 0.8 * size_px))
     return _pair(rng, np.exp(-(((at - 1) / np.float32(width)) ** 2)))
 
 
 def clouds(rng: Random, size_px: int, steep: float, shortest_px: float = 2) -> tuple[Array, Array]:
     """Two reliefs whose amplitude falls as frequency to the power of -steep."""
-    at = _whole_frequency(size_px)
-    weight = np.maximum(at, np.float32(1 / size_px)) ** np.float32(-steep)
-    return _pair(rng, weight * np.exp(-((at * np.float32(shortest_px)) ** 2)))
+    at = _whole_frequency(size_px) * np.float32(shortest_px)
+    return _pair(rng, np.exp(np.float32(-steep) * _log_frequency(size_px) - at * at))
 
 
 def relief_at(rng: Random, places: Array, wavelength_px: float) -> Array:
