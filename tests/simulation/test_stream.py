@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from numpy.typing import NDArray
 
 from unidino.lake.lake import Lake
 from unidino.plates.ingest import ingest
@@ -100,6 +101,32 @@ def test_longer_stream_continues_a_shorter_one(stream: Path, tmp_path: Path) -> 
     assert kept == {path: time for path, time in first.items() if path != lost}
     assert _pixels(tmp_path) == _pixels(stream)
     assert (tmp_path / "traits.csv").read_text() == (stream / "traits.csv").read_text()
+
+
+def test_planes_of_another_size_are_rendered_again(tmp_path: Path) -> None:
+    assert simulate_stream(tmp_path, 3, size_px=64, jobs=1) == 3
+    assert simulate_stream(tmp_path, 3, size_px=80, jobs=1) == 3
+    assert {tifffile.imread(path).shape for path in tmp_path.rglob("*.tiff")} == {(80, 80)}
+
+
+def test_crops_of_one_plane_resemble_each_other() -> None:
+    def spectra(crops: list[NDArray[np.uint16]]) -> NDArray[np.float64]:
+        """Relative power of five octaves of each crop, standardized."""
+        cut = np.stack(crops).astype(float)
+        cut -= cut.mean(axis=(1, 2), keepdims=True)
+        power = np.abs(np.fft.rfft2(cut)) ** 2
+        at = np.hypot(np.fft.fftfreq(96)[:, None], np.fft.rfftfreq(96))
+        bands = [(at > edge / 2) & (at <= edge) for edge in (0.03, 0.06, 0.12, 0.25, 0.5)]
+        octaves = np.log(np.stack([power[:, band].mean(axis=1) for band in bands], axis=1) + 1e-9)
+        steps = np.diff(octaves, axis=1)
+        return (steps - steps.mean(axis=0)) / steps.std(axis=0)
+
+    fields = [render_plane(8, index, 200).counts for index in range(60)]
+    first = spectra([field[:96, :96] for field in fields])
+    second = spectra([field[-96:, -96:] for field in fields])
+    gap = np.linalg.norm(first[:, None] - second[None], axis=2)
+    closer = (gap < np.diag(gap)[:, None]).mean(axis=1)
+    assert np.median(closer) < 0.25
 
 
 def test_traits_describe_each_plane(stream: Path) -> None:

@@ -72,7 +72,7 @@ def stain_vacuoles(pen: Pen) -> Array:
     scene = pen.scene
     density = scene.cytoplasm * (scene.edge_px > 0.05 * pen.diameter)
     centres = pen.places(density, int(pen.num * np.exp(pen.draw(1, 4))))
-    weight = pen.rng.lognormal(1, pen.draw(0.3, 0.9), len(centres))
+    weight = pen.rng.lognormal(0.8, pen.draw(0.4, 1.6), len(centres))
     width = pen.width(0.015, 0.06, 1.0)
     hole = pen.discs(centres, weight, width)
     rim = np.clip(pen.dots(centres, 3 * weight, width), 0, 1) - hole

@@ -104,7 +104,7 @@ def stain_processes(pen: Pen) -> Array:
     return single(drawn * pen.draw(0.5, 1.5) + pen.body * (1 - pen.draw(0, 0.8) * scene.nuclear))
 
 
-def stain_spindles(pen: Pen) -> Array:
+def stain_centrosomes(pen: Pen) -> Array:
     """One or two bright centres a cell with a short aster (centrosomes, midbodies, cilia)."""
     scene = pen.scene
     near = scene.cytoplasm * np.exp(-6 * np.maximum(scene.near - 1, 0))
@@ -142,6 +142,6 @@ FIBRE_STAINS = {
     "mitochondria": stain_mitochondria,
     "reticulum": stain_reticulum,
     "processes": stain_processes,
-    "spindles": stain_spindles,
+    "centrosomes": stain_centrosomes,
     "matrix": stain_matrix,
 }

@@ -65,8 +65,8 @@ def stain_envelope(pen: Pen) -> Array:
     return single((rim + filled) * scene.by_nucleus(pen.scene.crowd.bright**0.5))
 
 
-def stain_halo(pen: Pen) -> Array:
-    """Perinuclear clouds or the nuclei of some cells only (translocation)."""
+def stain_shuttle(pen: Pen) -> Array:
+    """A protein in the cytoplasm of some cells and in the nucleus of others (translocation)."""
     scene, crowd = pen.scene, pen.scene.crowd
     inward = np.clip(pen.rng.normal(pen.draw(0, 1), pen.draw(0.05, 0.4), crowd.num), 0, 1)
     inward = np.where(crowd.responds, 1 - inward, inward)
@@ -92,5 +92,5 @@ NUCLEAR_STAINS = {
     "foci": stain_foci,
     "nucleoli": stain_nucleoli,
     "envelope": stain_envelope,
-    "halo": stain_halo,
+    "shuttle": stain_shuttle,
 }

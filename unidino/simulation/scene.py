@@ -32,13 +32,19 @@ class Scene:
         y, x = np.mgrid[:size_px, :size_px].astype(np.float32)
         bend = bumps(rng, size_px, crowd.diameter_px * rng.uniform(0.4, 1.2))
         amount = np.float32(crowd.diameter_px * rng.choice([0.01, 0.025, 0.05]))
+        soft = np.float32(0.4) * amount  # nuclei are stiffer than cells
         self.y, self.x = y + amount * bend[0], x + amount * bend[1]
-        self.cell, self.depth, self.second = self._lay(crowd.bodies, 1.0)
-        self.nucleus, near, _ = self._lay(crowd.nuclei, _FAR)
+        self.cell, self.depth, self.second = self._lay(crowd.bodies, 1.0, self.y, self.x)
+        self.nucleus, near, _ = self._lay(
+            crowd.nuclei, _FAR, y + soft * bend[0], x + soft * bend[1]
+        )
         self.near = near + 2 * self.depth * np.maximum(near - (_FAR - 1), 0)  # grows on when far
 
-    def _lay(self, blobs: Blobs, limit: float) -> tuple[Integers, Array, Array]:
-        """For each pixel the nearest blob, and the distances of the nearest two, in radii."""
+    def _lay(self, blobs: Blobs, limit: float, y: Array, x: Array) -> tuple[Integers, Array, Array]:
+        """For each pixel at y, x the nearest blob, and the distances of the nearest two, in radii.
+
+        limit: distance where blobs end. The coordinates (S, S) may be bent.
+        """
         size = self.size_px
         label = np.full((size, size), len(blobs.centre), np.int32)
         first = np.full((size, size), limit, np.float32)
@@ -50,7 +56,7 @@ class Scene:
         high = np.clip(np.ceil(blobs.centre + reach[:, None]) + 1, 0, size).astype(int)
         for i in np.flatnonzero((high > low).all(axis=1)):
             part = slice(low[i, 0], high[i, 0]), slice(low[i, 1], high[i, 1])
-            dy, dx = self.y[part] - blobs.centre[i, 0], self.x[part] - blobs.centre[i, 1]
+            dy, dx = y[part] - blobs.centre[i, 0], x[part] - blobs.centre[i, 1]
             angle = (np.arctan2(dy, dx) * turn).astype(np.int32) & (num_angles - 1)
             distance = np.sqrt(dy * dy + dx * dx) / blobs.table[i][angle]
             one, two = first[part], second[part]

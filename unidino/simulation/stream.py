@@ -84,7 +84,7 @@ def render_plane(seed: int, index: int, size_px: int = 256) -> Plane:
     names = list(HABITS)
     habit = names[rng.choice(len(names), p=[h.share for h in HABITS.values()])]
     diameter = float(np.exp(rng.triangular(np.log(12), np.log(65), np.log(220))))
-    blank = bool(rng.random() < 0.03)
+    blank = bool(rng.random() < 0.02)
     occupied = float(
         rng.choice([rng.uniform(0.1, 0.5), rng.uniform(0.5, 1.0), 1.0], p=[0.25, 0.35, 0.4])
     )
@@ -175,7 +175,7 @@ def simulate_stream(
     """The number of planes that were rendered, beside manifest.csv and traits.csv.
 
     A plate has 384 wells of num_fields fields and one channel, named after its stain. Planes that
-    the folder has already are kept, so a longer stream continues a shorter one of the same seed.
+    the folder has already in this size are kept, so a longer stream continues a shorter one.
     jobs: processes. progress: called with the number of planes that are done and of all planes.
     """
     from joblib import Parallel, delayed
