@@ -1,1 +1,1 @@
-"""Small screens whose truth is known."""
+"""Small screens whose truth is known, and an endless stream of planes of every kind."""
