@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,9 @@ from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names
 from unidino.core.choices import Engine, Intensity, Keep, Normalization, Precision, RecipeName
 from unidino.core.errors import InputError
 from unidino.core.log import log
+
+if TYPE_CHECKING:
+    from unidino.models.config import ModelConfig
 
 app = typer.Typer(help="List the models of a lake, or create one.", add_completion=False)
 
@@ -144,7 +147,11 @@ def models_import(
     model: Annotated[str, typer.Option(help="Name of the new model.")],
     lake: LakeOption = DEFAULT_LAKE,
     architecture: Annotated[
-        str, typer.Option(help="A timm vision transformer, or microsnoop.")
+        str,
+        typer.Option(
+            help="A timm vision transformer, microsnoop, openphenom, openphenom-channelwise, or"
+            " subcell."
+        ),
     ] = "vit_small_patch16_224",
     intensity: Annotated[
         Intensity,
@@ -157,12 +164,15 @@ def models_import(
         Normalization,
         typer.Option(help="Normalization of colour images in the training of the network."),
     ] = "none",
+    crop_size: Annotated[
+        int | None, typer.Option(help="Side of the crops to embed, px; default: as in training.")
+    ] = None,
     licence: Annotated[
         str | None, typer.Option(help="Licence of the weights, stored with the model.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Import published weights of uniDINO, DINO or Microsnoop."""
+    """Import published weights: uniDINO, DINO, DINOv2, Microsnoop, OpenPhenom or SubCell."""
     from unidino.models.weights import import_model
 
     config = import_model(
@@ -173,17 +183,10 @@ def models_import(
         intensity=intensity,
         normalization=normalization,
         input_channels=names(input_channels),
+        crop_size_px=crop_size,
         licence=licence,
     )
-    emit(
-        as_json,
-        {
-            "model": model,
-            "dims": config.num_dims,
-            "crop_px": config.crop_size_px,
-            "intensity": config.intensity,
-        },
-    )
+    emit(as_json, _imported(model, config))
 
 
 def embed(
@@ -251,6 +254,16 @@ def embed(
             "crops": done.num_crops,
         },
     )
+
+
+def _imported(model: str, config: "ModelConfig") -> dict[str, object]:
+    """What an imported model is, in a row."""
+    return {
+        "model": model,
+        "dims": config.num_dims,
+        "crop_px": config.crop_size_px,
+        "intensity": config.intensity,
+    }
 
 
 def _shard(text: str) -> tuple[int, int]:
