@@ -189,6 +189,76 @@ def models_import(
     emit(as_json, _imported(model, config))
 
 
+@app.command("show")
+def models_show(
+    name: Annotated[str, typer.Argument(help="Name of the model.")],
+    lake: LakeOption = DEFAULT_LAKE,
+    as_json: JsonOption = False,
+) -> None:
+    """Show everything about one model: what it is, where it comes from, whether it learned."""
+    from unidino.reports.shown_model import show_model
+
+    shown = show_model(open_lake(lake), name)
+    emit(as_json, shown.as_json(), shown.frame)
+    if shown.card and not as_json:
+        print(shown.card)
+
+
+@app.command("fetch")
+def models_fetch(
+    name: Annotated[
+        str | None, typer.Argument(help="Published weights by name; without it, all are listed.")
+    ] = None,
+    lake: LakeOption = DEFAULT_LAKE,
+    model: Annotated[
+        str | None, typer.Option(help="Name of the new model; default: the same.")
+    ] = None,
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="Accept the licence of the weights.")
+    ] = False,
+    sha256: Annotated[
+        str | None, typer.Option(help="SHA-256 of the file; needed where the table has none.")
+    ] = None,
+    intensity: Annotated[
+        Intensity | None, typer.Option(help="Scaling of intensities; default: by the table.")
+    ] = None,
+    input_channels: Annotated[
+        str, typer.Option(help="Channels that the network takes at once, separated by commas.")
+    ] = "",
+    crop_size: Annotated[
+        int | None, typer.Option(help="Side of the crops to embed, px; default: as in training.")
+    ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="UNIDINO_MODEL_TABLE", help="JSON table of weights; default: the package's."
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Download published weights and import them; without a name, list them."""
+    from unidino.models.fetch import fetch_model, published_models
+
+    if name is None:
+        rows = [row.model_dump(mode="json") for row in published_models(table)]
+        shown = ("name", "architecture", "licence", "size_bytes", "address")
+        short = [{key: row[key] for key in shown} | {"hash": bool(row["sha256"])} for row in rows]
+        emit(as_json, rows if as_json else short)
+        return
+    config = fetch_model(
+        open_lake(lake),
+        name,
+        model,
+        accept_licence=accept_licence,
+        sha256=sha256,
+        intensity=intensity,
+        input_channels=names(input_channels),
+        crop_size_px=crop_size,
+        table=table,
+    )
+    emit(as_json, _imported(model or name, config))
+
+
 def embed(
     model: Annotated[str, typer.Option(help="Name of the model.")],
     lake: LakeOption = DEFAULT_LAKE,
