@@ -3,8 +3,8 @@
 The names are those of github.com/facebookresearch/dinov2, as its trainer saves the teacher and as
 its published files hold them. timm's vision transformers `*_dinov2` have the same layers; their
 networks with registers (`*_reg4_dinov2`) embed positions of patches only.
-Not verified with a published file: with equal random weights the network returns what an
-independent computation by the published program's steps returns.
+With equal random weights the network returns what the published program returns, also for blocks
+in chunks and for other crop sizes than the native one. This is not verified with a published file.
 Source: Oquab et al. 2023, "DINOv2: learning robust visual features without supervision"; Darcet et
 al. 2023, "Vision transformers need registers". Code and weights have the licence Apache 2.0.
 """

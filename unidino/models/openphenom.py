@@ -3,8 +3,8 @@
 The layers, their names and the embedding follow the authors' program: `vit.py` and `mae_modules.py`
 of github.com/recursionpharma/maes_microscopy, and the model class `huggingface_mae.py` of the
 published model, recursionpharma/OpenPhenom on Hugging Face. With equal random weights the network
-returns what an independent computation by the program's steps returns. This is not verified with
-the file of published weights.
+returns what the modules of that repository return. This is not verified with the file of published
+weights.
 
 The program takes pixels of 8 bit, divides them by 255 and gives each channel of a crop mean 0 and
 variance 1. Intensities in [0, 1] come in here: for plates of 8 bit, the scaling `dtype` is exactly

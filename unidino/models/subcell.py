@@ -4,8 +4,9 @@ The layers, their names and the embedding follow the authors' inference program
 github.com/CellProfiling/SubCellPortable, whose vision transformer is that of transformers 4.45 with
 the sizes of its `model_config.yaml`. Its published variants see two to four channels, in the order
 of their names: r microtubules, y endoplasmic reticulum, b nuclei, g the protein of interest.
-With equal random weights the network returns what an independent computation by the program's steps
-returns. This is not verified with a file of published weights.
+With equal random weights the transformer returns what that of transformers returns, and the network
+what an independent computation by the program's steps returns. This is not verified with a file of
+published weights, whose licence is not stated in the program.
 
 Each crop is scaled so that its least pixel is 0 and its largest is 1, over all its channels
 together, as in the training (`normalize: min_max` of github.com/czi-ai/sub-cell-embed) and in the
