@@ -17,8 +17,8 @@ import unidino as ud
 
 ROOT = Path(__file__).resolve().parents[1]
 VERBS = sorted(name for name in ud.__all__ if name[0].islower())
-# They need weights, hours or a browser: the tests of their rooms run them.
-WITHOUT_EXAMPLE = {"explore"}
+# They need weights, hours, a browser or a server: the tests of their rooms run them.
+WITHOUT_EXAMPLE = {"explore", "fetch_model"}
 
 
 def test_importing_loads_nothing_heavy() -> None:

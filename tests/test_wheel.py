@@ -46,6 +46,10 @@ def test_what_the_page_looks_like_is_in_the_wheel(wheel: Path) -> None:
     assert own == {p.name for p in (wheel / "unidino" / "explorer" / "assets").iterdir()} != set()
 
 
+def test_the_table_of_published_weights_is_in_the_wheel(wheel: Path) -> None:
+    assert (wheel / "unidino" / "models" / "published.json").is_file()
+
+
 def test_an_installed_wheel_makes_a_lake(wheel: Path, tmp_path: Path) -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from unidino.lake.check import check
     from unidino.lake.lake import Lake
     from unidino.models.baselines import create_model
+    from unidino.models.fetch import fetch_model
     from unidino.models.weights import import_model
     from unidino.plates.ingest import ingest
     from unidino.profiles.export import export_profiles
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from unidino.profiles.profile import profile
     from unidino.profiles.selection import Selection
     from unidino.reports.report import report
+    from unidino.reports.shown_model import show_model
     from unidino.scores.accuracy import score
     from unidino.scores.labels import score_labels
     from unidino.scores.question import Question
@@ -59,6 +61,7 @@ __all__ = [
     "embed",
     "explore",
     "export_profiles",
+    "fetch_model",
     "import_model",
     "import_profiles",
     "ingest",
@@ -69,6 +72,7 @@ __all__ = [
     "report",
     "score",
     "score_labels",
+    "show_model",
     "train",
 ]
 _HOMES = {
@@ -83,6 +87,7 @@ _HOMES = {
     "embed": "embeddings.embed",
     "explore": "explorer.explore",
     "export_profiles": "profiles.export",
+    "fetch_model": "models.fetch",
     "import_model": "models.weights",
     "import_profiles": "profiles.importing",
     "ingest": "plates.ingest",
@@ -93,6 +98,7 @@ _HOMES = {
     "report": "reports.report",
     "score": "scores.accuracy",
     "score_labels": "scores.labels",
+    "show_model": "reports.shown_model",
     "train": "training.train",
 }
 

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,9 @@ from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names
 from unidino.core.choices import Engine, Intensity, Keep, Normalization, Precision, RecipeName
 from unidino.core.errors import InputError
 from unidino.core.log import log
+
+if TYPE_CHECKING:
+    from unidino.models.config import ModelConfig
 
 app = typer.Typer(help="List the models of a lake, or create one.", add_completion=False)
 
@@ -144,7 +147,11 @@ def models_import(
     model: Annotated[str, typer.Option(help="Name of the new model.")],
     lake: LakeOption = DEFAULT_LAKE,
     architecture: Annotated[
-        str, typer.Option(help="A timm vision transformer, or microsnoop.")
+        str,
+        typer.Option(
+            help="A timm vision transformer, microsnoop, openphenom, openphenom-channelwise, or"
+            " subcell."
+        ),
     ] = "vit_small_patch16_224",
     intensity: Annotated[
         Intensity,
@@ -157,12 +164,15 @@ def models_import(
         Normalization,
         typer.Option(help="Normalization of colour images in the training of the network."),
     ] = "none",
+    crop_size: Annotated[
+        int | None, typer.Option(help="Side of the crops to embed, px; default: as in training.")
+    ] = None,
     licence: Annotated[
         str | None, typer.Option(help="Licence of the weights, stored with the model.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Import published weights of uniDINO, DINO or Microsnoop."""
+    """Import published weights: uniDINO, DINO, DINOv2, Microsnoop, OpenPhenom or SubCell."""
     from unidino.models.weights import import_model
 
     config = import_model(
@@ -173,17 +183,80 @@ def models_import(
         intensity=intensity,
         normalization=normalization,
         input_channels=names(input_channels),
+        crop_size_px=crop_size,
         licence=licence,
     )
-    emit(
-        as_json,
-        {
-            "model": model,
-            "dims": config.num_dims,
-            "crop_px": config.crop_size_px,
-            "intensity": config.intensity,
-        },
+    emit(as_json, _imported(model, config))
+
+
+@app.command("show")
+def models_show(
+    name: Annotated[str, typer.Argument(help="Name of the model.")],
+    lake: LakeOption = DEFAULT_LAKE,
+    as_json: JsonOption = False,
+) -> None:
+    """Show everything about one model: what it is, where it comes from, whether it learned."""
+    from unidino.reports.shown_model import show_model
+
+    shown = show_model(open_lake(lake), name)
+    emit(as_json, shown.as_json(), shown.frame)
+    if shown.card and not as_json:
+        print(shown.card)
+
+
+@app.command("fetch")
+def models_fetch(
+    name: Annotated[
+        str | None, typer.Argument(help="Published weights by name; without it, all are listed.")
+    ] = None,
+    lake: LakeOption = DEFAULT_LAKE,
+    model: Annotated[
+        str | None, typer.Option(help="Name of the new model; default: the same.")
+    ] = None,
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="Accept the licence of the weights.")
+    ] = False,
+    sha256: Annotated[
+        str | None, typer.Option(help="SHA-256 of the file; needed where the table has none.")
+    ] = None,
+    intensity: Annotated[
+        Intensity | None, typer.Option(help="Scaling of intensities; default: by the table.")
+    ] = None,
+    input_channels: Annotated[
+        str, typer.Option(help="Channels that the network takes at once, separated by commas.")
+    ] = "",
+    crop_size: Annotated[
+        int | None, typer.Option(help="Side of the crops to embed, px; default: as in training.")
+    ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="UNIDINO_MODEL_TABLE", help="JSON table of weights; default: the package's."
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Download published weights and import them; without a name, list them."""
+    from unidino.models.fetch import fetch_model, published_models
+
+    if name is None:
+        rows = [row.model_dump(mode="json") for row in published_models(table)]
+        shown = ("name", "architecture", "licence", "size_bytes", "address")
+        short = [{key: row[key] for key in shown} | {"hash": bool(row["sha256"])} for row in rows]
+        emit(as_json, rows if as_json else short)
+        return
+    config = fetch_model(
+        open_lake(lake),
+        name,
+        model,
+        accept_licence=accept_licence,
+        sha256=sha256,
+        intensity=intensity,
+        input_channels=names(input_channels),
+        crop_size_px=crop_size,
+        table=table,
     )
+    emit(as_json, _imported(model or name, config))
 
 
 def embed(
@@ -251,6 +324,16 @@ def embed(
             "crops": done.num_crops,
         },
     )
+
+
+def _imported(model: str, config: "ModelConfig") -> dict[str, object]:
+    """What an imported model is, in a row."""
+    return {
+        "model": model,
+        "dims": config.num_dims,
+        "crop_px": config.crop_size_px,
+        "intensity": config.intensity,
+    }
 
 
 def _shard(text: str) -> tuple[int, int]:

@@ -11,10 +11,12 @@ VIT_S = "vit_small_patch16_224"
 class ModelConfig(BaseModel):
     """What a model is and how images are prepared for it.
 
-    kind: `vit` embeds by a vision transformer's CLS token, `timm` by any timm network's pooled
-    features, `microsnoop` by that encoder, `cellprofiler` by features of segmented cells,
-    `gaussian` by random numbers; `imported` profiles were computed by another program.
-    architecture: name of a timm network; architecture_options override its shape.
+    kind: `vit` embeds by a vision transformer, `timm` by any timm network's pooled features,
+    `microsnoop` by that encoder, `cellprofiler` by features of segmented cells, `gaussian` by
+    random numbers; `imported` profiles were computed by another program.
+    architecture: name of a timm network, whose CLS token a `vit` embeds by; or `openphenom`,
+    `openphenom-channelwise` or `subcell`. architecture_options override its shape, such as
+    `img_size` for crops of another size than the network's position embeddings.
     crop_size_px: side of the square crops; stride_px: distance between their corners.
     intensity: `percentile` scales a plane's 0.1st..99.9th percentile to 0..1, clamped;
     `dtype` divides by the type's maximum, as the published checkpoints were trained.

@@ -1,8 +1,9 @@
 """The networks that embed crops, and the scaling of intensities before them.
 
 Shapes: N crops, C channels seen at once (1 if each is embedded alone), L tokens, D embedding.
-Source: Caron et al. 2021, "Emerging properties in self-supervised vision transformers";
-Morelli et al. 2025, doi 10.1016/j.csbj.2025.02.020.
+Source: Caron et al. 2021, "Emerging properties in self-supervised vision transformers"; Oquab et
+al. 2023, "DINOv2", and Darcet et al. 2023, "Vision transformers need registers", with the program
+github.com/facebookresearch/dinov2; Morelli et al. 2025, doi 10.1016/j.csbj.2025.02.020.
 """
 
 from collections.abc import Mapping
@@ -19,14 +20,17 @@ from unidino.core.choices import Intensity
 from unidino.core.errors import ModelError
 from unidino.models.config import ModelConfig
 from unidino.models.microsnoop import MicrosnoopEncoder
+from unidino.models.openphenom import OPENPHENOM, OpenPhenomEncoder
+from unidino.models.subcell import SUBCELL, SubCellEncoder
 
 
 class Encoder(nn.Module):
     """A vision transformer that embeds crops (N, C, H, W) in [0, 1] as its CLS token (N, D).
 
-    Parameter names under `vit` are timm's. Other crop sizes than the native one are embedded with
-    bicubic position embeddings, interpolated by scale factor as the published program does.
-    options: of the architecture, such as its depth. drop_path: rate of stochastic depth.
+    Parameter names under `vit` are timm's. Registers are tokens beside the CLS token.
+    Other crop sizes than the native one are embedded with interpolated position embeddings; see
+    `_positions`. options: of the architecture, such as its depth; `img_size` is the native side of
+    crops in px, by default crop_size_px. drop_path: rate of stochastic depth.
     Raises ModelError for an architecture that timm does not know or that has no CLS token.
     """
 
@@ -50,12 +54,11 @@ class Encoder(nn.Module):
         try:
             vit = timm.create_model(
                 architecture,
-                img_size=crop_size_px,
                 in_chans=num_channels,
                 num_classes=0,
                 dynamic_img_size=True,
                 drop_path_rate=drop_path,
-                **(options or {}),
+                **{"img_size": crop_size_px, **(options or {})},
             )
         except TypeError as error:
             raise ModelError(
@@ -74,23 +77,41 @@ class Encoder(nn.Module):
         if self.instance_norm:
             crops = F.instance_norm(crops)
         patches = vit.patch_embed(crops)
-        grid_height, grid_width = patches.shape[1:3]
-        tokens = torch.cat([vit.cls_token.expand(len(crops), -1, -1), patches.flatten(1, 2)], dim=1)
-        tokens = vit.norm_pre(vit.pos_drop(tokens + self._positions(grid_height, grid_width)))
+        positions = self._positions(*patches.shape[1:3])
+        patches = patches.flatten(1, 2)
+        prefix = vit.cls_token
+        if vit.reg_token is not None:
+            prefix = torch.cat([prefix, vit.reg_token], dim=1)
+        prefix = prefix.expand(len(crops), -1, -1)
+        if vit.no_embed_class:
+            tokens = torch.cat([prefix, patches + positions], dim=1)
+        else:
+            tokens = torch.cat([prefix, patches], dim=1) + positions
+        tokens = vit.norm_pre(vit.pos_drop(tokens))
         embeddings: Tensor = vit.norm(_cls_of(vit.blocks[-1], vit.blocks[:-1](tokens)))
         return embeddings
 
     def _positions(self, height: int, width: int) -> Tensor:
-        """Position embeddings (1, 1 + height * width, D) of a grid of patches."""
+        """Position embeddings (1, L, D) of a grid of patches.
+
+        L includes the CLS token and the registers, unless the network embeds patches only.
+        The interpolation is bicubic, as in the published programs: by scale factor in DINO and
+        DINOv2, to the size of the grid with antialiasing in DINOv2 with registers.
+        """
         positions: Tensor = self.vit.pos_embed
         native_height, native_width = self.vit.patch_embed.grid_size
         if (height, width) == (native_height, native_width):
             return positions
-        grid = positions[:, 1:].reshape(1, native_height, native_width, -1).permute(0, 3, 1, 2)
-        # The published program adds 0.1 before it divides, so that rounding does not lose a row.
-        scale = ((height + 0.1) / native_height, (width + 0.1) / native_width)
-        grid = F.interpolate(grid, scale_factor=scale, mode="bicubic")
-        return torch.cat([positions[:, :1], grid.flatten(2).transpose(1, 2)], dim=1)
+        num_prefix = 0 if self.vit.no_embed_class else self.vit.num_prefix_tokens
+        grid = positions[:, num_prefix:].reshape(1, native_height, native_width, -1)
+        grid = grid.permute(0, 3, 1, 2)
+        if self.vit.reg_token is not None:
+            grid = F.interpolate(grid, size=(height, width), mode="bicubic", antialias=True)
+        else:
+            # The programs add 0.1 before they divide, so that rounding does not lose a row.
+            scale = ((height + 0.1) / native_height, (width + 0.1) / native_width)
+            grid = F.interpolate(grid, scale_factor=scale, mode="bicubic")
+        return torch.cat([positions[:, :num_prefix], grid.flatten(2).transpose(1, 2)], dim=1)
 
 
 def _cls_of(block: Any, tokens: Tensor) -> Tensor:
@@ -148,7 +169,7 @@ class PooledNetwork(nn.Module):
         return embeddings
 
 
-Network = Encoder | PooledNetwork | MicrosnoopEncoder
+Network = Encoder | PooledNetwork | MicrosnoopEncoder | OpenPhenomEncoder | SubCellEncoder
 
 
 def scaled(planes: Tensor, low: Tensor, high: Tensor) -> Tensor:
@@ -194,14 +215,19 @@ def new_network(config: ModelConfig) -> Network:
 
     Raises ModelError for a model without network.
     """
-    if config.kind == "vit":
+    if config.kind == "vit" and config.architecture not in (*OPENPHENOM, SUBCELL):
         return new_encoder(config)
+    options = config.architecture_options
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
+        if config.architecture in OPENPHENOM:
+            return OpenPhenomEncoder(config.architecture, options, num_channels=config.num_inputs)
+        if config.architecture == SUBCELL:
+            return SubCellEncoder(options, num_channels=config.num_inputs)
         if config.kind == "timm" and config.architecture:
             return PooledNetwork(
                 config.architecture,
-                config.architecture_options,
+                options,
                 num_channels=config.num_inputs,
             )
         if config.kind == "microsnoop":

@@ -4,7 +4,8 @@ import argparse
 import math
 import pickle
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,57 @@ from unidino.core.choices import Intensity, Normalization
 from unidino.core.errors import ModelError
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
+from unidino.models import dinov2, microsnoop, openphenom, subcell
 from unidino.models.config import VIT_S, ModelConfig
 from unidino.models.kinds import Kind
-from unidino.models.microsnoop import encoder_state
 from unidino.models.networks import Encoder, Network, PooledNetwork, new_network, weights_of
+from unidino.models.openphenom import OPENPHENOM
 from unidino.models.registry import check_new_name, register
+from unidino.models.subcell import SUBCELL
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_SD = (0.229, 0.224, 0.225)
 # Checkpoints keep the network that embeds under these keys, its parameters with these prefixes.
 _KEYS = ("teacher", "state_dict", "model")
 _PREFIXES = ("module.", "_orig_mod.", "backbone.", "encoder.vit.", "vit.")
-_HEADS = ("head.", "fc.", "classifier.", "projection_head.")
+_HEADS = ("head.", "fc.", "classifier.", "projection_head.", "dino_head.", "ibot_head.")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How published weights were trained, and what of it a user chooses.
+
+    architecture: a timm vision transformer, or one of `PUBLISHED`. intensity: scaling in training.
+    input_channels: names of the channels that the network sees at once. normalization: how colour
+    images were normalized. crop_size_px: side of the crops to embed; default that of the training.
+    """
+
+    architecture: str = VIT_S
+    intensity: Intensity = "dtype"
+    input_channels: tuple[str, ...] = ()
+    normalization: Normalization = "none"
+    crop_size_px: int | None = None
+
+
+# Networks of one published size, and what puts their parameters under this package's names.
+_FIXED = {
+    "microsnoop": ModelConfig(kind="microsnoop", num_dims=256),
+    SUBCELL: ModelConfig(
+        kind="vit", architecture=SUBCELL, num_dims=1536, crop_size_px=448, stride_px=448
+    ),
+    **{
+        name: ModelConfig(
+            kind="vit", architecture=name, num_dims=384, crop_size_px=256, stride_px=256
+        )
+        for name in OPENPHENOM
+    },
+}
+_ENCODER_STATE: dict[str, Callable[[Mapping[str, Tensor]], dict[str, Tensor]]] = {
+    "microsnoop": microsnoop.encoder_state,
+    SUBCELL: subcell.encoder_state,
+    **dict.fromkeys(OPENPHENOM, openphenom.encoder_state),
+}
+PUBLISHED = tuple(_FIXED)
 
 
 def import_model(
@@ -41,15 +81,18 @@ def import_model(
     intensity: Intensity = "dtype",
     input_channels: Sequence[str] = (),
     normalization: Normalization = "none",
+    crop_size_px: int | None = None,
     licence: str | None = None,
 ) -> ModelConfig:
-    """Configuration of a new model with published weights of uniDINO, DINO, or Microsnoop.
+    """Configuration of a new model with published weights, from a local file.
 
-    architecture: a timm vision transformer, or `microsnoop`. intensity: the scaling that the
-    weights were trained with; published uniDINO divided by the type's maximum.
-    input_channels: names of the channels that the network sees at once. Without them a stem for
-    colour images is converted to one for grey images. normalization: how colour images were
-    normalized in training.
+    architecture: a timm vision transformer (uniDINO, DINO, and DINOv2 with or without registers),
+    `microsnoop`, `openphenom`, `openphenom-channelwise` or `subcell`. intensity: the scaling that
+    the weights were trained with; published uniDINO divided by the type's maximum.
+    input_channels: names of the channels that the network sees at once, in the order of training.
+    Without them a stem for colour images is converted to one for grey images. normalization: how
+    colour images were normalized in training. crop_size_px: side of the crops to embed, if it is
+    not that of the training; position embeddings are interpolated.
     Raises ModelError if the file does not hold tensors, or these do not fit the architecture.
 
     >>> import timm, torch
@@ -62,30 +105,84 @@ def import_model(
     """
     run = Run.of("models import", locals())
     check_new_name(lake, name)
+    trained = Trained(architecture, intensity, tuple(input_channels), normalization, crop_size_px)
+    return land_weights(
+        lake, run, Path(file), name, trained, parent=Path(file).name, licence=licence
+    )
+
+
+def land_weights(
+    lake: Lake,
+    run: Run,
+    file: Path,
+    name: str,
+    trained: Trained,
+    *,
+    parent: str,
+    licence: str | None,
+) -> ModelConfig:
+    """Configuration of a new model with the weights of a file.
+
+    parent: where the weights come from. Errors as of `import_model`.
+    """
     state = read_weights(file)
-    if architecture == "microsnoop":
-        config = ModelConfig(kind="microsnoop", num_dims=256, intensity=intensity)
-        network = new_network(config)
-        state = encoder_state(state)
-    else:
-        state = backbone(state)
-        grid = _grid_of(state, file)
-        config = ModelConfig(
-            kind="vit",
-            architecture=architecture,
-            num_dims=state["pos_embed"].shape[-1],
-            crop_size_px=grid,
-            stride_px=grid,
-            intensity=intensity,
-            input_channels=tuple(input_channels),
-        )
-        network = new_network(config)
-        if not input_channels:
-            state = grey_stem(network, state, normalization)
-    load_strictly(network, state, str(file))
+    prepare = _fixed if trained.architecture in _FIXED else _vision_transformer
+    config, network, state = prepare(state, trained, parent)
+    load_strictly(network, state, parent)
     config = config.model_copy(update={"num_dims": network.num_dims})
-    register(lake, run, name, config, network, parent=file.name, licence=licence)
+    register(lake, run, name, config, network, parent=parent, licence=licence)
     return config
+
+
+def _fixed(
+    state: dict[str, Tensor], trained: Trained, source: str
+) -> tuple[ModelConfig, Network, dict[str, Tensor]]:
+    """Configuration, network and parameters of a network of one published size."""
+    architecture, channels = trained.architecture, trained.input_channels
+    config = _FIXED[architecture]
+    if trained.crop_size_px not in (None, config.crop_size_px):
+        raise ModelError(
+            f"{architecture} takes crops of {config.crop_size_px} px, not {trained.crop_size_px}"
+        )
+    if trained.normalization != "none":
+        raise ModelError(f"{architecture} saw no colour images; use --normalization none")
+    if channels and config.kind == "microsnoop":
+        raise ModelError(f"{architecture} sees one channel at a time; omit --input-channels")
+    state = _ENCODER_STATE[architecture](state)
+    num_channels = subcell.num_channels_of(state) if architecture == SUBCELL else len(channels)
+    if architecture == SUBCELL and num_channels != max(1, len(channels)):
+        raise ModelError(
+            f"'{source}' takes {num_channels} channels, not {max(1, len(channels))}; name them with"
+            " --input-channels in the order microtubules, endoplasmic reticulum, nuclei, protein"
+            " (those that the variant has)"
+        )
+    config = config.model_copy(update={"intensity": trained.intensity, "input_channels": channels})
+    return config, new_network(config), state
+
+
+def _vision_transformer(
+    state: dict[str, Tensor], trained: Trained, source: str
+) -> tuple[ModelConfig, Network, dict[str, Tensor]]:
+    """Configuration, network and parameters of a timm vision transformer."""
+    state = dinov2.timm_names(backbone(state))
+    native_px, patch_px = _sizes_of(state, source)
+    crop_size_px = native_px if trained.crop_size_px is None else trained.crop_size_px
+    if crop_size_px < patch_px or crop_size_px % patch_px:
+        raise ModelError(f"--crop-size is {crop_size_px}; it must be a multiple of {patch_px} px")
+    config = ModelConfig(
+        kind="vit",
+        architecture=trained.architecture,
+        architecture_options={} if crop_size_px == native_px else {"img_size": native_px},
+        num_dims=state["pos_embed"].shape[-1],
+        crop_size_px=crop_size_px,
+        stride_px=crop_size_px,
+        intensity=trained.intensity,
+        input_channels=trained.input_channels,
+    )
+    network = new_network(config)
+    if not trained.input_channels:
+        state = grey_stem(network, state, trained.normalization)
+    return config, network, state
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -95,12 +192,16 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     file.
     """
     try:
-        if path.suffix == ".safetensors":
+        if _is_safetensors(path):
             return load_file(path)
         # The published program of DINO stores its options, an argparse.Namespace, with the weights.
-        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+        with (
+            path.open("rb") as file,  # torch would judge a path by its name
+            torch.serialization.safe_globals([argparse.Namespace]),
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore")  # of unusual pickles: they are read, or refused below
-            document: Any = torch.load(path, map_location="cpu", weights_only=True)
+            document: Any = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ModelError(f"cannot read '{path}': {error.strerror or error}") from error
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
@@ -117,6 +218,13 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return {str(k): v.float() for k, v in document.items() if isinstance(v, Tensor)}
 
 
+def _is_safetensors(path: Path) -> bool:
+    """Whether a file is of that format; some checkpoints of torch are only named so."""
+    with path.open("rb") as file:
+        start = file.read(2)
+    return path.suffix == ".safetensors" and not start.startswith((b"PK", b"\x80"))
+
+
 def backbone(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Parameters of the network that embeds, without the heads of its training."""
     parameters: dict[str, Tensor] = {}
@@ -129,18 +237,21 @@ def backbone(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return parameters
 
 
-def _grid_of(state: dict[str, Tensor], path: Path) -> int:
-    """Side in px of the crops for which a vision transformer has position embeddings."""
+def _sizes_of(state: dict[str, Tensor], source: str) -> tuple[int, int]:
+    """Sides in px of the crops of a vision transformer's position embeddings, and of its patches.
+
+    The embeddings of a square grid may be preceded by those of a few other tokens.
+    """
     try:
-        num_patches = state["pos_embed"].shape[1] - 1
-        patch_px = state["patch_embed.proj.weight"].shape[-1]
+        num_positions = state["pos_embed"].shape[1]
+        patch_px = int(state["patch_embed.proj.weight"].shape[-1])
     except (KeyError, IndexError) as error:
         some = ", ".join(sorted(state)[:4])
         raise ModelError(
-            f"'{path}' is not a vision transformer: it lacks pos_embed or patch_embed.proj.weight;"
-            f" it has {some} ..."
+            f"'{source}' is not a vision transformer: it lacks pos_embed or"
+            f" patch_embed.proj.weight; it has {some} ..."
         ) from error
-    return round(math.sqrt(num_patches)) * int(patch_px)
+    return math.isqrt(num_positions) * patch_px, patch_px
 
 
 def grey_stem(
