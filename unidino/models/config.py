@@ -12,8 +12,9 @@ class ModelConfig(BaseModel):
     """What a model is and how images are prepared for it.
 
     kind: `vit` embeds by a vision transformer's CLS token, `timm` by any timm network's pooled
-    features, `microsnoop` by that encoder, `cellprofiler` by features of segmented cells,
-    `gaussian` by random numbers; `imported` profiles were computed by another program.
+    features, `microsnoop` by that encoder, `codebook` by the nearness of patches to centres,
+    `cellprofiler` by features of segmented cells, `gaussian` by random numbers; `imported` profiles
+    were computed by another program.
     architecture: name of a timm network; architecture_options override its shape.
     crop_size_px: side of the square crops; stride_px: distance between their corners.
     intensity: `percentile` scales a plane's 0.1st..99.9th percentile to 0..1, clamped;
