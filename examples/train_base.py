@@ -2,9 +2,10 @@
 
     python examples/train_base.py WORK --real CPJUMP1 TRANSFLUOR
 
-WORK keeps the planes, the lake and the checkpoint: run again, it continues where it stopped. CPJUMP1
-and TRANSFLUOR are folders of the public images that share the minibatches with the simulated ones;
-without them, all planes are simulated. Some wells of both sets are left out, to judge the model by.
+WORK keeps the planes, the lake and the checkpoint: run again, it continues where it stopped.
+CPJUMP1 and TRANSFLUOR are folders of the public images that share the minibatches with the
+simulated ones; without them, all planes are simulated. Some wells of both sets are left out, to
+judge the model by.
 """
 
 import argparse
@@ -20,7 +21,9 @@ NUM_PLANES = 16_384
 STAINS = ("Mito", "AGP", "RNA", "ER", "DNA")
 TRANSFLUOR = r"(?P<plate>AS_\d+_\d+)_(?P<well>[A-P]\d\d)f(?P<field>\d+)d(?P<channel_index>\d)"
 SAMPLES = """
-select * replace (case dataset when 'stream' then 'stream' || hash(well) % 4 else 'real' end as dataset)
+select * replace (
+    case dataset when 'stream' then 'stream' || hash(well) % 4 else 'real' end as dataset
+)
 from training_sample
 where dataset = 'stream'
     or dataset = 'cpjump1' and well in ('A21', 'E18', 'F10', 'M02', 'N14')

@@ -1,7 +1,8 @@
 -- One row per model.
 create table if not exists model (
     model varchar primary key,
-    kind varchar not null check (kind in ('vit', 'timm', 'microsnoop', 'cellprofiler', 'gaussian', 'imported')),
+    kind varchar not null
+    check (kind in ('vit', 'timm', 'microsnoop', 'codebook', 'cellprofiler', 'gaussian', 'imported')),
     architecture varchar,
     num_dims integer not null check (num_dims > 0),
     channels varchar[],

@@ -10,12 +10,12 @@ from unidino.core.errors import InputError
 from unidino.embeddings.embed import embed
 from unidino.figures.plates import plate_values
 from unidino.lake.lake import Lake
+from unidino.lake.samples import query_samples
 from unidino.profiles.importing import import_profiles
 from unidino.profiles.profile import profile
 from unidino.profiles.selection import Selection
 from unidino.scores.accuracy import score
 from unidino.scores.question import Question
-from unidino.training.samples import query_samples
 
 
 @pytest.fixture

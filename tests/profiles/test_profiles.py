@@ -196,6 +196,24 @@ def test_spherize_whitens_controls_and_turns_back(screen) -> None:
     assert made.channels == (("DNA",),)
 
 
+def test_whiten_learns_from_the_controls_of_the_whole_dataset_with_a_ridge(screen) -> None:
+    wells, vectors = _two_batches()
+    compute = screen(wells, vectors)
+    made = compute("whiten")
+    control = np.array([w["control_type"] == "negcon" for w in wells])
+    values, axes = np.linalg.eigh(np.cov(vectors[control].T))
+    whole = axes @ np.diag((values + 1) ** -0.5) @ axes.T
+    want = (vectors - vectors[control].mean(axis=0)) @ whole
+    np.testing.assert_allclose(made.vectors, want, atol=1e-9)
+    same = compute("whiten,controls=negcon,per=dataset,epsilon=1")
+    np.testing.assert_array_equal(same.vectors, made.vectors)
+    chained = compute("mad_robustize+whiten,controls=negcon,per=dataset,epsilon=1")
+    # Options hold for every step.
+    assert [k.method for k in chained.learnt] == ["median_mad", "whiten"]
+    assert [k.unit for k in chained.learnt] == ["d", "d"]
+    assert chained.learnt[0].map.epsilon == 1
+
+
 def _two_batches() -> tuple[list[dict[str, object]], np.ndarray]:
     rng = np.random.default_rng(4)
     first = rng.normal(size=(50, 4)) @ rng.normal(size=(4, 4))

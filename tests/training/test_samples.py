@@ -8,7 +8,7 @@ import pytest
 
 from unidino.core.errors import InputError, UnidinoError
 from unidino.lake.lake import Lake
-from unidino.training import samples
+from unidino.lake.samples import COLUMNS
 from unidino.training.samples import draw_epoch, select_samples, stretch
 
 
@@ -108,7 +108,7 @@ def test_a_share_of_the_controls_is_drawn_from_every_plate(lake: Lake) -> None:
     assert {k: n for k, n in fields(half).items() if k[1] == "trt"} == {
         k: n for k, n in fields(everything).items() if k[1] == "trt"
     }
-    columns = ", ".join(samples.COLUMNS)
+    columns = ", ".join(COLUMNS)
     with pytest.raises(InputError, match="lacks the column control_type"):
         select_samples(lake, f"select {columns} from training_sample", controls=0.5)
 

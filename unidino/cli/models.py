@@ -100,14 +100,15 @@ def models_create(
     preset: Annotated[
         str,
         typer.Argument(
-            help="random_vit, gaussian, imagenet_dino, cellprofiler, or the name of a timm network."
+            help="random_vit, gaussian, imagenet_dino, cellprofiler, codebook, or the name of a"
+            " timm network."
         ),
     ],
     lake: LakeOption = DEFAULT_LAKE,
     model: Annotated[
         str | None, typer.Option(help="Name of the model; default: that of the preset.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of random weights or vectors.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of random weights, vectors or patches.")] = 0,
     like: Annotated[
         str | None, typer.Option(help="Model whose network, crops and scaling are copied.")
     ] = None,
@@ -121,9 +122,16 @@ def models_create(
     nuclei: Annotated[
         str | None, typer.Option(help="cellprofiler: channel to segment; default: by its name.")
     ] = None,
+    samples: Annotated[
+        str | None,
+        typer.Option(
+            help="codebook: a view, or a SELECT with the columns of training_sample, to learn from."
+            " [default: training_sample]"
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Create a model to compare with: random, Gaussian, pretrained or measured."""
+    """Create a model to compare with: random, Gaussian, pretrained, measured or patch features."""
     from unidino.models.baselines import create_model
 
     name = create_model(
@@ -134,6 +142,7 @@ def models_create(
         weights=weights,
         normalization=normalization,
         nuclei=nuclei,
+        samples=samples,
         seed=seed,
     )
     emit(as_json, {"model": name})

@@ -32,8 +32,8 @@ from unidino.core.log import log
 from unidino.core.reasons import reason_text
 
 NORMALIZE_HELP = (
-    "mad_robustize, standardize, spherize, tvn, tvn_efaar or none; steps are joined by +, options"
-    " follow after commas: mad_robustize+spherize,controls=negcon,clip=10."
+    "mad_robustize, standardize, spherize, whiten, tvn, tvn_efaar or none; steps are joined by +,"
+    " options follow after commas: mad_robustize+spherize,controls=negcon,clip=10."
 )
 ModelsOption = Annotated[
     list[str] | None, typer.Option("--model", help="Repeatable; default: every model.")

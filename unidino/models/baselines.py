@@ -1,14 +1,18 @@
-"""The systems that models are compared with: random, Gaussian, pretrained or measured.
+"""The systems that models are compared with: random, Gaussian, pretrained, measured or fitted.
 
 Source: Morelli et al. 2025, doi 10.1016/j.csbj.2025.02.020, sections 2.3 and 2.4.
 """
 
+import time
 from pathlib import Path
 
 from unidino.core.choices import Normalization
-from unidino.core.errors import ModelError, choose
+from unidino.core.errors import InputError, ModelError, choose
+from unidino.core.files import written_beside
+from unidino.core.log import log
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
+from unidino.lake.samples import query_samples
 from unidino.models.config import VIT_S, ModelConfig
 from unidino.models.features import NUM_DIMS
 from unidino.models.registry import check_new_name, load_config, register
@@ -18,8 +22,11 @@ PRESETS: dict[str, ModelConfig] = {
     "gaussian": ModelConfig(kind="gaussian", num_dims=384),
     "imagenet_dino": ModelConfig(kind="vit", architecture=VIT_S, num_dims=384),
     "cellprofiler": ModelConfig(kind="cellprofiler", num_dims=NUM_DIMS),
+    # Crops of 128 px reach more of most fields than those of 224 px.
+    "codebook": ModelConfig(kind="codebook", num_dims=192, crop_size_px=128, stride_px=128),
 }
 _PRETRAINED = {"imagenet_dino": f"{VIT_S}.dino"}
+_PATCHES_A_CENTRE = 10
 
 
 def create_model(
@@ -31,15 +38,20 @@ def create_model(
     weights: Path | None = None,
     normalization: Normalization = "none",
     nuclei: str | None = None,
+    samples: str | None = None,
     seed: int = 0,
 ) -> str:
     """Name of a new model, made from a preset or from a pretrained timm network.
 
-    preset: `random_vit`, `gaussian`, `imagenet_dino`, `cellprofiler`, or a timm network by name.
+    preset: `random_vit`, `gaussian`, `imagenet_dino`, `cellprofiler`, `codebook`, or a timm network
+    by name.
     like: a model whose network, crops and intensity scaling a random or Gaussian one copies.
     weights: a local file instead of the model hub's. normalization: how colour images were
     normalized when the weights were trained; the paper uses `none`. nuclei: for `cellprofiler`,
-    the channel to segment. Raises ModelError if the name is taken or there are no weights.
+    the channel to segment. samples: for `codebook`, a view's name or a SELECT with the columns of
+    `training_sample`, the default; patches of these images are clustered.
+    Raises ModelError if the name is taken or there are no weights; InputError if there are too few
+    patches.
 
     >>> import unidino as ud
     >>> ud.create_model(lake, "gaussian", "noise", like="gaussian", seed=1)
@@ -50,7 +62,16 @@ def create_model(
         choose("preset", preset, [*sorted(PRESETS), "the name of a timm network"])
     name = name or preset.replace(".", "_")
     check_new_name(lake, name)
-    if preset in PRESETS and preset not in _PRETRAINED:
+    if preset == "codebook":
+        if like:
+            raise ModelError("a codebook is learnt from images, not copied; omit --like")
+        samples = samples or "training_sample"
+        run.arguments = {**run.arguments, "samples": samples}
+        config = PRESETS[preset].model_copy(update={"seed": seed})
+        _create_codebook(lake, run, config, name, samples)
+    elif samples:
+        raise ModelError(f"'{preset}' learns from no image; omit --samples '{samples}'")
+    elif preset in PRESETS and preset not in _PRETRAINED:
         _create_untrained(lake, run, PRESETS[preset], name, like=like, nuclei=nuclei, seed=seed)
     else:
         architecture = _PRETRAINED.get(preset, preset)
@@ -86,6 +107,32 @@ def _create_untrained(
 
         network = new_network(config)
     register(lake, run, name, config, network)
+
+
+def _create_codebook(lake: Lake, run: Run, config: ModelConfig, name: str, samples: str) -> None:
+    import pyarrow.parquet as pq
+
+    from unidino.models.codebook import Codebook, fit_codebook
+    from unidino.models.patches import draw_planes, read_patches
+
+    started = time.monotonic()
+    planes = draw_planes(query_samples(lake, samples, "--samples"), config.seed)
+    codebook = Codebook(config.num_dims)
+    patches = read_patches(lake, planes, config, codebook, f"read patches for {name}")
+    least = _PATCHES_A_CENTRE * config.num_dims
+    if len(patches) < least:
+        raise InputError(
+            f"--samples '{samples}' has {len(patches):,} patches that are not constant, but"
+            f" {config.num_dims} centres need {least:,}; select more images"
+        )
+    fit_codebook(codebook, patches, config.seed)
+    with written_beside(lake.path / "models" / name / "samples.parquet") as path:
+        pq.write_table(planes, path, compression="zstd")
+    register(lake, run, name, config, codebook, samples=samples)
+    log.info(
+        f"{config.num_dims} centres of {len(patches):,} patches of {planes.num_rows:,} planes in"
+        f" {time.monotonic() - started:.0f} s"
+    )
 
 
 def _create_pretrained(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["vit", "timm", "microsnoop", "cellprofiler", "gaussian", "imported"]
+Kind = Literal["vit", "timm", "microsnoop", "codebook", "cellprofiler", "gaussian", "imported"]
 Source = Literal["network", "cells", "random", "file"]
 
 EVERY_CHANNEL = "*"
@@ -40,6 +40,7 @@ KINDS: dict[Kind, KindTraits] = {
     "vit": KindTraits("network"),
     "timm": KindTraits("network"),
     "microsnoop": KindTraits("network"),
+    "codebook": KindTraits("network"),
     "cellprofiler": KindTraits(
         "cells", is_measured=True, groups=(EVERY_CHANNEL, SHAPE, CORRELATION)
     ),

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from unidino.core.choices import Intensity
 from unidino.core.errors import ModelError
+from unidino.models.codebook import Codebook
 from unidino.models.config import ModelConfig
 from unidino.models.microsnoop import MicrosnoopEncoder
 from unidino.models.openphenom import OPENPHENOM, OpenPhenomEncoder
@@ -169,7 +170,9 @@ class PooledNetwork(nn.Module):
         return embeddings
 
 
-Network = Encoder | PooledNetwork | MicrosnoopEncoder | OpenPhenomEncoder | SubCellEncoder
+Network = (
+    Encoder | PooledNetwork | MicrosnoopEncoder | OpenPhenomEncoder | SubCellEncoder | Codebook
+)
 
 
 def scaled(planes: Tensor, low: Tensor, high: Tensor) -> Tensor:
@@ -213,7 +216,8 @@ def new_encoder(config: ModelConfig, *, drop_path: float = 0.0) -> Encoder:
 def new_network(config: ModelConfig) -> Network:
     """The network of a model, with weights drawn from the configuration's seed.
 
-    Raises ModelError for a model without network.
+    The weights of a codebook are not random: `fit_codebook` learns them.
+    Raises ModelError for a model without network, or for a codebook of several channels.
     """
     if config.kind == "vit" and config.architecture not in (*OPENPHENOM, SUBCELL):
         return new_encoder(config)
@@ -232,6 +236,13 @@ def new_network(config: ModelConfig) -> Network:
             )
         if config.kind == "microsnoop":
             return MicrosnoopEncoder(config.num_dims)
+    if config.kind == "codebook":
+        if config.input_channels:
+            raise ModelError(
+                "a codebook embeds each channel alone; omit the channels"
+                f" {', '.join(config.input_channels)}"
+            )
+        return Codebook(config.num_dims, **config.architecture_options)
     raise ModelError(f"a model of kind {config.kind} has no network")
 
 

@@ -17,11 +17,11 @@ from unidino.embeddings.encode import encode
 from unidino.embeddings.forward import forward_of
 from unidino.embeddings.inputs import stacked
 from unidino.lake.lake import Lake
+from unidino.lake.samples import query_samples
 from unidino.models.config import ModelConfig
 from unidino.models.networks import Encoder
 from unidino.scores.keys import encode_keys
 from unidino.scores.neighbours import nearest
-from unidino.training.samples import query_samples
 
 
 @dataclass(frozen=True)

@@ -13,23 +13,11 @@ from numpy.typing import NDArray
 
 from unidino.core import assets
 from unidino.core.errors import InputError
-from unidino.core.sql import quoted, scratch
-from unidino.core.user_sql import ask
+from unidino.core.sql import scratch
 from unidino.embeddings.inputs import stacked
 from unidino.lake.lake import Lake
+from unidino.lake.samples import COLUMNS, query_samples
 
-COLUMNS = (
-    "dataset",
-    "plate",
-    "well",
-    "field",
-    "channel",
-    "channel_index",
-    "uri",
-    "dtype",
-    "p0_1",
-    "p99_9",
-)
 _MOST_NAMES = 8
 
 
@@ -73,25 +61,6 @@ def select_samples(
     if not input_channels:
         keys.append(("channel_index", "ascending"))
     return table.select(COLUMNS).sort_by(keys).combine_chunks()
-
-
-def query_samples(lake: Lake, samples: str, option: str) -> pa.Table:
-    """Rows of a view or SELECT that has the columns of `training_sample`.
-
-    option: the command's option that gave the query, for messages. Errors as of `select_samples`.
-    """
-    query = f"from {quoted(samples)}" if samples.isidentifier() else samples
-    with lake.confined() as con:
-        table = ask(con, query, what=f"{option} '{samples}'")
-    missing = [c for c in COLUMNS if c not in table.column_names]
-    if missing:
-        raise InputError(
-            f"{option} '{samples}' lacks the column {missing[0]}; it must have"
-            f" {', '.join(COLUMNS)} (start from `select * from training_sample`)"
-        )
-    if table.num_rows == 0:
-        raise InputError(f"{option} '{samples}' selects no image; ingest plates or widen the query")
-    return table
 
 
 def per_channel(column: pa.ChunkedArray) -> NDArray[Any]:
