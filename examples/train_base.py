@@ -18,6 +18,15 @@ from unidino.plates.manifest import Choice
 from unidino.simulation.stream import simulate_stream
 
 NUM_PLANES = 16_384
+CHANGES = {
+    "architecture_options": {"embed_dim": 192, "depth": 4, "num_heads": 3},
+    "epochs": 40,
+    "steps_per_epoch": 100,
+    "batch_size": 32,
+    "learning_rate_warmup": 2,
+    "teacher_momentum": (0.994, 1.0),
+    "num_outputs": 1024,
+}
 STAINS = ("Mito", "AGP", "RNA", "ER", "DNA")
 TRANSFLUOR = r"(?P<plate>AS_\d+_\d+)_(?P<well>[A-P]\d\d)f(?P<field>\d+)d(?P<channel_index>\d)"
 SAMPLES = """
@@ -63,7 +72,7 @@ def train_base(lake: ud.Lake, changes: dict[str, Any]) -> None:
     if checkpoint.exists():
         ud.train(lake, "base", resume=True)
     else:
-        ud.train(lake, "base", recipe="base", config=changes, samples=SAMPLES)
+        ud.train(lake, "base", recipe="small", config=changes, samples=SAMPLES)
 
 
 def main() -> None:
@@ -76,7 +85,7 @@ def main() -> None:
     folder = options.work / "lake"
     lake = ud.Lake.open(folder) if folder.exists() else ud.Lake.create(folder)
     fill(lake, options.work, options.planes, options.real)
-    train_base(lake, {})
+    train_base(lake, CHANGES)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from unidino.lake.lake import Lake
 from unidino.lake.parts import Part, Parts, current
 from unidino.lake.runs import Run
 from unidino.models.config import ModelConfig
+from unidino.models.packaged import bring_packaged
 from unidino.models.registry import load_config
 
 
@@ -74,6 +75,7 @@ def embed(
         raise InputError(f"shard is {shard[0]}/{shard[1]}; it must be part i of n, from 1")
     plates = (plates,) if isinstance(plates, str) else plates
     how = How(Cut(cover, short_side_px), keep, precision, engine, batch_size, device)
+    bring_packaged(lake, model)
     config = load_config(lake, model)
     if not config.traits.embeds:
         raise ModelError(f"model '{model}' was imported: it has profiles but cannot embed images")

@@ -15,6 +15,7 @@ from unidino.lake.runs import Run
 from unidino.lake.samples import query_samples
 from unidino.models.config import VIT_S, ModelConfig
 from unidino.models.features import NUM_DIMS
+from unidino.models.packaged import bring_packaged
 from unidino.models.registry import check_new_name, load_config, register
 
 PRESETS: dict[str, ModelConfig] = {
@@ -160,6 +161,7 @@ def _create_pretrained(
 
 def _like(lake: Lake, config: ModelConfig, like: str) -> ModelConfig:
     """A preset with the network, crops and intensity scaling of another model."""
+    bring_packaged(lake, like)
     template = load_config(lake, like)
     if config.kind == "vit" and template.kind != "vit":
         raise ModelError(f"model '{like}' has no network to copy; choose a trained one")

@@ -3,7 +3,15 @@
 That is `config.json`, `model.safetensors` if the model has weights, and `card.md`.
 """
 
+import shutil
 from pathlib import Path
+from typing import Any
+
+from unidino.core.files import written_beside
+from unidino.lake.lake import Lake
+from unidino.lake.runs import Run
+from unidino.models.config import ModelConfig
+from unidino.models.registry import model_names, register
 
 ROOT = Path(__file__).parent
 
@@ -16,3 +24,29 @@ def packaged_names() -> list[str]:
 def packaged_folder(name: str) -> Path | None:
     """Folder of a model of this package; None if it has none of this name."""
     return ROOT / name if name in packaged_names() else None
+
+
+def bring_packaged(lake: Lake, name: str) -> None:
+    """Register a model of this package in the lake, unless the lake has a model of this name.
+
+    Any other name is ignored.
+    """
+    folder = packaged_folder(name)
+    if folder is None or name in model_names(lake):
+        return
+    run = Run("models create", {"preset": name})
+    config = ModelConfig.model_validate_json((folder / "config.json").read_text(encoding="utf-8"))
+    with written_beside(lake.path / "models" / name / "card.md") as path:
+        shutil.copyfile(folder / "card.md", path)
+    register(lake, run, name, config, _network(folder, config), parent="unidino", licence="MIT")
+
+
+def _network(folder: Path, config: ModelConfig) -> Any:
+    """The network of a packaged model, with its weights."""
+    from safetensors.torch import load_file
+
+    from unidino.models.networks import new_network, weights_of
+
+    network = new_network(config)
+    weights_of(network).load_state_dict(load_file(folder / "model.safetensors"), strict=True)
+    return network

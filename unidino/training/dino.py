@@ -73,6 +73,7 @@ class Dino:
                     f" {str(error).splitlines()[1].strip()}"
                 ) from error
         self.teacher.load_state_dict(self.student.state_dict())
+        self._freeze(config.frozen_blocks)
         self.teacher.requires_grad_(False)
         self._start = [p.detach().clone() for p in self.teacher.encoder.parameters()]
         self.loss = DinoLoss(
@@ -109,6 +110,16 @@ class Dino:
                 batch_norm=config.head_batch_norm,
             )
         return Network(encoder, head).to(self.device)
+
+    def _freeze(self, num_blocks: int) -> None:
+        """Keep the patch embedding and the first blocks of the student as they are."""
+        vit = self.student.encoder.vit
+        if num_blocks:
+            frozen = [vit.patch_embed, *vit.blocks[:num_blocks]]
+            for module in frozen:
+                module.requires_grad_(False)
+            vit.pos_embed.requires_grad_(False)
+            vit.cls_token.requires_grad_(False)
 
     def step(
         self,

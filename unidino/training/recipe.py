@@ -70,6 +70,7 @@ class TrainConfig(BaseModel):
     head_bottleneck: PositiveInt = 256
     head_batch_norm: bool = False
     drop_path: float = Field(0.1, ge=0, lt=1)
+    frozen_blocks: int = Field(0, ge=0)
     last_layer_frozen: int = Field(3, ge=0)
     gradient_clip: PositiveFloat | None = None
     channels: Literal["one", "all"] = "one"

@@ -23,6 +23,7 @@ from unidino.core.progress import progress_bar
 from unidino.core.results import Results
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
+from unidino.models.packaged import bring_packaged
 from unidino.models.registry import check_new_name, load_config, load_encoder, register
 from unidino.training.checkpoint import State, load_checkpoint, save_checkpoint
 from unidino.training.dino import Dino, Step, model_config_of
@@ -54,7 +55,7 @@ def train(
 
     config: changes to the recipe by name, or a whole configuration in its place.
     samples: a view's name or a SELECT with the columns of `training_sample`.
-    start: a model that student and teacher start from; without other choices the new model has its
+    start: a model, also a packaged one, that student and teacher start from; without other choices the new model has its
     network, crops and scaling.
     probe: a view or SELECT with the columns of `labelled_sample`, judged every few epochs.
     resume: continue from the checkpoint of this name, with the arguments of its first run.
@@ -69,6 +70,8 @@ def train(
     """
     run = Run.of("train", locals())
     check_new_name(lake, name)
+    if start:
+        bring_packaged(lake, start)
     if resume and (config or start or probe):
         raise InputError(
             "--resume continues with the options of the first run; give --model only, without"
