@@ -17,7 +17,8 @@ from unidino.lake.lake import Lake
 from unidino.models.networks import scaled
 from unidino.plates.ingest import ingest
 from unidino.training.augment import NUM_DRAWS, augmented
-from unidino.training.dino import Dino, parameter_groups
+from unidino.training.dino import Dino
+from unidino.training.network import parameter_groups
 from unidino.training.reader import CropReader
 from unidino.training.recipe import TrainConfig
 from unidino.training.samples import draw_epoch, select_samples

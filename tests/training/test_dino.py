@@ -4,7 +4,9 @@ import pytest
 import torch
 from toy_training import TOY, TOY_PLAIN
 
-from unidino.training.dino import Dino, effective_rank, parameter_groups
+from unidino.training.dino import Dino
+from unidino.training.epoch_log import effective_rank
+from unidino.training.network import parameter_groups
 
 
 def test_a_step_moves_the_student_by_gradient_and_the_teacher_by_average() -> None:

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from unidino.core.errors import ModelError
-from unidino.models.config import ModelConfig
-from unidino.models.networks import Encoder, new_encoder
-from unidino.training.loss import DinoHead, DinoLoss, sinkhorn
+from unidino.models.networks import Encoder
+from unidino.training.loss import DinoLoss, sinkhorn
+from unidino.training.network import freeze, new_network, parameter_groups
 from unidino.training.recipe import TrainConfig
 
 
@@ -34,21 +34,6 @@ class Step(NamedTuple):
     mean_target: Tensor
 
 
-class Network(nn.Module):
-    """An encoder and a head; maps views of two sizes to outputs, global views first."""
-
-    def __init__(self, encoder: Encoder, head: DinoHead) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.head = head
-
-    def forward(self, global_views: Tensor, local_views: Tensor) -> Tensor:
-        """Outputs ((G + L) * B, K) of views (G * B, C, S, S) and (L * B, C, s, s)."""
-        embeddings = [self.encoder(views) for views in (global_views, local_views) if len(views)]
-        outputs: Tensor = self.head(torch.cat(embeddings))
-        return outputs
-
-
 class Dino:
     """Student, teacher, loss and optimizer.
 
@@ -61,9 +46,8 @@ class Dino:
     ) -> None:
         self.config = config
         self.device = device
-        model_config = model_config_of(config)
-        self.student = self._network(model_config, drop_path=config.drop_path)
-        self.teacher = self._network(model_config)
+        self.student = new_network(config, drop_path=config.drop_path).to(device)
+        self.teacher = new_network(config).to(device)
         if start is not None:
             try:
                 self.student.encoder.load_state_dict(start.state_dict())
@@ -73,7 +57,7 @@ class Dino:
                     f" {str(error).splitlines()[1].strip()}"
                 ) from error
         self.teacher.load_state_dict(self.student.state_dict())
-        self._freeze(config.frozen_blocks)
+        freeze(self.student.encoder, config.frozen_blocks)
         self.teacher.requires_grad_(False)
         self._start = [p.detach().clone() for p in self.teacher.encoder.parameters()]
         self.loss = DinoLoss(
@@ -96,30 +80,6 @@ class Dino:
                 )
             ids = [device.index] if device.type == "cuda" else None
             self._forward = DistributedDataParallel(self.student, device_ids=ids)
-
-    def _network(self, model_config: ModelConfig, drop_path: float = 0.0) -> Network:
-        config = self.config
-        encoder = new_encoder(model_config, drop_path=drop_path)
-        with torch.random.fork_rng():
-            torch.manual_seed(config.seed + 1)
-            head = DinoHead(
-                encoder.num_dims,
-                config.num_outputs,
-                hidden=config.head_hidden,
-                bottleneck=config.head_bottleneck,
-                batch_norm=config.head_batch_norm,
-            )
-        return Network(encoder, head).to(self.device)
-
-    def _freeze(self, num_blocks: int) -> None:
-        """Keep the patch embedding and the first blocks of the student as they are."""
-        vit = self.student.encoder.vit
-        if num_blocks:
-            frozen = [vit.patch_embed, *vit.blocks[:num_blocks]]
-            for module in frozen:
-                module.requires_grad_(False)
-            vit.pos_embed.requires_grad_(False)
-            vit.cls_token.requires_grad_(False)
 
     def step(
         self,
@@ -267,43 +227,3 @@ class Dino:
 def _by_view(views: Tensor, num_views: int, num_images: int = -1) -> Tensor:
     """Views (V, B, ...) of view-major views (V * B, ...)."""
     return views.reshape(num_views, num_images, *views.shape[1:])
-
-
-def parameter_groups(network: nn.Module) -> list[dict[str, Any]]:
-    """Parameters with weight decay, then biases and norms without."""
-    with_decay: list[nn.Parameter] = []
-    without_decay: list[nn.Parameter] = []
-    for name, parameter in network.named_parameters():
-        is_bias_or_norm = parameter.ndim == 1 or name.endswith(".bias")
-        (without_decay if is_bias_or_norm else with_decay).append(parameter)
-    return [{"params": with_decay}, {"params": without_decay, "weight_decay": 0.0}]
-
-
-def model_config_of(config: TrainConfig) -> ModelConfig:
-    """Configuration of the model that a training run creates."""
-    with torch.device("meta"):
-        num_dims = Encoder(
-            config.architecture, config.crop_size_px, config.architecture_options
-        ).num_dims
-    return ModelConfig(
-        kind="vit",
-        architecture=config.architecture,
-        architecture_options=config.architecture_options,
-        num_dims=num_dims,
-        crop_size_px=config.crop_size_px,
-        stride_px=config.crop_size_px,
-        intensity=config.intensity,
-        instance_norm=config.instance_norm,
-        input_channels=config.input_channels,
-        seed=config.seed,
-    )
-
-
-def effective_rank(embeddings: Tensor) -> float:
-    """Exponential of the entropy of the singular values of centred embeddings (N, D).
-
-    It is 1 if all lie on a line, and at most min(N - 1, D). Source: Roy and Vetterli 2007.
-    """
-    values = torch.linalg.svdvals(embeddings.double() - embeddings.double().mean(dim=0))
-    shares = values / values.sum().clamp_min(1e-300)
-    return float(torch.exp(-(shares * shares.clamp_min(1e-300).log()).sum()))

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from unidino.core.errors import ModelError
 from unidino.core.log import log
 from unidino.training import health
-from unidino.training.dino import Step, effective_rank
+from unidino.training.dino import Step
 
 Figures = dict[str, float]
 
@@ -40,6 +41,16 @@ def step_figures(steps: Sequence[Step]) -> Figures:
         "feature_sd": float(embeddings.std(dim=0).mean()),
         "effective_rank": effective_rank(embeddings),
     }
+
+
+def effective_rank(embeddings: Tensor) -> float:
+    """Exponential of the entropy of the singular values of centred embeddings (N, D).
+
+    It is 1 if all lie on a line, and at most min(N - 1, D). Source: Roy and Vetterli 2007.
+    """
+    values = torch.linalg.svdvals(embeddings.double() - embeddings.double().mean(dim=0))
+    shares = values / values.sum().clamp_min(1e-300)
+    return float(torch.exp(-(shares * shares.clamp_min(1e-300).log()).sum()))
 
 
 def refuse_collapse(figures: Figures, name: str) -> None:

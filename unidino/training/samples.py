@@ -5,6 +5,7 @@ Shapes: N samples, C channels of each that are seen at once (1 but for multi-cha
 
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from unidino.core.sql import scratch
 from unidino.embeddings.inputs import stacked
 from unidino.lake.lake import Lake
 from unidino.lake.samples import COLUMNS, query_samples
+from unidino.training.recipe import TrainConfig
 
 _MOST_NAMES = 8
 
@@ -99,6 +101,45 @@ def draw_epoch(
         return drawn.fetchnumpy()["image_id"].astype(np.int64)
     finally:
         con.close()
+
+
+class Order:
+    """The order in which a training takes its samples, epoch by epoch.
+
+    An epoch is one pass over the samples, or a stretch of an endless sequence of passes.
+    Raises InputError if a pass is shorter than a minibatch and makes an epoch.
+    """
+
+    def __init__(self, samples: pa.Table, config: TrainConfig) -> None:
+        self._samples, self._config = samples, config
+        self._pass = lru_cache(maxsize=2)(self._draw_pass)
+        self.steps_per_epoch = config.steps_per_epoch or self._steps_per_pass()
+
+    def epoch(self, number: int) -> NDArray[np.int64]:
+        """Indices of the samples of an epoch, in order."""
+        if self._config.steps_per_epoch is None:
+            return self._pass(number)
+        num = self.steps_per_epoch * self._config.batch_size
+        return stretch(self._pass, number * num, num)
+
+    def _draw_pass(self, number: int) -> NDArray[np.int64]:
+        config = self._config
+        return draw_epoch(
+            self._samples,
+            config.seed,
+            number,
+            every_channel=config.channels == "all",
+            whole_repeats=config.balance == "repeats",
+        )
+
+    def _steps_per_pass(self) -> int:
+        num_samples, batch_size = len(self._pass(0)), self._config.batch_size
+        if num_samples < batch_size:
+            raise InputError(
+                f"an epoch has {num_samples} samples, fewer than one minibatch of {batch_size};"
+                f" pass --batch-size {num_samples} or less"
+            )
+        return num_samples // batch_size
 
 
 def stretch(

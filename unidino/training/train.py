@@ -6,7 +6,6 @@ Run with `torchrun -m unidino train ...`, every minibatch is shared among its pr
 import math
 import time
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import torch
-from numpy.typing import NDArray
 
 from unidino.core.choices import RecipeName
 from unidino.core.errors import InputError, LakeError, ModelError
@@ -26,13 +24,14 @@ from unidino.lake.runs import Run
 from unidino.models.packaged import bring_packaged
 from unidino.models.registry import check_new_name, load_config, load_encoder, register
 from unidino.training.checkpoint import State, load_checkpoint, save_checkpoint
-from unidino.training.dino import Dino, Step, model_config_of
+from unidino.training.dino import Dino, Step
 from unidino.training.epoch_log import EpochLog, Figures, refuse_collapse, step_figures
+from unidino.training.network import model_config_of
 from unidino.training.probe import Probe
 from unidino.training.processes import Processes, StopRequest, joined, stop_on_sigterm
 from unidino.training.reader import CropReader, Crops
 from unidino.training.recipe import TrainConfig, config_of, network_choices
-from unidino.training.samples import draw_epoch, image_names, rows_hash, select_samples, stretch
+from unidino.training.samples import Order, image_names, rows_hash, select_samples
 from unidino.training.schedules import Schedules, teacher_temperatures
 from unidino.training.views import ViewMaker, seed_of
 
@@ -55,8 +54,8 @@ def train(
 
     config: changes to the recipe by name, or a whole configuration in its place.
     samples: a view's name or a SELECT with the columns of `training_sample`.
-    start: a model, also a packaged one, that student and teacher start from; without other choices the new model has its
-    network, crops and scaling.
+    start: a model, also a packaged one, that student and teacher start from; without other choices
+    the new model has its network, crops and scaling.
     probe: a view or SELECT with the columns of `labelled_sample`, judged every few epochs.
     resume: continue from the checkpoint of this name, with the arguments of its first run.
     Raises ModelError if the name is taken, the loss is not finite, the features collapse, or the
@@ -130,13 +129,8 @@ class _Training:
                 " has changed; train anew under another name"
             )
         state.samples_hash = samples_hash
-        every_channel, repeats = config.channels == "all", config.balance == "repeats"
-        self._draw_pass = lru_cache(maxsize=2)(
-            lambda number: draw_epoch(
-                self.table, config.seed, number, every_channel=every_channel, whole_repeats=repeats
-            )
-        )
-        self.steps_per_epoch = config.steps_per_epoch or self._steps_per_pass()
+        self.order = Order(self.table, config)
+        self.steps_per_epoch = self.order.steps_per_epoch
         device = processes.device
         encoder = load_encoder(lake, state.start, device) if state.start else None
         self.dino = Dino(config, device, encoder)
@@ -191,7 +185,7 @@ class _Training:
         """The steps of an epoch that are not done yet; then its figures and a checkpoint."""
         config, state = self.config, self.state
         minibatches = self.reader.minibatches(
-            self._draw(epoch),
+            self.order.epoch(epoch),
             config.batch_size,
             config.seed,
             epoch,
@@ -271,23 +265,6 @@ class _Training:
                 f"stopped at step {self.state.step}, as asked; continue with"
                 f" `unidino train --model {self.name} --resume`"
             )
-
-    def _steps_per_pass(self) -> int:
-        """Number of minibatches in one pass over the samples."""
-        num_samples = len(self._draw_pass(0))
-        if num_samples < self.config.batch_size:
-            raise InputError(
-                f"an epoch has {num_samples} samples, fewer than one minibatch of"
-                f" {self.config.batch_size}; pass --batch-size {num_samples} or less"
-            )
-        return num_samples // self.config.batch_size
-
-    def _draw(self, epoch: int) -> NDArray[np.int64]:
-        """Rows of the samples of an epoch, in order."""
-        if self.config.steps_per_epoch is None:
-            return self._draw_pass(epoch)
-        num = self.config.steps_per_epoch * self.config.batch_size
-        return stretch(self._draw_pass, epoch * num, num)
 
     def _save(self) -> None:
         if self.processes.is_first:
