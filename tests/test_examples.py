@@ -50,6 +50,45 @@ def test_the_notebook_goes_from_plates_to_a_figure(
     assert lake.query("select count(*) from score").item() == 6
 
 
+BRIEF = {
+    "architecture_options": {"embed_dim": 32, "depth": 1, "num_heads": 2},
+    "crop_size_px": 32,
+    "local_crop_size_px": 16,
+    "epochs": 1,
+    "steps_per_epoch": 2,
+    "batch_size": 8,
+}
+
+
+def test_training_sets_are_left_out_and_scored_on_every_dataset(lake: ud.Lake) -> None:
+    ablation = runpy.run_path(str(EXAMPLES / "ablation.py"))["ablation"]
+    table = ablation(lake, BRIEF)
+    assert table.columns == ["dataset", "metric", "trained_on", "accuracy"]
+    assert table["trained_on"].unique().to_list() == ["tiny"]
+    assert set(table["metric"]) == {"nsc", "nscb"}
+    assert lake.query("select samples like '%tiny%' from model").item()
+    assert ablation(lake, BRIEF).equals(table)
+
+
+def test_channels_together_are_compared_with_channels_side_by_side(lake: ud.Lake) -> None:
+    compare = runpy.run_path(str(EXAMPLES / "multi_channel.py"))["compare"]
+    table = compare(lake, BRIEF)
+    assert set(table["model"]) == {"tiny_together", "tiny_side_by_side"}
+    sizes = lake.query("select model, count(*) from embedding group by all order by all").rows()
+    assert dict(sizes)["tiny_side_by_side"] == 3 * dict(sizes)["tiny_together"]
+
+
+def test_the_packaged_model_can_be_trained_anew(tmp_path: Path) -> None:
+    module = runpy.run_path(str(EXAMPLES / "train_base.py"))
+    new = ud.Lake.create(tmp_path / "lake")
+    module["fill"](new, tmp_path, 24, [])
+    module["train_base"](new, BRIEF)
+    (config,) = new.query("select preprocessing from model where model = 'base'")["preprocessing"]
+    assert '"crop_size_px":32' in config
+    with pytest.raises(ud.UnidinoError, match="'base' already"):
+        module["train_base"](new, BRIEF)
+
+
 def _kinds(cell: nbformat.NotebookNode) -> set[str]:
     """Kinds of what a cell shows, but for messages."""
     return {kind for output in cell.outputs for kind in output.get("data", {})}
