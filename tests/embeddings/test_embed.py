@@ -171,6 +171,7 @@ def test_every_kind_that_embeds_has_an_embedder(lake: Lake) -> None:
         "vit": "crops",
         "timm": "crops",
         "microsnoop": "crops",
+        "codebook": "crops",
         "cellprofiler": "images",
         "gaussian": "images",
     }
