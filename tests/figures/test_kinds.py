@@ -17,6 +17,7 @@ from unidino.figures.profiles import similarity_figure
 from unidino.lake.lake import Lake
 from unidino.models import baselines
 from unidino.profiles.selection import Selection
+from unidino.scores.accuracy import score
 from unidino.scores.question import Question
 
 
@@ -56,6 +57,12 @@ def test_the_figure_itself_comes_back_and_a_file_where_one_is_named(
     texts = {t for t, _, _ in drawn_texts(kinds.plot(full, "scores", asked="nscb"))}
     assert any(t.startswith("NSCB, moa of each well") for t in texts)
     assert not any(t.startswith("NSC,") for t in texts)
+    three = Question("nscb", neighbours=3)
+    with pytest.raises(ProfileError, match="the lake has no score"):
+        kinds.plot(full, "scores", asked=[three])
+    score(full, three, Selection(["first"]))
+    assert kinds.plot(full, "scores", asked=three)
+    assert {t for t, _, _ in drawn_texts(kinds.plot(full, "scores", asked="nscb"))} == texts
     published = Question("nsc", "published")
     with pytest.raises(ProfileError, match="the lake has no score"):
         kinds.plot(full, "scores", asked=[published])

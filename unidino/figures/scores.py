@@ -1,7 +1,8 @@
 """Figures of the scores in the lake, and the rows that they show."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from typing import Any
 
 import polars as pl
 from matplotlib.figure import Figure
@@ -71,8 +72,8 @@ def labels_figure(
     rows = lake.look_up(assets.sql("queries", "standard_label_score"))
     rows = selected(rows, selection)
     kept = [
-        _answers(row["metric"], row["rules"], row["label"], asked, label)
-        for row in rows.iter_rows(named=True)
+        _answers({"rule": rule, "reading": reading, "label": of}, asked, label)
+        for rule, reading, of in rows.select("metric", "rules", "label").iter_rows()
     ]
     rows = rows.filter(kept)
     if not rows.is_empty() and not (selection and selection.models):
@@ -98,10 +99,10 @@ def selected_scores(
     Raises UnidinoError that lists the choices if the lake has no such score.
     """
     scores = latest_scores(lake, parts_of_channels=parts_of_channels)
+    if not parts_of_channels:
+        chosen = selection or Selection()
+        scores = [s for s in [*scores, *other_scores(lake)] if _is_of(s, chosen)]
     if selection is not None:
-        if not parts_of_channels:
-            others = [s for s in other_scores(lake) if not _SCORED_OTHERWISE & set(s.asked)]
-            scores = [s for s in [*scores, *others] if _is_of(s, selection)]
         names = ("model", "dataset", "level", "normalization")
         columns = {name: [getattr(s, name) for s in scores] for name in names}
         rows = selected(pl.DataFrame(columns).with_row_index("position"), selection)
@@ -111,7 +112,7 @@ def selected_scores(
         choose("metric", rule, sorted({s.metric for s in scores}))
     if label:
         choose("label", label, sorted({s.label for s in scores}))
-    return [s for s in scores if _answers(s.metric, s.rules, s.label, asked, label)]
+    return [s for s in scores if _answers(s.asked, asked, label)]
 
 
 def _is_of(score: LakeScore, selection: Selection) -> bool:
@@ -124,17 +125,27 @@ def _several(asked: Asked) -> Iterable[str | Question]:
     return [asked] if isinstance(asked, str | Question) else asked
 
 
-def _answers(rule: str, reading: str, of: str, asked: Asked, label: str | None) -> bool:
-    """Whether a result by this rule, reading and label answers one of the questions.
+def _answers(of: Mapping[str, Any], asked: Asked, label: str | None) -> bool:
+    """Whether the answer to a question, as plain values, is wanted.
 
-    label: that the result must have, if one is given.
+    asked: a rule by name, or none, stands for every question that is scored in the standard way.
+    label: that the answer must have, if one is given.
     """
-    if label and of != label:
+    if label and of["label"] != label:
         return False
+    is_standard = not _SCORED_OTHERWISE & set(of)
     questions = list(_several(asked))
-    return not questions or any(
-        rule == question
+    if not questions:
+        return is_standard
+    return any(
+        is_standard and of["rule"] == question
         if isinstance(question, str)
-        else (rule, reading, of) == (question.rule, question.reading, question.label)
+        else _scored_as(of) == question.as_json()
         for question in questions
     )
+
+
+def _scored_as(of: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a question that says how profiles are scored."""
+    names = {"rule", "reading", "label", "rule_hash", *_SCORED_OTHERWISE}
+    return {name: value for name, value in of.items() if name in names}
