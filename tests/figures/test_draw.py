@@ -174,3 +174,15 @@ def test_values_of_bars_are_the_shares() -> None:
 def test_nothing_to_show_is_said(make: Callable[[], object], said: str) -> None:
     with pytest.raises(ProfileError, match=said):
         make()
+
+
+def test_trainings_with_epochs_of_different_lengths_are_drawn_by_steps() -> None:
+    logs = {
+        name: pl.DataFrame({"epoch": [0, 1], "steps": [length, 2 * length], "loss": [2.0, 1.0]})
+        for name, length in (("short", 5), ("long", 50))
+    }
+    (axes,) = training_curves(logs).axes
+    assert [list(line.get_xdata()) for line in axes.lines] == [[5, 10], [50, 100]]
+    assert axes.get_xlabel() == "steps"
+    earlier = {name: log.drop("steps") for name, log in logs.items()}
+    assert training_curves(earlier).axes[0].get_xlabel() == "epoch"

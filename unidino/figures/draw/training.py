@@ -30,17 +30,19 @@ _NOT_DRAWN = ("epoch", "steps", "entropy_limit")
 def training_curves(logs: Mapping[str, pl.DataFrame], *, width_mm: float = WIDTH_MM) -> Figure:
     """Values logged in each epoch: one panel for each value, one line for each model.
 
-    logs: rows of `train.jsonl` by model.
+    logs: rows of `train.jsonl` by model. They are drawn by steps, because epochs differ in length;
+    by epochs if a log of an earlier version has no steps.
     Raises ProfileError if no log has an epoch.
     """
     logs = {model: log for model, log in logs.items() if len(log)}
     columns = [
         c
         for c in dict.fromkeys(c for log in logs.values() for c in log.columns)
-        if c not in _NOT_DRAWN and any(_values(log, c) for log in logs.values())
+        if c not in _NOT_DRAWN and any(_values(log, c, "epoch") for log in logs.values())
     ]
     if not columns:
         raise ProfileError("no model has a training log; `unidino train` writes one")
+    by = "steps" if all("steps" in log.columns for log in logs.values()) else "epoch"
     columns.sort(key=lambda c: list(_TITLES).index(c) if c in _TITLES else len(_TITLES))
     with styled():
         look = {
@@ -56,23 +58,24 @@ def training_curves(logs: Mapping[str, pl.DataFrame], *, width_mm: float = WIDTH
             axes.remove()
         for axes, column in zip(grid, columns, strict=False):
             for model, log in logs.items():
-                points = _values(log, column)
-                epochs, values = [e for e, _ in points], [v for _, v in points]
+                points = _values(log, column, by)
+                places, values = [x for x, _ in points], [v for _, v in points]
                 alone = "o" if len(points) == 1 else ""
-                axes.plot(epochs, values, linewidth=1.2, marker=alone, markersize=3, **look[model])
+                axes.plot(places, values, linewidth=1.2, marker=alone, markersize=3, **look[model])
             axes.set_title(_TITLES.get(column, column.replace("_", " ")), fontweight="normal")
             axes.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
             axes.yaxis.set_major_locator(MaxNLocator(4))
             axes.yaxis.set_major_formatter(lambda value, _: compact(value))
             axes.margins(y=0.12)
         for axes in grid[: len(columns)][-across:]:
-            axes.set_xlabel("epoch")
+            axes.set_xlabel(by)
         key.draw(figure)
     return figure
 
 
-def _values(log: pl.DataFrame, column: str) -> Sequence[tuple[int, float]]:
+def _values(log: pl.DataFrame, column: str, by: str) -> Sequence[tuple[int, float]]:
+    """Values of a column with their epoch or step, where they are numbers."""
     if column not in log.columns or not log[column].dtype.is_numeric():
         return []
-    rows = log.select("epoch", pl.col(column).cast(pl.Float64)).drop_nulls().drop_nans()
-    return [(int(e), float(v)) for e, v in rows.iter_rows()]
+    rows = log.select(by, pl.col(column).cast(pl.Float64)).drop_nulls().drop_nans()
+    return [(int(x), float(v)) for x, v in rows.iter_rows()]
