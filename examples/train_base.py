@@ -1,11 +1,10 @@
 """Train the model that comes with unidino, on simulated planes and on real images.
 
-    python examples/train_base.py WORK --real CPJUMP1 TRANSFLUOR
+    python examples/train_base.py WORK --cpjump1 FOLDER
 
-WORK keeps the planes, the lake and the checkpoint: run again, it continues where it stopped.
-CPJUMP1 and TRANSFLUOR are folders of the public images that share the minibatches with the
-simulated ones; without them, all planes are simulated. Some wells of both sets are left out, to
-judge the model by.
+WORK keeps the planes, the lake and the checkpoint: run again, it continues where it stopped. FOLDER
+has images of CPJUMP1 (CC0), of which five wells fill a fifth of every minibatch; without it, all
+planes are simulated.
 """
 
 import argparse
@@ -28,7 +27,6 @@ CHANGES = {
     "num_outputs": 1024,
 }
 STAINS = ("Mito", "AGP", "RNA", "ER", "DNA")
-TRANSFLUOR = r"(?P<plate>AS_\d+_\d+)_(?P<well>[A-P]\d\d)f(?P<field>\d+)d(?P<channel_index>\d)"
 SAMPLES = """
 select * replace (
     case dataset when 'stream' then 'stream' || hash(well) % 4 else 'real' end as dataset
@@ -36,11 +34,10 @@ select * replace (
 from training_sample
 where dataset = 'stream'
     or dataset = 'cpjump1' and well in ('A21', 'E18', 'F10', 'M02', 'N14')
-    or dataset = 'transfluor' and well[1] = 'P'
 """
 
 
-def fill(lake: ud.Lake, work: Path, num_planes: int, real: list[Path]) -> None:
+def fill(lake: ud.Lake, work: Path, num_planes: int, cpjump1: Path | None) -> None:
     """Simulate planes, and bring them and the real images into the lake."""
     planes = work / "stream"
     with progress_bar("simulate", num_planes, "planes") as advance:
@@ -53,17 +50,8 @@ def fill(lake: ud.Lake, work: Path, num_planes: int, real: list[Path]) -> None:
 
         simulate_stream(planes, num_planes, progress=progress)
     ud.ingest(lake, planes / "manifest.csv", dataset="stream")
-    if real:
-        cpjump1, transfluor = real
+    if cpjump1:
         ud.ingest(lake, cpjump1, "harmony", dataset="cpjump1", choice=Choice(channel_names=STAINS))
-        ud.ingest(
-            lake,
-            transfluor,
-            "filename",
-            dataset="transfluor",
-            pattern=TRANSFLUOR,
-            choice=Choice(channel_names=["GFP"]),
-        )
 
 
 def train_base(lake: ud.Lake, changes: dict[str, Any]) -> None:
@@ -79,12 +67,12 @@ def main() -> None:
     """Parse the command line, fill the lake, train."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("work", type=Path)
-    parser.add_argument("--real", type=Path, nargs=2, default=[])
+    parser.add_argument("--cpjump1", type=Path)
     parser.add_argument("--planes", type=int, default=NUM_PLANES)
     options = parser.parse_args()
     folder = options.work / "lake"
     lake = ud.Lake.open(folder) if folder.exists() else ud.Lake.create(folder)
-    fill(lake, options.work, options.planes, options.real)
+    fill(lake, options.work, options.planes, options.cpjump1)
     train_base(lake, CHANGES)
 
 

@@ -81,7 +81,7 @@ def test_channels_together_are_compared_with_channels_side_by_side(lake: ud.Lake
 def test_the_packaged_model_can_be_trained_anew(tmp_path: Path) -> None:
     module = runpy.run_path(str(EXAMPLES / "train_base.py"))
     new = ud.Lake.create(tmp_path / "lake")
-    module["fill"](new, tmp_path, 24, [])
+    module["fill"](new, tmp_path, 24, None)
     module["train_base"](new, BRIEF)
     (config,) = new.query("select preprocessing from model where model = 'base'")["preprocessing"]
     assert '"crop_size_px":32' in config
