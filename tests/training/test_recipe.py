@@ -42,6 +42,15 @@ def test_the_papers_recipe_is_the_papers() -> None:
     assert RECIPES["published"].learning_rate == pytest.approx(7.97e-4, rel=1e-3)
 
 
+def test_recipes_for_minutes_have_a_length_of_their_own() -> None:
+    steps = {
+        name: recipe.epochs * recipe.steps_per_epoch
+        for name, recipe in RECIPES.items()
+        if recipe.steps_per_epoch
+    }
+    assert steps == {"small": 600, "medium": 2400, "adapt": 200}
+
+
 def test_schedules_equal_the_published_programs(parity: Path) -> None:
     expected = json.loads((parity / "schedules.json").read_text())
     config = TrainConfig(epochs=expected["epochs"], learning_rate=4e-4 * 510 / 256)

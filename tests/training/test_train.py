@@ -55,6 +55,8 @@ def test_training_refuses_what_cannot_be(lake: Lake) -> None:
     baselines.create_model(lake, "gaussian", "taken")
     with pytest.raises(ModelError, match="'taken' already"):
         train(lake, "taken", config=TOY)
+    with pytest.raises(InputError, match="adapt continues a model: name it with --start"):
+        train(lake, "mine", recipe="adapt")
     assert lake.query("select count(*) from model").item() == 1
 
 

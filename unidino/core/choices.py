@@ -9,7 +9,7 @@ from typing import Literal
 NgffVersion = Literal["0.5", "0.4"]
 
 # Models and embeddings.
-RecipeName = Literal["paper", "published", "small"]
+RecipeName = Literal["paper", "published", "small", "medium", "adapt"]
 Centring = Literal["mean", "sinkhorn"]
 Intensity = Literal["percentile", "dtype"]
 Normalization = Literal["none", "imagenet"]

@@ -95,6 +95,35 @@ class TrainConfig(BaseModel):
 
 
 _PUBLISHED_BATCH_SIZE = 510
+# For minutes of one core: crops that hold cells, small changes, targets that cannot all be the same.
+_SMALL = TrainConfig(
+    architecture="vit_tiny_patch16_224",
+    architecture_options={"embed_dim": 128, "depth": 3, "num_heads": 4},
+    crop_size_px=128,
+    local_crop_size_px=64,
+    num_local_crops=2,
+    epochs=30,
+    steps_per_epoch=20,
+    batch_size=32,
+    learning_rate=1e-3,
+    learning_rate_warmup=3,
+    teacher_momentum=(0.99, 1.0),
+    teacher_temperature=(0.025, 0.025),
+    teacher_temperature_warmup=0,
+    centring="sinkhorn",
+    num_outputs=256,
+    head_hidden=512,
+    head_batch_norm=True,
+    drop_path=0.0,
+    last_layer_frozen=0,
+    gradient_clip=3.0,
+    shift=0.05,
+    gain=(0.86, 1.16),
+    gamma=(0.82, 1.22),
+    transpose=True,
+    blur_share=0.5,
+    noise=0.03,
+)
 RECIPES: dict[RecipeName, TrainConfig] = {
     "paper": TrainConfig(),
     "published": TrainConfig(
@@ -105,34 +134,13 @@ RECIPES: dict[RecipeName, TrainConfig] = {
         balance="repeats",
         controls=0.15,
     ),
-    # For minutes on a laptop: crops that hold cells, small changes, targets that cannot collapse.
-    "small": TrainConfig(
-        architecture="vit_tiny_patch16_224",
-        architecture_options={"embed_dim": 128, "depth": 3, "num_heads": 4},
-        crop_size_px=128,
-        local_crop_size_px=64,
-        num_local_crops=2,
-        epochs=30,
-        steps_per_epoch=20,
-        batch_size=32,
-        learning_rate=1e-3,
-        learning_rate_warmup=3,
-        teacher_momentum=(0.99, 1.0),
-        teacher_temperature=(0.025, 0.025),
-        teacher_temperature_warmup=0,
-        centring="sinkhorn",
-        num_outputs=256,
-        head_hidden=512,
-        head_batch_norm=True,
-        drop_path=0.0,
-        last_layer_frozen=0,
-        gradient_clip=3.0,
-        shift=0.05,
-        gain=(0.86, 1.16),
-        gamma=(0.82, 1.22),
-        transpose=True,
-        blur_share=0.5,
-        noise=0.03,
+    "small": _SMALL,
+    "medium": _SMALL.model_copy(
+        update={"epochs": 60, "steps_per_epoch": 40, "learning_rate_warmup": 2}
+    ),
+    # Continues a model on other plates. A new head needs some steps before it says anything.
+    "adapt": _SMALL.model_copy(
+        update={"epochs": 10, "learning_rate": 3e-4, "learning_rate_warmup": 1}
     ),
 }
 

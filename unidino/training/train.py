@@ -76,6 +76,10 @@ def train(
             "--resume continues with the options of the first run; give --model only, without"
             " changes"
         )
+    if recipe == "adapt" and not start and not resume:
+        raise InputError(
+            "--recipe adapt continues a model: name it with --start, such as --start base"
+        )
     with joined(device) as processes:
         if resume:
             tensors, state = load_checkpoint(_checkpoint_of(lake, name))
