@@ -95,7 +95,7 @@ class TrainConfig(BaseModel):
 
 
 _PUBLISHED_BATCH_SIZE = 510
-# For minutes of one core: crops that hold cells, small changes, targets that cannot all be the same.
+# For minutes of one core: crops that hold cells, small changes, targets that cannot collapse.
 _SMALL = TrainConfig(
     architecture="vit_tiny_patch16_224",
     architecture_options={"embed_dim": 128, "depth": 3, "num_heads": 4},
