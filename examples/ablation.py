@@ -16,6 +16,11 @@ import polars as pl
 import unidino as ud
 
 
+def text(value: str) -> str:
+    """A text as SQL writes it."""
+    return "'" + value.replace("'", "''") + "'"
+
+
 def ablation(lake: ud.Lake, changes: Mapping[str, Any]) -> pl.DataFrame:
     """Accuracies on each dataset (rows) of models trained on each choice of datasets.
 
@@ -29,7 +34,7 @@ def ablation(lake: ud.Lake, changes: Mapping[str, Any]) -> pl.DataFrame:
             name = "_".join(("on", *chosen))
             models[name] = " + ".join(chosen)
             if name not in known:
-                listed = ", ".join(f"'{dataset}'" for dataset in chosen)
+                listed = ", ".join(text(dataset) for dataset in chosen)
                 samples = f"select * from training_sample where dataset in ({listed})"
                 ud.train(lake, name, recipe="small", config=changes, samples=samples)
             ud.embed(lake, name)

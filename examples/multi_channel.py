@@ -26,7 +26,8 @@ def compare(lake: ud.Lake, changes: Mapping[str, Any]) -> pl.DataFrame:
     tables = []
     for dataset in lake.query("select distinct dataset from plate order by all")["dataset"]:
         channels = sorted(lake.query(CHANNELS, {"d": dataset})["channel"])
-        samples = f"select * from training_sample where dataset = '{dataset}'"
+        only = "dataset = '" + dataset.replace("'", "''") + "'"
+        samples = f"select * from training_sample where {only}"
         kinds: dict[str, dict[str, Any]] = {
             "together": {"input_channels": tuple(channels)},
             "side_by_side": {},
@@ -38,7 +39,7 @@ def compare(lake: ud.Lake, changes: Mapping[str, Any]) -> pl.DataFrame:
             if name not in known:
                 config = {**choices, **changes}
                 ud.train(lake, name, recipe="small", config=config, samples=samples)
-            ud.embed(lake, name, where=f"dataset = '{dataset}'")
+            ud.embed(lake, name, where=only)
         tables.append(ud.score(lake, ["nsc", "nscb"], ud.Selection(models=names)).frame)
     return pl.concat(tables, how="diagonal_relaxed").select(
         "dataset", "metric", "model", "accuracy", "95 %"

@@ -3,8 +3,8 @@
     python examples/train_base.py WORK --cpjump1 FOLDER
 
 WORK keeps the planes, the lake and the checkpoint: run again, it continues where it stopped. FOLDER
-has images of CPJUMP1 (CC0), of which five wells fill a fifth of every minibatch; without it, all
-planes are simulated.
+has images of CPJUMP1 (CC0), of which five wells are a fifth of the samples; without it, all planes
+are simulated.
 """
 
 import argparse
@@ -55,7 +55,9 @@ def fill(lake: ud.Lake, work: Path, num_planes: int, cpjump1: Path | None) -> No
 
 
 def train_base(lake: ud.Lake, changes: dict[str, Any]) -> None:
-    """Train `base`, or continue."""
+    """Train `base`, or continue; a model that is finished stays."""
+    if "base" in lake.query("select model from model")["model"]:
+        return
     checkpoint = lake.path / "models" / "base" / "checkpoint.safetensors"
     if checkpoint.exists():
         ud.train(lake, "base", resume=True)

@@ -27,6 +27,8 @@ def test_configurations_say_which_field_is_wrong(tmp_path: Path) -> None:
         read_changes(file)
     with pytest.raises(UnidinoError, match="unknown recipe 'tiny'; choose one of paper, published"):
         config_of("tiny", {})
+    with pytest.raises(InputError, match=r"configuration: blur_px: .* first limit is above"):
+        config_of("small", {"blur_px": (3, 1)})
     with pytest.raises(InputError, match="cannot read --config"):
         read_changes(tmp_path / "none.json")
 

@@ -121,5 +121,5 @@ def test_an_endless_sequence_of_passes_is_cut_into_stretches() -> None:
     for start in range(12):
         for num in range(1, 14):
             np.testing.assert_array_equal(
-                stretch(draw_pass, start, num), whole[start : start + num]
+                stretch(draw_pass, 5, start, num), whole[start : start + num]
             )

@@ -137,6 +137,22 @@ def test_a_training_that_starts_from_a_model_takes_its_network_and_scaling(lake:
     assert first.intensity == "dtype"
 
 
+def test_a_training_starts_only_from_a_vision_transformer(lake: Lake) -> None:
+    baselines.create_model(lake, "gaussian")
+    with pytest.raises(ModelError, match=r"cannot start from 'gaussian' \(gaussian\); choose a"):
+        train(lake, "mine", recipe="adapt", start="gaussian")
+
+
+def test_crops_that_patches_do_not_divide_are_refused(lake: Lake) -> None:
+    with pytest.raises(InputError, match=r"local_crop_size_px is 24, .* patches of 16 px .* 16"):
+        train(lake, "toy", config=TOY.model_copy(update={"local_crop_size_px": 24}))
+
+
+def test_a_minibatch_in_parts_has_no_batch_norm(lake: Lake) -> None:
+    with pytest.raises(ModelError, match="accumulate is 2, but a batch norm needs the whole"):
+        train(lake, "toy", config=TOY.model_copy(update={"accumulate": 2}))
+
+
 def test_what_a_model_was_trained_on_is_kept_with_it(lake: Lake) -> None:
     query = "select * from training_sample where channel = 'DNA'"
     train(lake, "toy", config=TOY, samples=query)

@@ -34,11 +34,15 @@ def bring_packaged(lake: Lake, name: str) -> None:
     folder = packaged_folder(name)
     if folder is None or name in model_names(lake):
         return
-    run = Run("models create", {"preset": name})
-    config = ModelConfig.model_validate_json((folder / "config.json").read_text(encoding="utf-8"))
-    with written_beside(lake.path / "models" / name / "card.md") as path:
-        shutil.copyfile(folder / "card.md", path)
-    register(lake, run, name, config, _network(folder, config), parent="unidino", licence="MIT")
+    with lake.lock(f"bring-{name}"):
+        if name in model_names(lake):  # another process was faster
+            return
+        run = Run("bring packaged model", {"model": name})
+        text = (folder / "config.json").read_text(encoding="utf-8")
+        config = ModelConfig.model_validate_json(text)
+        with written_beside(lake.path / "models" / name / "card.md") as path:
+            shutil.copyfile(folder / "card.md", path)
+        register(lake, run, name, config, _network(folder, config), parent="unidino", licence="MIT")
 
 
 def _network(folder: Path, config: ModelConfig) -> Any:

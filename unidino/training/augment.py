@@ -30,7 +30,7 @@ def augmented(views: Tensor, draws: Tensor, config: TrainConfig) -> Tensor:
     if config.transpose:
         views = torch.where(draws[4, :, :1] < 0.5, views.transpose(-1, -2), views)
     if config.blur_share:
-        views = _some_blurred(views, draws[6:], config)
+        views = _some_blurred(views, draws[6:8], config)
     if config.gain != (1, 1):
         views = views * _between(config.gain, draws[5])
     shift = _between((-config.shift, config.shift), draws[2])

@@ -15,7 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from unidino.core.errors import ModelError
 from unidino.models.networks import Encoder
 from unidino.training.loss import DinoLoss, sinkhorn
-from unidino.training.network import freeze, new_network, parameter_groups
+from unidino.training.network import Network, new_network, parameter_groups
 from unidino.training.recipe import TrainConfig
 
 
@@ -23,7 +23,8 @@ class Step(NamedTuple):
     """Figures of one step.
 
     loss, teacher_entropy (nats), mean_target (K,): means over the images of all processes.
-    center_norm: norm of the centre of the targets. embeddings: the teacher's, of the images of this
+    center_norm: norm of the moving mean of the teacher's outputs, 0 if targets are centred
+    otherwise. embeddings: the teacher's, of the images of this
     process, (G * B, D).
     """
 
@@ -44,6 +45,11 @@ class Dino:
     def __init__(
         self, config: TrainConfig, device: torch.device, start: Encoder | None = None
     ) -> None:
+        if config.accumulate > 1 and config.head_batch_norm:
+            raise ModelError(
+                f"accumulate is {config.accumulate}, but a batch norm needs the whole minibatch;"
+                ' choose 1, or "head_batch_norm": false'
+            )
         self.config = config
         self.device = device
         self.student = new_network(config, drop_path=config.drop_path).to(device)
@@ -57,7 +63,6 @@ class Dino:
                     f" {str(error).splitlines()[1].strip()}"
                 ) from error
         self.teacher.load_state_dict(self.student.state_dict())
-        freeze(self.student.encoder, config.frozen_blocks)
         self.teacher.requires_grad_(False)
         self._start = [p.detach().clone() for p in self.teacher.encoder.parameters()]
         self.loss = DinoLoss(
@@ -74,10 +79,11 @@ class Dino:
         if self._world > 1:
             if config.head_batch_norm:
                 if device.type != "cuda":
-                    raise ModelError("head_batch_norm needs a GPU, or one process")
-                self.student = nn.SyncBatchNorm.convert_sync_batchnorm(  # type: ignore[no-untyped-call]
-                    self.student
-                )
+                    raise ModelError(
+                        "several processes share a batch norm only on GPUs; train in one process,"
+                        ' or with "head_batch_norm": false in --config'
+                    )
+                self.student, self.teacher = map(_with_shared_norms, (self.student, self.teacher))
             ids = [device.index] if device.type == "cuda" else None
             self._forward = DistributedDataParallel(self.student, device_ids=ids)
 
@@ -116,7 +122,8 @@ class Dino:
             for shared in (totals, mean_output, mean_target):
                 dist.all_reduce(shared)
                 shared /= self._world
-        self.loss.move_center(mean_output)
+        if config.centring == "mean":
+            self.loss.move_center(mean_output)
         self._update(learning_rate, weight_decay, freeze_last_layer)
         self._move_teacher(teacher_momentum)
         return Step(
@@ -222,6 +229,12 @@ class Dino:
         except (RuntimeError, KeyError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
             raise ModelError(f"the checkpoint does not fit its configuration: {reason}") from error
+
+
+def _with_shared_norms(network: Network) -> Network:
+    """The network with batch norms over the minibatches of all processes."""
+    shared: Network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+    return shared
 
 
 def _by_view(views: Tensor, num_views: int, num_images: int = -1) -> Tensor:

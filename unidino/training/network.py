@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from unidino.core.errors import InputError
 from unidino.models.config import ModelConfig
 from unidino.models.networks import Encoder, new_encoder
 from unidino.training.loss import DinoHead
@@ -30,8 +31,19 @@ class Network(nn.Module):
 
 
 def new_network(config: TrainConfig, *, drop_path: float = 0.0) -> Network:
-    """A network with weights drawn from the configuration's seed."""
+    """A network with weights drawn from the configuration's seed.
+
+    Raises InputError if its patches do not divide the crops.
+    """
     encoder = new_encoder(model_config_of(config), drop_path=drop_path)
+    patch_px = encoder.vit.patch_embed.patch_size[0]
+    for option in ("crop_size_px", "local_crop_size_px"):
+        size_px = getattr(config, option)
+        if size_px % patch_px:
+            raise InputError(
+                f"{option} is {size_px}, which patches of {patch_px} px do not divide; choose"
+                f" {max(patch_px, size_px // patch_px * patch_px)}"
+            )
     with torch.random.fork_rng():
         torch.manual_seed(config.seed + 1)
         head = DinoHead(
@@ -42,16 +54,6 @@ def new_network(config: TrainConfig, *, drop_path: float = 0.0) -> Network:
             batch_norm=config.head_batch_norm,
         )
     return Network(encoder, head)
-
-
-def freeze(encoder: Encoder, num_blocks: int) -> None:
-    """Keep the tokens and the first blocks of an encoder as they are; 0 keeps nothing."""
-    if num_blocks:
-        vit = encoder.vit
-        for module in (vit.patch_embed, *vit.blocks[:num_blocks]):
-            module.requires_grad_(False)
-        vit.pos_embed.requires_grad_(False)
-        vit.cls_token.requires_grad_(False)
 
 
 def parameter_groups(network: nn.Module) -> list[dict[str, Any]]:

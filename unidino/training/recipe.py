@@ -3,15 +3,30 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+)
 
 from unidino.core.choices import Centring, Intensity, Precision, RecipeName
 from unidino.core.errors import InputError, choose
 from unidino.models.config import VIT_S, ModelConfig
 
-Limits = tuple[PositiveFloat, PositiveFloat]
+
+def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
+    if limits[0] > limits[1]:
+        raise ValueError("the first limit is above the second")
+    return limits
+
+
+Limits = Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_ordered)]
 
 
 class TrainConfig(BaseModel):
@@ -21,7 +36,8 @@ class TrainConfig(BaseModel):
     freezing of the last layer are counted in epochs. steps_per_epoch: without it an epoch is one
     pass over the samples; with it, this many minibatches, so that a training is equally long in
     every lake. batch_size: images over all processes; accumulate: parts of a minibatch that each
-    process computes one after the other, to the same gradient.
+    process computes one after the other, to the same gradient up to
+    stochastic depth.
 
     centring: of the teacher's outputs; `mean` subtracts a moving mean, as Caron et al. 2021 do,
     `sinkhorn` spreads a minibatch evenly over the outputs (Caron et al. 2020, Oquab et al. 2023).
@@ -70,7 +86,6 @@ class TrainConfig(BaseModel):
     head_bottleneck: PositiveInt = 256
     head_batch_norm: bool = False
     drop_path: float = Field(0.1, ge=0, lt=1)
-    frozen_blocks: int = Field(0, ge=0)
     last_layer_frozen: int = Field(3, ge=0)
     gradient_clip: PositiveFloat | None = None
     channels: Literal["one", "all"] = "one"
@@ -138,7 +153,7 @@ RECIPES: dict[RecipeName, TrainConfig] = {
     "medium": _SMALL.model_copy(
         update={"epochs": 60, "steps_per_epoch": 40, "learning_rate_warmup": 2}
     ),
-    # Continues a model on other plates. A new head needs some steps before it says anything.
+    # Continues a model on other plates.
     "adapt": _SMALL.model_copy(
         update={"epochs": 10, "learning_rate": 3e-4, "learning_rate_warmup": 1}
     ),
@@ -160,7 +175,7 @@ def config_of(recipe: RecipeName, changes: Mapping[str, Any]) -> TrainConfig:
 
 def network_choices(model: ModelConfig) -> dict[str, Any]:
     """Choices of a training that continues a model: its network, crops and scaling."""
-    names = set(ModelConfig.model_fields) & set(TrainConfig.model_fields) - {"seed"}
+    names = (set(ModelConfig.model_fields) & set(TrainConfig.model_fields)) - {"seed"}
     return model.model_dump(include=names)
 
 

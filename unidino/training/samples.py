@@ -113,6 +113,7 @@ class Order:
     def __init__(self, samples: pa.Table, config: TrainConfig) -> None:
         self._samples, self._config = samples, config
         self._pass = lru_cache(maxsize=2)(self._draw_pass)
+        self._length = len(self._pass(0))
         self.steps_per_epoch = config.steps_per_epoch or self._steps_per_pass()
 
     def epoch(self, number: int) -> NDArray[np.int64]:
@@ -120,7 +121,7 @@ class Order:
         if self._config.steps_per_epoch is None:
             return self._pass(number)
         num = self.steps_per_epoch * self._config.batch_size
-        return stretch(self._pass, number * num, num)
+        return stretch(self._pass, self._length, number * num, num)
 
     def _draw_pass(self, number: int) -> NDArray[np.int64]:
         config = self._config
@@ -133,7 +134,7 @@ class Order:
         )
 
     def _steps_per_pass(self) -> int:
-        num_samples, batch_size = len(self._pass(0)), self._config.batch_size
+        num_samples, batch_size = self._length, self._config.batch_size
         if num_samples < batch_size:
             raise InputError(
                 f"an epoch has {num_samples} samples, fewer than one minibatch of {batch_size};"
@@ -143,13 +144,12 @@ class Order:
 
 
 def stretch(
-    draw_pass: Callable[[int], NDArray[np.int64]], start: int, num: int
+    draw_pass: Callable[[int], NDArray[np.int64]], length: int, start: int, num: int
 ) -> NDArray[np.int64]:
     """Samples number `start` to `start + num` of an endless sequence of passes over all samples.
 
-    draw_pass: the samples of pass number n, in order; passes are equally long.
+    draw_pass: the samples of pass number n, in order. length: of every pass.
     """
-    length = len(draw_pass(0))
     first, last = start // length, (start + num - 1) // length
     passes = np.concatenate([draw_pass(number) for number in range(first, last + 1)])
     return passes[start - first * length :][:num]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
+import timm
 import torch
 
 from unidino.core.choices import RecipeName
@@ -86,7 +87,7 @@ def train(
             config = TrainConfig.model_validate(state.config)
         else:
             if not isinstance(config, TrainConfig):
-                network = network_choices(load_config(lake, start)) if start else {}
+                network = _network_of(lake, start) if start else {}
                 config = config_of(recipe, network | dict(config or {}))
             tensors, state = {}, State(config.model_dump(), samples, start, probe)
         run.arguments = {
@@ -103,6 +104,20 @@ def train(
         if processes.is_first:
             training.land(run)
         return Results(state.log, lambda log: pl.DataFrame(log, infer_schema_length=None))
+
+
+def _network_of(lake: Lake, start: str) -> dict[str, Any]:
+    """Choices of the network of a model to start from.
+
+    Raises ModelError if it is not a vision transformer that can be trained.
+    """
+    config = load_config(lake, start)
+    if config.kind != "vit" or not timm.is_model(config.architecture or ""):
+        what = config.architecture or config.kind
+        raise ModelError(
+            f"a training cannot start from '{start}' ({what}); choose a vision transformer"
+        )
+    return network_choices(config)
 
 
 def _checkpoint_of(lake: Lake, name: str) -> Path:

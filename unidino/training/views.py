@@ -48,7 +48,7 @@ class ViewMaker:
             draws = draws.flatten(1, 2)
             counts = torch.from_numpy(raw).to(device).transpose(0, 1).flatten(0, 1)
             low, high = (r[images].repeat(num_views, 1) for r in (self._low, self._high))
-            changed = augmented(scaled(counts, low, high), draws, config)
+            changed = augmented(scaled(counts, low, high), draws[:-1], config)
             if config.noise:
                 noise = _per_image(torch.randn, changed, num_views, generators)
                 changed = noisy(changed, noise, draws[-1], config.noise)
