@@ -230,8 +230,10 @@ def test_a_baseline_like_another(lake: Lake, tmp_path: Path) -> None:
     assert load_config(lake, "gaussian") == ModelConfig(
         kind="gaussian", num_dims=192, intensity="dtype"
     )
-    with pytest.raises(ModelError, match="no network or crops to copy from 'mine'; omit --like"):
+    with pytest.raises(ModelError, match="'cellprofiler' has no use for --like 'mine'; omit it"):
         create_model(lake, "cellprofiler", like="mine")
+    with pytest.raises(ModelError, match=r"'imagenet_dino' takes --weights, --normalization"):
+        create_model(lake, "imagenet_dino", like="mine")
 
 
 def test_every_argument_is_recorded(lake: Lake, tmp_path: Path) -> None:
