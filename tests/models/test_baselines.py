@@ -22,7 +22,8 @@ from unidino.models.baselines import create_model
 from unidino.models.config import ModelConfig
 from unidino.models.networks import Encoder, PooledNetwork
 from unidino.models.registry import load_config, load_encoder, load_network
-from unidino.models.weights import IMAGENET_MEAN, IMAGENET_SD, import_model
+from unidino.models.weight_files import IMAGENET_MEAN, IMAGENET_SD
+from unidino.models.weights import import_model
 
 CPU = torch.device("cpu")
 TINY = "vit_tiny_patch16_224"

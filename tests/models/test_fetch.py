@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from unidino.models.fetch import TABLE, fetch_model, published_models
 from unidino.models.registry import load_encoder
 from unidino.models.weights import PUBLISHED, import_model
 
+VALID = dict.fromkeys(("name", "address", "licence", "terms", "architecture"), "x")
 TINY = "vit_tiny_patch16_224"
 Run = Callable[..., tuple[int, str, str]]
 
@@ -88,6 +90,27 @@ def test_weights_are_downloaded_and_imported(
     assert [p.name for p in (lake.path / "models").iterdir()] == ["tiny"]
     encoder = load_encoder(lake, "tiny", torch.device("cpu"))
     assert encoder(torch.rand(1, 1, 224, 224)).shape == (1, 192)
+
+
+def test_an_address_may_have_a_query(
+    lake: Lake, server: FileServer, row: dict[str, Any], table: Callable[..., Path]
+) -> None:
+    address = f"{row['address']}?download=true"
+    server.files["/tiny.safetensors?download=true"] = server.files["/tiny.safetensors"]
+    fetch_model(lake, "tiny", accept_licence=True, table=table(address=address))
+    assert lake.query("select parent from model").item() == address
+
+
+@pytest.mark.parametrize("content", [b"no weights", pickle.dumps({"x": 1})])
+def test_errors_name_the_address(
+    lake: Lake, server: FileServer, table: Callable[..., Path], content: bytes
+) -> None:
+    server.files["/w.pth"] = content
+    address, sha256 = f"{server.root}/w.pth", hashlib.sha256(content).hexdigest()
+    changed = table(address=address, sha256=sha256, size_bytes=None)
+    with pytest.raises(ModelError, match=f"^'{address}' ") as caught:
+        fetch_model(lake, "tiny", accept_licence=True, table=changed)
+    assert ".download" not in str(caught.value)
 
 
 def test_nothing_is_fetched_before_the_licence_is_accepted(
@@ -190,8 +213,9 @@ def test_the_table_is_listed(
     [
         ("no json", "cannot read the table"),
         ("3", "cannot read the table"),
-        ('[{"name": "x"}]', "address: Field required"),
-        ('[{"name": "x", "shape": 3}]', "Field required"),
+        ('[{"name": "x"}]', r"table.json: row 1 \('x'\): address: Field required"),
+        (json.dumps([VALID, VALID | {"shape": 3}]), r"row 2 \('x'\): shape: Extra inputs"),
+        (json.dumps([VALID, 3]), "row 2: Input should be"),
     ],
 )
 def test_a_damaged_table_is_named(tmp_path: Path, text: str, message: str) -> None:

@@ -161,14 +161,8 @@ def _create_pretrained(
     weights: Path | None,
     normalization: Normalization,
 ) -> None:
-    from unidino.models.weights import (
-        backbone,
-        grey_stem,
-        hub_weights,
-        load_strictly,
-        read_weights,
-        timm_network,
-    )
+    from unidino.models.weight_files import backbone, grey_stem, load_strictly, read_weights
+    from unidino.models.weights import hub_weights, timm_network
 
     state = backbone(read_weights(weights)) if weights else hub_weights(architecture)
     config, network = timm_network(architecture.split(".")[0])
