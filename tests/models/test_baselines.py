@@ -20,7 +20,8 @@ from unidino.embeddings.embed import embed
 from unidino.lake.lake import Lake
 from unidino.models.baselines import create_model
 from unidino.models.config import ModelConfig
-from unidino.models.networks import Encoder, PooledNetwork
+from unidino.models.encoder import Encoder
+from unidino.models.networks import PooledNetwork
 from unidino.models.registry import load_config, load_encoder, load_network
 from unidino.models.weight_files import IMAGENET_MEAN, IMAGENET_SD
 from unidino.models.weights import import_model

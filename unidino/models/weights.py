@@ -14,8 +14,9 @@ from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
 from unidino.models import dinov2, microsnoop, openphenom, subcell
 from unidino.models.config import VIT_S, ModelConfig
+from unidino.models.encoder import Encoder
 from unidino.models.kinds import Kind
-from unidino.models.networks import Encoder, Network, PooledNetwork, new_network
+from unidino.models.networks import Network, PooledNetwork, new_network
 from unidino.models.openphenom import OPENPHENOM
 from unidino.models.registry import check_new_name, register
 from unidino.models.subcell import SUBCELL
