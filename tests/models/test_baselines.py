@@ -20,9 +20,11 @@ from unidino.embeddings.embed import embed
 from unidino.lake.lake import Lake
 from unidino.models.baselines import create_model
 from unidino.models.config import ModelConfig
-from unidino.models.networks import Encoder, PooledNetwork
+from unidino.models.encoder import Encoder
+from unidino.models.networks import PooledNetwork
 from unidino.models.registry import load_config, load_encoder, load_network
-from unidino.models.weights import IMAGENET_MEAN, IMAGENET_SD, import_model
+from unidino.models.weight_files import IMAGENET_MEAN, IMAGENET_SD
+from unidino.models.weights import import_model
 
 CPU = torch.device("cpu")
 TINY = "vit_tiny_patch16_224"
@@ -230,8 +232,10 @@ def test_a_baseline_like_another(lake: Lake, tmp_path: Path) -> None:
     assert load_config(lake, "gaussian") == ModelConfig(
         kind="gaussian", num_dims=192, intensity="dtype"
     )
-    with pytest.raises(ModelError, match="no network or crops to copy from 'mine'; omit --like"):
+    with pytest.raises(ModelError, match="'cellprofiler' has no use for --like 'mine'; omit it"):
         create_model(lake, "cellprofiler", like="mine")
+    with pytest.raises(ModelError, match=r"'imagenet_dino' takes --weights, --normalization"):
+        create_model(lake, "imagenet_dino", like="mine")
 
 
 def test_every_argument_is_recorded(lake: Lake, tmp_path: Path) -> None:

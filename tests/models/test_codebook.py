@@ -88,6 +88,17 @@ def test_embeddings_equal_a_loop_over_patches() -> None:
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
 
 
+def test_embeddings_are_the_same_under_autocast() -> None:
+    codebook = _random()
+    codebook.centres.mul_(20)
+    crops = torch.rand(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        want = codebook(crops)
+        with torch.autocast("cpu", torch.bfloat16):
+            got = codebook(crops)
+    torch.testing.assert_close(got, want, rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("at_once", [1, 10_000, 10**9])
 def test_embeddings_do_not_depend_on_the_division_into_minibatches(
     at_once: int, monkeypatch: pytest.MonkeyPatch
@@ -228,10 +239,16 @@ def test_planes_are_drawn_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
             {"name": "n", "samples": "select * from training_sample limit 1"},
             "has 1,681 patches that are not constant, but 192 centres need 1,920",
         ),
-        ({"name": "n", "like": "codebook"}, "learnt from images, not copied; omit --like"),
+        (
+            {"name": "n", "like": "codebook"},
+            "'codebook' has no use for --like 'codebook'; omit it ('codebook' takes --samples)",
+        ),
+        ({"name": "n", "weights": Path("w.pth")}, "no use for --weights 'w.pth'; omit it"),
+        ({"name": "n", "nuclei": "DNA"}, "no use for --nuclei 'DNA'; omit it"),
+        ({"name": "n", "normalization": "imagenet"}, "no use for --normalization 'imagenet'"),
         (
             {"preset": "gaussian", "samples": "training_sample"},
-            "'gaussian' learns from no image; omit --samples 'training_sample'",
+            "'gaussian' has no use for --samples 'training_sample'; omit it",
         ),
     ],
 )

@@ -15,9 +15,10 @@ from unidino.core.errors import ModelError
 from unidino.embeddings.embed import embed
 from unidino.lake.lake import Lake
 from unidino.models.dinov2 import timm_names
-from unidino.models.networks import Encoder
+from unidino.models.encoder import Encoder
 from unidino.models.registry import load_config, load_encoder
-from unidino.models.weights import IMAGENET_MEAN, IMAGENET_SD, backbone, import_model
+from unidino.models.weight_files import IMAGENET_MEAN, IMAGENET_SD, backbone
+from unidino.models.weights import import_model
 
 CPU = torch.device("cpu")
 SMALL, REGISTERS = "vit_small_patch14_dinov2", "vit_small_patch14_reg4_dinov2"

@@ -2,86 +2,34 @@
 
 import hashlib
 import json
-import threading
+import pickle
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import timm
 import torch
+from file_server import FileServer
 from safetensors.torch import save
 
-from unidino.core.download import check_address, download
+from unidino.core.download import check_address
 from unidino.core.errors import InputError, ModelError, UnidinoError
 from unidino.lake.lake import Lake
 from unidino.models.fetch import TABLE, fetch_model, published_models
 from unidino.models.registry import load_encoder
 from unidino.models.weights import PUBLISHED, import_model
 
+VALID = dict.fromkeys(("name", "address", "licence", "terms", "architecture"), "x")
 TINY = "vit_tiny_patch16_224"
 Run = Callable[..., tuple[int, str, str]]
 
 
-class _Server(ThreadingHTTPServer):
-    """Serves files by path.
-
-    breaks: how often a response ends early; ranges: whether the server continues files.
-    asked: paths that were asked for, with the range.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.files: dict[str, bytes] = {}
-        self.redirects: dict[str, str] = {}
-        self.breaks, self.ranges = 0, True
-        self.asked: list[tuple[str, str | None]] = []
-
-    @property
-    def root(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-
-    def do_GET(self) -> None:
-        server, asked = self.server, self.headers.get("Range")
-        server.asked.append((self.path, asked))
-        if self.path in server.redirects:
-            self.send_response(302)
-            self.send_header("Location", server.redirects[self.path])
-            self.end_headers()
-            return
-        if self.path not in server.files:
-            self.send_error(404)
-            return
-        whole = server.files[self.path]
-        start = int(asked[6:-1]) if asked and server.ranges else 0
-        self.send_response(206 if start else 200)
-        if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(whole) - 1}/{len(whole)}")
-        self.send_header("Content-Length", str(len(whole) - start))
-        self.end_headers()
-        rest = whole[start:]
-        if server.breaks:
-            server.breaks -= 1
-            rest = rest[: len(rest) // 2]
-        self.wfile.write(rest)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
-def server() -> Iterator[_Server]:
-    with _Server() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
+    monkeypatch.setattr("unidino.core.download._PAUSES_S", (0.0, 0.0))
+    with FileServer.running() as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +39,7 @@ def weights() -> bytes:
 
 
 @pytest.fixture
-def row(server: _Server, weights: bytes, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def row(server: FileServer, weights: bytes, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A row of a table whose file the server has; its network has one layer."""
     monkeypatch.setattr("timm.create_model", _with_one_layer(timm.create_model))
     server.files["/tiny.safetensors"] = weights
@@ -144,8 +92,29 @@ def test_weights_are_downloaded_and_imported(
     assert encoder(torch.rand(1, 1, 224, 224)).shape == (1, 192)
 
 
+def test_an_address_may_have_a_query(
+    lake: Lake, server: FileServer, row: dict[str, Any], table: Callable[..., Path]
+) -> None:
+    address = f"{row['address']}?download=true"
+    server.files["/tiny.safetensors?download=true"] = server.files["/tiny.safetensors"]
+    fetch_model(lake, "tiny", accept_licence=True, table=table(address=address))
+    assert lake.query("select parent from model").item() == address
+
+
+@pytest.mark.parametrize("content", [b"no weights", pickle.dumps({"x": 1})])
+def test_errors_name_the_address(
+    lake: Lake, server: FileServer, table: Callable[..., Path], content: bytes
+) -> None:
+    server.files["/w.pth"] = content
+    address, sha256 = f"{server.root}/w.pth", hashlib.sha256(content).hexdigest()
+    changed = table(address=address, sha256=sha256, size_bytes=None)
+    with pytest.raises(ModelError, match=f"^'{address}' ") as caught:
+        fetch_model(lake, "tiny", accept_licence=True, table=changed)
+    assert ".download" not in str(caught.value)
+
+
 def test_nothing_is_fetched_before_the_licence_is_accepted(
-    lake: Lake, table: Callable[..., Path], server: _Server, run_cli: Run
+    lake: Lake, table: Callable[..., Path], server: FileServer, run_cli: Run
 ) -> None:
     status, out, err = run_cli("models", "fetch", "tiny", "--lake", lake.path, "--table", table())
     assert (status, out) == (1, "")
@@ -161,7 +130,7 @@ def test_nothing_is_fetched_before_the_licence_is_accepted(
     assert _is_untouched(lake)
 
 
-def _swap(server: _Server, path: str) -> None:
+def _swap(server: FileServer, path: str) -> None:
     server.files[path] = server.files[path][::-1]
 
 
@@ -185,9 +154,9 @@ def _swap(server: _Server, path: str) -> None:
 )
 def test_what_is_not_as_expected_does_not_land(
     lake: Lake,
-    server: _Server,
+    server: FileServer,
     table: Callable[..., Path],
-    act: Callable[[_Server, str], object] | None,
+    act: Callable[[FileServer, str], object] | None,
     changes: dict[str, Any],
     message: str,
 ) -> None:
@@ -199,26 +168,8 @@ def test_what_is_not_as_expected_does_not_land(
     assert _is_untouched(lake)
 
 
-@pytest.mark.parametrize("ranges", [True, False])
-def test_a_broken_connection_is_continued(
-    server: _Server, weights: bytes, row: dict[str, Any], tmp_path: Path, ranges: bool
-) -> None:
-    server.breaks, server.ranges = 2, ranges
-    download(row["address"], tmp_path / "w", sha256=row["sha256"])
-    assert (tmp_path / "w").read_bytes() == weights
-    assert [asked for _, asked in server.asked][:2] == [None, f"bytes={len(weights) // 2}-"]
-
-
-def test_redirects_on_this_machine_are_followed(
-    server: _Server, row: dict[str, Any], tmp_path: Path
-) -> None:
-    server.redirects["/moved"] = "/tiny.safetensors"
-    download(f"{server.root}/moved", tmp_path / "w", sha256=row["sha256"].upper())
-    assert (tmp_path / "w").stat().st_size == row["size_bytes"]
-
-
 def test_a_taken_name_is_told_before_the_download(
-    lake: Lake, server: _Server, table: Callable[..., Path], tmp_path: Path, weights: bytes
+    lake: Lake, server: FileServer, table: Callable[..., Path], tmp_path: Path, weights: bytes
 ) -> None:
     (tmp_path / "w.safetensors").write_bytes(weights)
     import_model(lake, tmp_path / "w.safetensors", "mine", architecture=TINY)
@@ -262,8 +213,9 @@ def test_the_table_is_listed(
     [
         ("no json", "cannot read the table"),
         ("3", "cannot read the table"),
-        ('[{"name": "x"}]', "address: Field required"),
-        ('[{"name": "x", "shape": 3}]', "Field required"),
+        ('[{"name": "x"}]', r"table.json: row 1 \('x'\): address: Field required"),
+        (json.dumps([VALID, VALID | {"shape": 3}]), r"row 2 \('x'\): shape: Extra inputs"),
+        (json.dumps([VALID, 3]), "row 2: Input should be"),
     ],
 )
 def test_a_damaged_table_is_named(tmp_path: Path, text: str, message: str) -> None:

@@ -12,7 +12,8 @@ from unidino.embeddings.crops import crops_of
 from unidino.lake.lake import Lake
 from unidino.models import baselines, networks, registry
 from unidino.models.config import ModelConfig
-from unidino.models.networks import Encoder, scaled
+from unidino.models.encoder import Encoder
+from unidino.models.networks import scaled
 
 
 def _rng(key: str) -> np.random.Generator:

@@ -18,7 +18,8 @@ from unidino.lake.lake import Lake
 from unidino.models.baselines import create_model
 from unidino.models.openphenom import OpenPhenomEncoder, encoder_state
 from unidino.models.registry import load_config, load_network
-from unidino.models.weights import import_model, load_strictly
+from unidino.models.weight_files import load_strictly
+from unidino.models.weights import import_model
 
 CPU = torch.device("cpu")
 DIMS, HEADS, PATCH, GRID, MAX_CHANNELS = 384, 6, 16, 16, 11

@@ -13,7 +13,8 @@ from unidino.embeddings.embed import embed
 from unidino.lake.lake import Lake
 from unidino.models import weights
 from unidino.models.subcell import SubCellEncoder, encoder_state
-from unidino.models.weights import import_model, load_strictly
+from unidino.models.weight_files import load_strictly
+from unidino.models.weights import import_model
 
 DIMS, HEADS, PATCH = 768, 12, 16
 

@@ -103,6 +103,38 @@ def test_a_training_that_did_not_learn_is_told(toy: Lake) -> None:
         show_model(toy, "toy")
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff" * 8,
+        b"\xff" * 7 + b"\x00" + b"{}",
+        (2).to_bytes(8, "little") + b"[]",
+        (1).to_bytes(8, "little") + b"3",
+        (7).to_bytes(8, "little") + b'{"w":3}',
+        (8).to_bytes(8, "little") + b'{"w":{}}',
+        (100_000).to_bytes(8, "little") + b"[" * 100_000,
+        (20).to_bytes(8, "little") + b'{"w":{"shape":"abc"}}',
+    ],
+)
+def test_damaged_weights_are_told_in_one_line(toy: Lake, content: bytes) -> None:
+    (toy.path / "models" / "toy" / "model.safetensors").write_bytes(content)
+    with pytest.raises(ud.UnidinoError, match=r"model 'toy': a file of .* is damaged: .") as caught:
+        show_model(toy, "toy")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_error_without_a_message_is_told_by_its_type(
+    toy: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError
+
+    monkeypatch.setattr("unidino.reports.shown_model.verdict", fail)
+    with pytest.raises(ud.UnidinoError, match="is damaged: ValueError"):
+        show_model(toy, "toy")
+
+
 def test_a_packaged_model_is_found_by_its_name(
     toy: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,17 +1,17 @@
-"""The stream of planes: determinism, names, variety, resumption, and its way into a lake."""
+"""The folder of a stream: its names, its resumption, and its way into a lake."""
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import tifffile
-from numpy.typing import NDArray
 
 from unidino.lake.lake import Lake
 from unidino.plates.ingest import ingest
-from unidino.simulation.stream import FAMILIES, Plane, family_of, render_plane, simulate_stream
+from unidino.simulation.planes import family_of
+from unidino.simulation.stream import simulate_stream
 
 SIZE_PX = 96
 
@@ -29,56 +29,10 @@ def _pixels(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def planes() -> list[Plane]:
-    return [render_plane(5, index, SIZE_PX) for index in range(150)]
-
-
-@pytest.fixture(scope="module")
 def stream(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("stream")
     assert simulate_stream(folder, 24, seed=2, size_px=SIZE_PX, num_fields=2, jobs=1) == 24
     return folder
-
-
-def test_a_plane_depends_on_seed_and_index_alone(planes: list[Plane]) -> None:
-    again = render_plane(5, 40, SIZE_PX)
-    np.testing.assert_array_equal(again.counts, planes[40].counts)
-    assert again.traits == planes[40].traits
-    assert not np.array_equal(render_plane(6, 40, SIZE_PX).counts, again.counts)
-
-
-def test_planes_are_counts_of_one_channel(planes: list[Plane]) -> None:
-    for plane in planes:
-        assert plane.counts.dtype == np.uint16
-        assert plane.counts.shape == (SIZE_PX, SIZE_PX)
-    assert np.mean([plane.counts.std() > 0 for plane in planes]) > 0.95
-    saturated = [np.mean(plane.counts == plane.counts.max()) > 0.05 for plane in planes]
-    assert np.mean(saturated) < 0.15
-
-
-def test_planes_vary(planes: list[Plane]) -> None:
-    traits = [plane.traits for plane in planes]
-    assert {trait.family for trait in traits} == set(FAMILIES)
-    assert len({trait.habit for trait in traits}) == 6
-    low, high = np.quantile([trait.occupied for trait in traits], [0.1, 0.9])
-    assert low < 0.35
-    assert high > 0.85
-    low, high = np.quantile([trait.diameter_px for trait in traits], [0.1, 0.9])
-    assert low < 35
-    assert high > 90
-    assert 0.6 < np.mean([trait.artefact == "none" for trait in traits]) < 0.95
-    assert np.mean([trait.blank for trait in traits]) < 0.1
-
-
-def test_every_stain_shows_in_cells() -> None:
-    found = dict.fromkeys(FAMILIES, 0.0)
-    for index in range(400):
-        family = family_of(1, index)
-        if found[family] < 3:
-            counts = render_plane(1, index, SIZE_PX).counts.astype(float)
-            contrast = (np.quantile(counts, 0.99) - np.median(counts)) / (counts.std() + 1e-9)
-            found[family] = max(found[family], contrast)
-    assert min(found.values()) > 2
 
 
 def test_folder_does_not_depend_on_jobs(stream: Path, tmp_path: Path) -> None:
@@ -109,24 +63,34 @@ def test_planes_of_another_size_are_rendered_again(tmp_path: Path) -> None:
     assert {tifffile.imread(path).shape for path in tmp_path.rglob("*.tiff")} == {(80, 80)}
 
 
-def test_crops_of_one_plane_resemble_each_other() -> None:
-    def spectra(crops: list[NDArray[np.uint16]]) -> NDArray[np.float64]:
-        """Relative power of five octaves of each crop, standardized."""
-        cut = np.stack(crops).astype(float)
-        cut -= cut.mean(axis=(1, 2), keepdims=True)
-        power = np.abs(np.fft.rfft2(cut)) ** 2
-        at = np.hypot(np.fft.fftfreq(96)[:, None], np.fft.rfftfreq(96))
-        bands = [(at > edge / 2) & (at <= edge) for edge in (0.03, 0.06, 0.12, 0.25, 0.5)]
-        octaves = np.log(np.stack([power[:, band].mean(axis=1) for band in bands], axis=1) + 1e-9)
-        steps = np.diff(octaves, axis=1)
-        return (steps - steps.mean(axis=0)) / steps.std(axis=0)
+def test_planes_of_another_place_are_rendered_again(stream: Path, tmp_path: Path) -> None:
+    shutil.copytree(stream, tmp_path / "planes")
+    whole = [
+        simulate_stream(tmp_path / name, 24, seed=2, size_px=SIZE_PX, num_fields=1, jobs=1)
+        for name in ("planes", "fresh")
+    ]
+    assert 0 < whole[0] < whole[1] == 24
+    fresh, found = (_pixels(tmp_path / name) for name in ("fresh", "planes"))
+    assert fresh == {name: found[name] for name in fresh}
+    for name in ("manifest.csv", "traits.csv"):
+        assert (tmp_path / "planes" / name).read_text() == (tmp_path / "fresh" / name).read_text()
 
-    fields = [render_plane(8, index, 200).counts for index in range(60)]
-    first = spectra([field[:96, :96] for field in fields])
-    second = spectra([field[-96:, -96:] for field in fields])
-    gap = np.linalg.norm(first[:, None] - second[None], axis=2)
-    closer = (gap < np.diag(gap)[:, None]).mean(axis=1)
-    assert np.median(closer) < 0.25
+
+def test_planes_of_another_seed_or_none_are_rendered_again(tmp_path: Path) -> None:
+    assert simulate_stream(tmp_path, 4, seed=3, size_px=64, jobs=1) == 4
+    wanted = _pixels(tmp_path)
+    files = [tmp_path / name for name in wanted]
+    with tifffile.TiffFile(files[0]) as file:
+        text = file.pages.first.description
+    plane = tifffile.imread(files[1])
+    others = (text.replace('"seed": 3', '"seed": 4'), "no JSON", "{}", "[]")
+    for name, other in zip(files, others, strict=True):
+        tifffile.imwrite(name, plane, description=other, metadata=None)
+    assert simulate_stream(tmp_path, 4, seed=3, size_px=64, jobs=1) == 4
+    files[0].write_bytes(b"II*")
+    files[1].write_bytes(b"")
+    assert simulate_stream(tmp_path, 4, seed=3, size_px=64, jobs=1) == 2
+    assert _pixels(tmp_path) == wanted
 
 
 def test_traits_describe_each_plane(stream: Path) -> None:
@@ -136,7 +100,10 @@ def test_traits_describe_each_plane(stream: Path) -> None:
         assert row["path"] == image["path"]
         assert row["family"] == image["channel"] == family_of(2, int(row["index"]))
         with tifffile.TiffFile(stream / row["path"]) as file:
-            assert json.loads(file.pages.first.description)["family"] == row["family"]
+            described = json.loads(file.pages.first.description)
+        assert described["family"] == row["family"]
+        assert (described["seed"], described["index"]) == (2, int(row["index"]))
+        assert described["size_px"] == SIZE_PX
 
 
 def test_stream_is_ingested(stream: Path, tmp_path: Path) -> None:

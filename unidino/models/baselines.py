@@ -4,6 +4,7 @@ Source: Morelli et al. 2025, doi 10.1016/j.csbj.2025.02.020, sections 2.3 and 2.
 """
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from unidino.core.choices import Normalization
@@ -27,6 +28,13 @@ PRESETS: dict[str, ModelConfig] = {
     "codebook": ModelConfig(kind="codebook", num_dims=192, crop_size_px=128, stride_px=128),
 }
 _PRETRAINED = {"imagenet_dino": f"{VIT_S}.dino"}
+# What a preset takes beside a seed; pretrained networks take weights and their normalization.
+_OPTIONS = {
+    "random_vit": ("like",),
+    "gaussian": ("like",),
+    "cellprofiler": ("nuclei",),
+    "codebook": ("samples",),
+}
 _PATCHES_A_CENTRE = 10
 
 
@@ -51,8 +59,8 @@ def create_model(
     normalized when the weights were trained; the paper uses `none`. nuclei: for `cellprofiler`,
     the channel to segment. samples: for `codebook`, a view's name or a SELECT with the columns of
     `training_sample`, the default; patches of these images are clustered.
-    Raises ModelError if the name is taken or there are no weights; InputError if there are too few
-    patches.
+    Raises ModelError if the name is taken, there are no weights, or an option is of no use for this
+    preset; InputError if there are too few patches.
 
     >>> import unidino as ud
     >>> ud.create_model(lake, "gaussian", "noise", like="gaussian", seed=1)
@@ -63,21 +71,32 @@ def create_model(
         choose("preset", preset, [*sorted(PRESETS), "the name of a timm network"])
     name = name or preset.replace(".", "_")
     check_new_name(lake, name)
+    colours = None if normalization == "none" else normalization
+    given = {"like": like, "weights": weights, "normalization": colours, "nuclei": nuclei}
+    _check_options(preset, given | {"samples": samples})
     if preset == "codebook":
-        if like:
-            raise ModelError("a codebook is learnt from images, not copied; omit --like")
         samples = samples or "training_sample"
         run.arguments = {**run.arguments, "samples": samples}
         config = PRESETS[preset].model_copy(update={"seed": seed})
         _create_codebook(lake, run, config, name, samples)
-    elif samples:
-        raise ModelError(f"'{preset}' learns from no image; omit --samples '{samples}'")
     elif preset in PRESETS and preset not in _PRETRAINED:
         _create_untrained(lake, run, PRESETS[preset], name, like=like, nuclei=nuclei, seed=seed)
     else:
         architecture = _PRETRAINED.get(preset, preset)
         _create_pretrained(lake, run, architecture, name, weights, normalization)
     return name
+
+
+def _check_options(preset: str, given: Mapping[str, object]) -> None:
+    """Raise ModelError for an option that is given, but that a preset has no use for."""
+    used = _OPTIONS.get(preset, ("weights", "normalization"))
+    for option, value in given.items():
+        if value is not None and option not in used:
+            takes = ", ".join(f"--{name}" for name in used)
+            raise ModelError(
+                f"'{preset}' has no use for --{option} '{value}'; omit it"
+                f" ('{preset}' takes {takes})"
+            )
 
 
 def _is_timm(name: str) -> bool:
@@ -97,8 +116,6 @@ def _create_untrained(
     nuclei: str | None,
     seed: int,
 ) -> None:
-    if like and preset.traits.source == "cells":
-        raise ModelError(f"'{name}' has no network or crops to copy from '{like}'; omit --like")
     config = preset.model_copy(update={"nuclei": nuclei})
     config = _like(lake, config, like) if like else config
     config = config.model_copy(update={"seed": seed})
@@ -144,14 +161,8 @@ def _create_pretrained(
     weights: Path | None,
     normalization: Normalization,
 ) -> None:
-    from unidino.models.weights import (
-        backbone,
-        grey_stem,
-        hub_weights,
-        load_strictly,
-        read_weights,
-        timm_network,
-    )
+    from unidino.models.weight_files import backbone, grey_stem, load_strictly, read_weights
+    from unidino.models.weights import hub_weights, timm_network
 
     state = backbone(read_weights(weights)) if weights else hub_weights(architecture)
     config, network = timm_network(architecture.split(".")[0])

@@ -22,6 +22,7 @@ PATCH_PX = 8  # after pooling
 POOLING = 2
 # Of the mean eigenvalue. It decides: with less, the noise of the camera dominates the distances.
 _RIDGE = 0.1
+# k-means takes at least so many minibatches: those of the fewest whole passes over the patches.
 _MINIBATCH, _NUM_MINIBATCHES = 4096, 150
 # Maps of few crops fit the caches of a CPU core; those of many keep a GPU busy.
 _BYTES_AT_ONCE = {"cpu": 2**23, "cuda": 2**30}
@@ -49,7 +50,12 @@ class Codebook(nn.Module):
         self.register_buffer("mean", torch.zeros(num_pixels))
 
     def forward(self, crops: Tensor) -> Tensor:
-        """Embeddings (N, K) of crops (N, 1, S, S)."""
+        """Embeddings (N, K) of crops (N, 1, S, S), in single precision also under autocast."""
+        with torch.autocast(crops.device.type, enabled=False):
+            return self._embed(crops.float())
+
+    def _embed(self, crops: Tensor) -> Tensor:
+        """Embeddings (N, K) of crops (N, 1, S, S); what needs much memory is done in parts."""
         pooled = F.avg_pool2d(crops, self.pooling)
         positions = [side - self.patch_px + 1 for side in pooled.shape[-2:]]
         num_bytes = 4 * positions[0] * positions[1] * (len(self.mean) + self.num_dims)
@@ -60,10 +66,11 @@ class Codebook(nn.Module):
         """Mean activations (N, K) over the patches of pooled crops (N, 1, S, S)."""
         whitening = self.whitening.view(-1, 1, self.patch_px, self.patch_px)
         patches = F.conv2d(pooled, whitening, -self.whitening @ self.mean)
-        # |x - c|^2 = |x|^2 + (|c|^2 - 2 x c), without the differences (N, K, F, H, W).
+        # |x - c|^2 = |x|^2 + (|c|^2 - 2 x c), without the differences (N, K, F, H, W). The terms
+        # cancel where a patch is near a centre: half precision would lose such distances.
         squares = self.centres.square().sum(dim=1)
-        distances = F.conv2d(patches, -2 * self.centres[:, :, None, None], squares).float()
-        distances += patches.float().square().sum(dim=1, keepdim=True)
+        distances = F.conv2d(patches, -2 * self.centres[:, :, None, None], squares)
+        distances += patches.square().sum(dim=1, keepdim=True)
         distances = distances.clamp_min_(0).sqrt_()
         nearness = distances.mean(dim=1, keepdim=True) - distances
         return nearness.relu_().mean(dim=(2, 3))
@@ -92,7 +99,7 @@ def fit_codebook(
         n_init=1,
         batch_size=_MINIBATCH,
         max_iter=math.ceil(_NUM_MINIBATCHES * _MINIBATCH / len(flat)),
-        # A fixed number of minibatches: when to stop early would depend on rounding.
+        # All passes are made: when to stop early would depend on rounding.
         max_no_improvement=None,
         random_state=seed % 2**32,
     ).fit(whitened)

@@ -10,7 +10,8 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
@@ -29,7 +30,7 @@ Sha256 = Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")]
 class PublishedModel(BaseModel):
     """Published weights: where they are, what may be done with them, and how they were trained.
 
-    terms: address of the licence's text. architecture, intensity, normalization: see
+    terms: address of the page that states the licence. architecture, intensity, normalization: see
     `import_model`. channels: what the network sees at once, in order; none for one channel.
     """
 
@@ -55,17 +56,25 @@ def published_models(table: Path | None = None) -> list[PublishedModel]:
     path = TABLE if table is None else Path(table)
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
-        models = [PublishedModel.model_validate(row) for row in rows]
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}: {where}: {first['msg']}") from error
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"cannot read the table '{path}': {error}") from error
+    if not isinstance(rows, list):
+        raise InputError(f"cannot read the table '{path}': it is no list of rows")
+    models = [_published(path, number, row) for number, row in enumerate(rows, 1)]
     names = [model.name for model in models]
     if len(set(names)) < len(names):
         raise InputError(f"{path} has two rows of one name")
     return models
+
+
+def _published(path: Path, number: int, row: Any) -> PublishedModel:
+    try:
+        return PublishedModel.model_validate(row)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = f" ('{row['name']}')" if isinstance(row, dict) and "name" in row else ""
+        where = "".join(f"{part}: " for part in first["loc"])
+        raise InputError(f"{path}: row {number}{name}: {where}{first['msg']}") from error
 
 
 def fetch_model(
@@ -119,7 +128,7 @@ def fetch_model(
     )
     folder = lake.path / "models"
     folder.mkdir(exist_ok=True)
-    ending = Path(published.address).suffix
+    ending = Path(urlsplit(published.address).path).suffix
     file = folder / f".{model}.{os.getpid()}.download{ending}"
     try:
         download(published.address, file, sha256=expected, size_bytes=published.size_bytes)

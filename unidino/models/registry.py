@@ -18,7 +18,8 @@ from unidino.models.config import ModelConfig, vector_names
 if TYPE_CHECKING:
     import torch
 
-    from unidino.models.networks import Encoder, Network
+    from unidino.models.encoder import Encoder
+    from unidino.models.networks import Network
 
 
 def register(
@@ -127,7 +128,7 @@ def load_encoder(lake: Lake, name: str, device: "torch.device") -> "Encoder":
 
     Raises ModelError if the model is of another kind; other errors as of `load_network`.
     """
-    from unidino.models.networks import Encoder
+    from unidino.models.encoder import Encoder
 
     network = load_network(lake, name, device)
     if not isinstance(network, Encoder):

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from pydantic import ValidationError
 
 from unidino.core import assets
 from unidino.core.errors import ModelError, choose
@@ -22,6 +21,9 @@ from unidino.training.health import verdict
 
 # Statistics of batch norms are stored with the parameters.
 _NOT_PARAMETERS = ("running_mean", "running_var", "num_batches_tracked")
+
+# What damaged JSON may raise: no JSON, other types than those expected, nesting without end.
+_DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,8 @@ def show_model(lake: Lake, name: str) -> ShownModel:
         folder = packaged
     try:
         return _shown(name, folder, row)
-    except (OSError, ValueError, KeyError, ValidationError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except _DAMAGE as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(f"model '{name}': a file of {folder} is damaged: {reason}") from error
 
 
@@ -128,7 +130,10 @@ def _shown(name: str, folder: Path, row: dict[str, Any]) -> ShownModel:
 def _num_parameters(weights: Path) -> int:
     """The number of parameters, from the header of a safetensors file; torch is not imported."""
     with weights.open("rb") as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        num_bytes = int.from_bytes(file.read(8), "little")
+        if num_bytes > weights.stat().st_size:
+            raise ValueError(f"the header of {weights.name} ends after the file")
+        header = json.loads(file.read(num_bytes))
     return sum(
         math.prod(tensor["shape"])
         for name, tensor in header.items()

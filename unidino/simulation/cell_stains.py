@@ -4,13 +4,13 @@ import numpy as np
 
 from unidino.simulation.cells import Array
 from unidino.simulation.scene import Pen
-from unidino.simulation.waves import clouds, single
+from unidino.simulation.waves import clouds, ridge, single
 
 
 def stain_cytoplasm(pen: Pen) -> Array:
     """Diffuse protein, thick near the nucleus, thin at the edge."""
     scene = pen.scene
-    near = np.exp(-pen.draw(0.3, 2) * np.maximum(scene.near - 1, 0))
+    near = scene.fade(pen.draw(0.3, 2))
     mixed = pen.draw(0, 1)
     body = mixed * pen.body + (1 - mixed) * scene.inside * near * pen.grain
     return single(body * (1 - pen.draw(-0.6, 0.9) * scene.nuclear))
@@ -23,7 +23,7 @@ def stain_membrane(pen: Pen) -> Array:
     ruffle = np.clip(
         1 + pen.draw(0.1, 1.2) * pen.relief(pen.diameter * pen.draw(0.2, 0.8))[0], 0, 3
     )
-    line = np.exp(-((scene.edge_px / width) ** 2)) * ruffle * scene.inside
+    line = ridge(scene.edge_px, width) * ruffle * scene.inside
     return single(line + pen.draw(0.03, 0.7) * pen.body)
 
 
@@ -31,7 +31,7 @@ def stain_junctions(pen: Pen) -> Array:
     """Contacts between neighbours; continuous or beaded lines."""
     scene = pen.scene
     width = pen.width(0.006, 0.03, 0.8)
-    line = np.exp(-((scene.edge_px / width) ** 2)) * (scene.second < 1) * scene.inside
+    line = ridge(scene.edge_px, width) * (scene.second < 1) * scene.inside
     if pen.chance(0.5):
         line *= np.clip(0.6 + pen.draw(0.4, 1.5) * pen.relief(pen.width(0.05, 0.2, 3))[0], 0, 3)
     return single(line + pen.draw(0.02, 0.5) * pen.body)
@@ -45,7 +45,7 @@ def stain_granules(pen: Pen) -> Array:
     else:
         relief = clouds(pen.rng, pen.size_px, pen.draw(0.2, 1.2), pen.width(0.02, 0.06, 1.5))[0]
     grain = np.exp(pen.draw(0.2, 1.3) * relief)
-    fade = np.exp(-pen.draw(0.0, 1.5) * np.maximum(scene.near - 1, 0))
+    fade = scene.fade(pen.draw(0.0, 1.5))
     return single((scene.cytoplasm * fade + pen.draw(0, 0.6) * scene.nuclear) * grain)
 
 
@@ -56,7 +56,7 @@ def stain_vesicles(pen: Pen) -> Array:
     density = scene.cytoplasm * scene.by_cell(uneven)
     where = pen.rng.integers(4)
     if where == 0:
-        density = density * np.exp(-pen.draw(1, 4) * np.maximum(scene.near - 1, 0))
+        density = density * scene.fade(pen.draw(1, 4))
     elif where == 1:
         density = density * np.exp(-scene.edge_px / pen.width(0.02, 0.08))
     elif where == 2:
@@ -84,8 +84,8 @@ def stain_vacuoles(pen: Pen) -> Array:
 def stain_golgi(pen: Pen) -> Array:
     """A cap of ribbons at one side of the nucleus; compact or scattered."""
     scene = pen.scene
-    ribbon = np.exp(-((pen.relief(pen.width(0.06, 0.16, 3), 0.6)[0] / pen.draw(0.3, 0.7)) ** 2))
-    place = cap(pen, pen.draw(0.1, 0.4)) * np.exp(-pen.draw(1, 4) * np.maximum(scene.near - 1, 0))
+    ribbon = ridge(pen.relief(pen.width(0.06, 0.16, 3), 0.6)[0], pen.draw(0.3, 0.7))
+    place = cap(pen, pen.draw(0.1, 0.4)) * scene.fade(pen.draw(1, 4))
     return single(place * ribbon * scene.cytoplasm * 2 + pen.draw(0.02, 0.4) * pen.body)
 
 

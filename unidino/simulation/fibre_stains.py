@@ -4,7 +4,7 @@ import numpy as np
 
 from unidino.simulation.cells import Array
 from unidino.simulation.scene import Pen
-from unidino.simulation.waves import single
+from unidino.simulation.waves import ridge, single
 
 
 def stain_fibres(pen: Pen) -> Array:
@@ -18,7 +18,7 @@ def stain_fibres(pen: Pen) -> Array:
     drawn = pen.strands(
         start, heading, length, pen.draw(0, 0.03), pen.width(0.002, 0.01), weight=weight
     )
-    cortex = np.exp(-((scene.edge_px / pen.width(0.01, 0.03, 0.9)) ** 2)) * scene.inside
+    cortex = ridge(scene.edge_px, pen.width(0.01, 0.03, 0.9)) * scene.inside
     return single(drawn + pen.draw(0, 1) * cortex + pen.draw(0.05, 0.9) * pen.body)
 
 
@@ -47,7 +47,7 @@ def stain_filaments(pen: Pen) -> Array:
 def stain_meshwork(pen: Pen) -> Array:
     """A net of randomly oriented filaments (keratin, vimentin)."""
     scene = pen.scene
-    dense = scene.cytoplasm * np.exp(-pen.draw(0, 1.5) * np.maximum(scene.near - 1, 0))
+    dense = scene.cytoplasm * scene.fade(pen.draw(0, 1.5))
     start = pen.places(dense, _num(pen, 40, 200))
     heading = pen.rng.uniform(0, 2 * np.pi, len(start))
     length = pen.width(0.1, 0.5, 6)
@@ -62,7 +62,7 @@ def stain_mitochondria(pen: Pen) -> Array:
     """Short curved threads, from a network around the nucleus to fragments."""
     scene, crowd = pen.scene, pen.scene.crowd
     uneven = np.where(crowd.responds, pen.draw(0.3, 2), 1) * pen.rng.lognormal(0, 0.3, crowd.num)
-    dense = scene.cytoplasm * np.exp(-pen.draw(0.3, 3) * np.maximum(scene.near - 1, 0))
+    dense = scene.cytoplasm * scene.fade(pen.draw(0.3, 3))
     dense = dense * (scene.edge_px > 0.04 * pen.diameter) * scene.by_cell(uneven)
     start = pen.places(dense, _num(pen, 40, 240))
     heading = pen.rng.uniform(0, 2 * np.pi, len(start))
@@ -82,10 +82,10 @@ def stain_reticulum(pen: Pen) -> Array:
     """Sheets and tubes that thin out from the nucleus, with its envelope."""
     scene = pen.scene
     first, second = pen.relief(pen.width(0.04, 0.14, 3), pen.draw(0.4, 0.9))
-    tube = np.exp(-((first / pen.draw(0.25, 0.6)) ** 2))
-    tube = np.maximum(tube, pen.draw(0, 0.9) * np.exp(-((second / 0.3) ** 2)))
-    fade = np.exp(-pen.draw(0.3, 1.8) * np.maximum(scene.near - 1, 0))
-    rim = np.exp(-((scene.rim_px / max(0.1 * pen.nucleus_px, 0.9)) ** 2)) * scene.inside
+    tube = ridge(first, pen.draw(0.25, 0.6))
+    tube = np.maximum(tube, pen.draw(0, 0.9) * ridge(second, 0.3))
+    fade = scene.fade(pen.draw(0.3, 1.8))
+    rim = ridge(scene.rim_px, max(0.1 * pen.nucleus_px, 0.9)) * scene.inside
     net = scene.cytoplasm * fade * (pen.draw(0.1, 0.8) + tube)
     return single(net + pen.draw(0, 0.7) * rim + pen.draw(0, 0.2) * scene.nuclear)
 
@@ -107,7 +107,7 @@ def stain_processes(pen: Pen) -> Array:
 def stain_centrosomes(pen: Pen) -> Array:
     """One or two bright centres a cell with a short aster (centrosomes, midbodies, cilia)."""
     scene = pen.scene
-    near = scene.cytoplasm * np.exp(-6 * np.maximum(scene.near - 1, 0))
+    near = scene.cytoplasm * scene.fade(6)
     centres = pen.places(near, round(pen.num * pen.draw(0.8, 2.5)))
     dots = pen.dots(centres, pen.draw(1, 3), pen.width(0.012, 0.03, 0.8))
     start = np.repeat(centres, pen.rng.integers(1, 12))

@@ -5,7 +5,7 @@ import numpy as np
 from unidino.simulation.cells import Array
 from unidino.simulation.crowd import APOPTOTIC, DEBRIS, METAPHASE, PROPHASE
 from unidino.simulation.scene import Pen
-from unidino.simulation.waves import single
+from unidino.simulation.waves import ridge, single
 
 
 def stain_nuclei(pen: Pen) -> Array:
@@ -46,7 +46,7 @@ def stain_foci(pen: Pen) -> Array:
 def stain_nucleoli(pen: Pen) -> Array:
     """Nucleoli, with nucleoplasm and cytoplasm (ribonucleic acid)."""
     scene = pen.scene
-    fade = np.exp(-pen.draw(0.1, 1.2) * np.maximum(scene.near - 1, 0))
+    fade = scene.fade(pen.draw(0.1, 1.2))
     rest = pen.draw(0.1, 0.7) * scene.cytoplasm * fade + pen.draw(0.05, 0.5) * scene.nuclear
     return single(rest * pen.grain + _nucleoli(pen))
 
@@ -55,12 +55,12 @@ def stain_envelope(pen: Pen) -> Array:
     """Nuclear rims (lamins, pores), sometimes wrinkled."""
     scene = pen.scene
     width = max(pen.nucleus_px * pen.draw(0.04, 0.14), 0.8)
-    rim = np.exp(-((scene.rim_px / width) ** 2))
+    rim = ridge(scene.rim_px, width)
     if pen.chance(0.5):
         rim *= np.maximum(1 + pen.draw(0.1, 0.5) * pen.relief(pen.nucleus_px * 0.5)[0], 0)
     filled = pen.draw(0, 0.45) * scene.nuclear
     if pen.chance(0.4):
-        fold = np.exp(-((pen.relief(pen.nucleus_px * pen.draw(0.8, 2))[0] / 0.12) ** 2))
+        fold = ridge(pen.relief(pen.nucleus_px * pen.draw(0.8, 2))[0], 0.12)
         filled = filled + pen.draw(0.1, 0.6) * fold * scene.nuclear
     return single((rim + filled) * scene.by_nucleus(pen.scene.crowd.bright**0.5))
 
@@ -71,7 +71,7 @@ def stain_shuttle(pen: Pen) -> Array:
     inward = np.clip(pen.rng.normal(pen.draw(0, 1), pen.draw(0.05, 0.4), crowd.num), 0, 1)
     inward = np.where(crowd.responds, 1 - inward, inward)
     moved = scene.by_cell(inward)
-    fade = np.exp(-pen.draw(0.2, 1.5) * np.maximum(scene.near - 1, 0))
+    fade = scene.fade(pen.draw(0.2, 1.5))
     inner, outer = scene.nuclear * moved, scene.cytoplasm * fade * (1 - 0.8 * moved)
     return single((inner + outer * pen.body) * pen.grain)
 

@@ -76,6 +76,11 @@ class Scene:
         mapped: Array = np.append(values, 0).astype(np.float32)[self.nucleus]
         return mapped
 
+    def fade(self, rate: float) -> Array:
+        """1 in nuclei, and outside less with the distance from them. rate: per nuclear radius."""
+        falling: Array = np.exp(-rate * np.maximum(self.near - 1, 0))
+        return falling
+
     @cached_property
     def inside(self) -> Array:
         """1 in cells, 0 outside, with a ramp of one px."""

@@ -83,6 +83,12 @@ def clouds(rng: Random, size_px: int, steep: float, shortest_px: float = 2) -> t
     return _pair(rng, np.exp(np.float32(-steep) * _log_frequency(size_px) - at * at))
 
 
+def ridge(relief: Array, width: float) -> Array:
+    """1 where a relief or a distance is 0, less on both sides. width: where it is 1/e."""
+    line: Array = np.exp(-((relief / width) ** 2))
+    return line
+
+
 def relief_at(rng: Random, places: Array, wavelength_px: float) -> Array:
     """A smooth random relief at places (N, 2): a sum of eight plane waves."""
     around = rng.uniform(0, 2 * np.pi, 8)
