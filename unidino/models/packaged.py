@@ -1,6 +1,6 @@
 """Models that come with this package: a folder each, with what a model's folder in a lake holds.
 
-That is `config.json`, `model.safetensors` if the model has weights, and `card.md`.
+That is `config.json`, `model.safetensors`, `card.md` and `train.jsonl`, the log of its training.
 """
 
 import shutil
@@ -40,8 +40,9 @@ def bring_packaged(lake: Lake, name: str) -> None:
         run = Run("bring packaged model", {"model": name})
         text = (folder / "config.json").read_text(encoding="utf-8")
         config = ModelConfig.model_validate_json(text)
-        with written_beside(lake.path / "models" / name / "card.md") as path:
-            shutil.copyfile(folder / "card.md", path)
+        for file in ("card.md", "train.jsonl"):
+            with written_beside(lake.path / "models" / name / file) as path:
+                shutil.copyfile(folder / file, path)
         register(lake, run, name, config, _network(folder, config), parent="unidino", licence="MIT")
 
 
