@@ -36,8 +36,7 @@ class TrainConfig(BaseModel):
     freezing of the last layer are counted in epochs. steps_per_epoch: without it an epoch is one
     pass over the samples; with it, this many minibatches, so that a training is equally long in
     every lake. batch_size: images over all processes; accumulate: parts of a minibatch that each
-    process computes one after the other, to the same gradient up to
-    stochastic depth.
+    process computes one after the other, to the same gradient up to stochastic depth.
 
     centring: of the teacher's outputs; `mean` subtracts a moving mean, as Caron et al. 2021 do,
     `sinkhorn` spreads a minibatch evenly over the outputs (Caron et al. 2020, Oquab et al. 2023).
