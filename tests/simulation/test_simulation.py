@@ -1,6 +1,5 @@
 """The simulator: names and tables, determinism, one planted channel a mechanism, doses, batches."""
 
-import csv
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from simulated_files import csv_rows, tiff_pixels
 
 from unidino.core.errors import InputError, UnidinoError
 from unidino.simulation.optics import batch_optics
@@ -26,18 +26,6 @@ SMALL = Screen(
     columns=(2, 3),
 )
 SIZE_PX = 96
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def _pixels(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): tifffile.imread(path).tobytes()
-        for path in sorted(folder.rglob("*.tiff"))
-    }
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +61,7 @@ def test_files_are_named_like_an_export_and_hold_16_bits(export: Path) -> None:
 
 
 def test_tables_name_every_well_and_the_truth(export: Path) -> None:
-    wells = _rows(export / "platemap.csv")
+    wells = csv_rows(export / "platemap.csv")
     assert list(wells[0]) == [
         "plate",
         "well",
@@ -88,7 +76,7 @@ def test_tables_name_every_well_and_the_truth(export: Path) -> None:
         ("DMSO", "0", "")
     }
     assert {r["moa"] for r in wells if r["control_type"] == "trt"} == set(SMALL.mechanisms)
-    assert _rows(export / "plates.csv") == [
+    assert csv_rows(export / "plates.csv") == [
         {"plate": "small_b1_p1", "batch": "1", "source": "simulator"},
         {"plate": "small_b2_p1", "batch": "2", "source": "simulator"},
     ]
@@ -107,16 +95,16 @@ def test_pixels_depend_on_the_seed_alone(export: Path, tmp_path: Path) -> None:
         size_px=SIZE_PX,
         progress=lambda done, total: calls.append((done, total)),
     )
-    assert _pixels(tmp_path / "again") == _pixels(export)
+    assert tiff_pixels(tmp_path / "again") == tiff_pixels(export)
     assert calls == [(done, 12) for done in range(1, 13)]
     plates = ["small_b2_p1"]
     count = simulate_screen(
         tmp_path / "one", SMALL, seed=3, size_px=SIZE_PX, plates=plates, num_fields=1
     )
     assert count == 9
-    assert _pixels(tmp_path / "one").items() <= _pixels(export).items()
+    assert tiff_pixels(tmp_path / "one").items() <= tiff_pixels(export).items()
     simulate_screen(tmp_path / "other", SMALL, seed=4, size_px=SIZE_PX, plates=plates)
-    other, same = _pixels(tmp_path / "other"), _pixels(export)
+    other, same = tiff_pixels(tmp_path / "other"), tiff_pixels(export)
     assert all(other[name] != same[name] for name in other.keys() & same.keys())
 
 

@@ -1,12 +1,12 @@
 """The folder of a stream: its names, its resumption, and its way into a lake."""
 
-import csv
 import json
 import shutil
 from pathlib import Path
 
 import pytest
 import tifffile
+from simulated_files import csv_rows, tiff_pixels
 
 from unidino.lake.lake import Lake
 from unidino.plates.ingest import ingest
@@ -14,18 +14,6 @@ from unidino.simulation.planes import family_of
 from unidino.simulation.stream import simulate_stream
 
 SIZE_PX = 96
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def _pixels(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): tifffile.imread(path).tobytes()
-        for path in sorted(folder.rglob("*.tiff"))
-    }
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +25,7 @@ def stream(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_folder_does_not_depend_on_jobs(stream: Path, tmp_path: Path) -> None:
     simulate_stream(tmp_path, 24, seed=2, size_px=SIZE_PX, num_fields=2, jobs=2)
-    assert _pixels(tmp_path) == _pixels(stream)
+    assert tiff_pixels(tmp_path) == tiff_pixels(stream)
     for name in ("manifest.csv", "traits.csv"):
         assert (tmp_path / name).read_text() == (stream / name).read_text()
 
@@ -53,7 +41,7 @@ def test_longer_stream_continues_a_shorter_one(stream: Path, tmp_path: Path) -> 
     assert simulate(24) == 0
     kept = {path: path.stat().st_mtime_ns for path in first if path != lost}
     assert kept == {path: time for path, time in first.items() if path != lost}
-    assert _pixels(tmp_path) == _pixels(stream)
+    assert tiff_pixels(tmp_path) == tiff_pixels(stream)
     assert (tmp_path / "traits.csv").read_text() == (stream / "traits.csv").read_text()
 
 
@@ -70,7 +58,7 @@ def test_planes_of_another_place_are_rendered_again(stream: Path, tmp_path: Path
         for name in ("planes", "fresh")
     ]
     assert 0 < whole[0] < whole[1] == 24
-    fresh, found = (_pixels(tmp_path / name) for name in ("fresh", "planes"))
+    fresh, found = (tiff_pixels(tmp_path / name) for name in ("fresh", "planes"))
     assert fresh == {name: found[name] for name in fresh}
     for name in ("manifest.csv", "traits.csv"):
         assert (tmp_path / "planes" / name).read_text() == (tmp_path / "fresh" / name).read_text()
@@ -78,7 +66,7 @@ def test_planes_of_another_place_are_rendered_again(stream: Path, tmp_path: Path
 
 def test_planes_of_another_seed_or_none_are_rendered_again(tmp_path: Path) -> None:
     assert simulate_stream(tmp_path, 4, seed=3, size_px=64, jobs=1) == 4
-    wanted = _pixels(tmp_path)
+    wanted = tiff_pixels(tmp_path)
     files = [tmp_path / name for name in wanted]
     with tifffile.TiffFile(files[0]) as file:
         text = file.pages.first.description
@@ -90,13 +78,13 @@ def test_planes_of_another_seed_or_none_are_rendered_again(tmp_path: Path) -> No
     files[0].write_bytes(b"II*")
     files[1].write_bytes(b"")
     assert simulate_stream(tmp_path, 4, seed=3, size_px=64, jobs=1) == 2
-    assert _pixels(tmp_path) == wanted
+    assert tiff_pixels(tmp_path) == wanted
 
 
 def test_traits_describe_each_plane(stream: Path) -> None:
-    traits = _rows(stream / "traits.csv")
+    traits = csv_rows(stream / "traits.csv")
     assert [int(row["index"]) for row in traits] == list(range(24))
-    for row, image in zip(traits, _rows(stream / "manifest.csv"), strict=True):
+    for row, image in zip(traits, csv_rows(stream / "manifest.csv"), strict=True):
         assert row["path"] == image["path"]
         assert row["family"] == image["channel"] == family_of(2, int(row["index"]))
         with tifffile.TiffFile(stream / row["path"]) as file:
@@ -112,7 +100,7 @@ def test_stream_is_ingested(stream: Path, tmp_path: Path) -> None:
     images = lake.look_up("select plate, well, field, channel from image").rows()
     told = {
         (row["plate"], row["well"], int(row["field"]), row["channel"])
-        for row in _rows(stream / "manifest.csv")
+        for row in csv_rows(stream / "manifest.csv")
     }
     assert len(images) == 24
     assert set(images) == told

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from unidino.cli import insight, lake, models, profiles
+from unidino.cli import insight, lake, models, profiles, training
 from unidino.core.errors import UnidinoError
 from unidino.core.log import log, show_messages
 
@@ -23,8 +23,8 @@ app = typer.Typer(
 for command in (
     lake.demo,
     lake.ingest,
-    models.train,
-    models.embed,
+    training.train,
+    training.embed,
     profiles.profile,
     profiles.import_profiles,
     profiles.export,
