@@ -48,6 +48,8 @@ def test_what_the_page_looks_like_is_in_the_wheel(wheel: Path) -> None:
 
 def test_the_table_of_published_weights_is_in_the_wheel(wheel: Path) -> None:
     assert (wheel / "unidino" / "models" / "published.json").is_file()
+    for file in ("config.json", "model.safetensors", "card.md", "train.jsonl"):
+        assert (wheel / "unidino" / "models" / "base" / file).is_file()
 
 
 def test_an_installed_wheel_makes_a_lake(wheel: Path, tmp_path: Path) -> None:
