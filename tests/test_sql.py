@@ -59,7 +59,9 @@ MADE = {
     "known": "'' as plate_id, '' as dataset",
     "landed": "'' as plate, '' as uri, '' as fingerprint, '' as content_hash, '' as run_id",
     "illuminated": "'' as plate, 0 as channel_index, '' as uri",
-    "image_list": "'' as plate, '' as well, 0 as field, 0 as channel_index, [''] as paths",
+    "image_list": "'' as plate, '' as well, 0 as field, 0 as channel_index, '' as channel,"
+    " '' as control_type, [''] as paths",
+    "stated": "0 as line, '' as value, '' as unit, '' as molar_mass",
 }
 
 

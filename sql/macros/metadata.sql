@@ -28,11 +28,3 @@ end;
 -- Whether a normalization learns from a well of this control_type; 'all': from every well.
 create or replace temp macro teaching(controls, control_type) as
 controls = 'all' or coalesce(control_type = controls, false);
-
--- A control type in the vocabulary of the table well, whatever its case; kinds of poscon are one.
-create or replace temp macro canonical_control_type(value) as
-case
-    when lower(trim(value)) in ('trt', 'negcon', 'empty') then lower(trim(value))
-    when starts_with(lower(trim(value)), 'poscon') then 'poscon'
-    else value
-end;

@@ -2,7 +2,8 @@
 -- Grain: one row per plane of a file.   Reads: typed (the layout's rows in the manifest's columns).
 -- $dataset: default dataset; $root: folder where relative paths start; $channel_names: new names, by
 -- channel index; $channels, $drop_channels: names or patterns (*, ?) to keep and to leave out;
--- $timepoint, $z: the one to keep, NULL for all; $keep_index: channels keep their given index.
+-- $timepoint, $z: the one to keep, NULL for all; $keep_index: channels keep their given index;
+-- $negcon: compound that is the negative control where no control type is stated.
 with given as (
     select distinct
         plate,
@@ -57,6 +58,7 @@ select
         canonical_well(typed.well) as well,
         case
             when typed.control_type is not null then canonical_control_type(typed.control_type)
+            when lower(typed.compound) = lower($negcon::varchar) then 'negcon'
             when typed.compound is not null then 'trt'
         end as control_type
     ),

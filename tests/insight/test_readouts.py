@@ -206,7 +206,7 @@ def test_rows_of_one_group_are_averaged_and_numbers_are_keys(tmp_path: Path) -> 
     pd.DataFrame(rows).to_csv(tmp_path / "signal.tsv", index=False, sep="\t")
     lake = Lake.create(tmp_path / "lake")
     import_profiles(lake, tmp_path / "wells.csv", "m")
-    (score,) = predict_readouts(lake, tmp_path / "signal.tsv", RAW, jobs=1)
+    (score,) = predict_readouts(lake, tmp_path / "signal.tsv", RAW, jobs=1, unit="uM")
     assert score.by == ("compound", "concentration_um")
     assert (score.num_profiles, score.dropped) == (20, {})
     assert score.readouts["r2"][0] > 0.5

@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names, one_of, open_lake
+from unidino.cli.output import (
+    DEFAULT_LAKE,
+    JsonOption,
+    LakeOption,
+    UnitOption,
+    emit,
+    names,
+    one_of,
+    open_lake,
+)
 from unidino.cli.profiles import LevelOption, ModelsOption, NormalizeOption, WhereOption
 from unidino.core.choices import FigureKind, Label, Level, ProjectionMethod, Regressor
 from unidino.core.log import log
@@ -100,6 +109,7 @@ def readouts(
         int | None, typer.Option(min=1, help="Processes; default: one per core.")
     ] = None,
     where: WhereOption = None,
+    unit: UnitOption = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="File for R2 of every readout, .csv or .parquet."),
@@ -126,6 +136,7 @@ def readouts(
         num_folds=folds,
         seed=seed,
         jobs=jobs,
+        unit=unit,
     )
     if output:
         readout_scores.write_table(scores, output)

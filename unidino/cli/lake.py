@@ -10,6 +10,7 @@ from unidino.cli.output import (
     DEFAULT_LAKE,
     JsonOption,
     LakeOption,
+    UnitOption,
     create_lake,
     emit,
     names,
@@ -83,6 +84,13 @@ def ingest(
         bool,
         typer.Option("--allow-incomplete", help="Ingest complete fields and list the others."),
     ] = False,
+    negcon: Annotated[
+        str,
+        typer.Option(
+            help="Compound that is the negative control, where no control_type is stated."
+        ),
+    ] = "DMSO",
+    unit: UnitOption = None,
     illumination: Annotated[
         str | None,
         typer.Option(help="Folder of .npy functions that images are divided by, or estimate."),
@@ -94,6 +102,9 @@ def ingest(
     jobs: Annotated[int | None, typer.Option(min=1, help="Threads; default: one per core.")] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace plates whose content has changed.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what was understood; nothing lands.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -121,6 +132,9 @@ def ingest(
             timepoint=timepoint,
         ),
         form=Form(ngff=ngff, pyramid=pyramid, illumination=illumination, in_place=in_place),
+        negcon=negcon,
+        unit=unit,
+        dry_run=dry_run,
         allow_incomplete=allow_incomplete,
         metadata_only=metadata_only,
         jobs=jobs,
@@ -128,6 +142,7 @@ def ingest(
     )
     if done.skipped:
         log.info(f"{len(done.skipped)} plates are in the lake already")
+    shown = {"account": done.account} if as_json else {}
     emit(
         as_json,
         {
@@ -137,7 +152,8 @@ def ingest(
             "fields": done.num_fields,
             "images": done.num_images,
             "problems": len(done.problems),
-        },
+        }
+        | shown,
     )
     if done.problems:
         raise InputError(

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 LakeOption = Annotated[
     Path, typer.Option("--lake", envvar="UNIDINO_LAKE", help="Folder of the lake.")
 ]
+UnitOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Unit of concentrations without one: M, mM, uM, nM ...; none: no concentrations."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 DEFAULT_LAKE = Path("lake")
 

@@ -11,6 +11,7 @@ from unidino.cli.output import (
     DEFAULT_LAKE,
     JsonOption,
     LakeOption,
+    UnitOption,
     create_lake,
     emit,
     names,
@@ -121,8 +122,11 @@ def import_profiles(
     ] = "well",
     negcon: Annotated[
         str,
-        typer.Option(help="Compound that is the negative control, if there is no control_type."),
+        typer.Option(
+            help="Compound that is the negative control, where no control_type is stated."
+        ),
     ] = "DMSO",
+    unit: UnitOption = None,
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", help="Replace wells of plates that have no images."),
@@ -146,6 +150,7 @@ def import_profiles(
         mapped=wide.parse_map(map_) if map_ else {},
         metadata=metadata or [],
         negcon=negcon,
+        unit=unit,
         overwrite=overwrite,
     )
     for reason, count in done.dropped.items():

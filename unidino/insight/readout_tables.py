@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from unidino.core.errors import InputError, ProfileError, choose
 from unidino.core.log import log
 from unidino.core.sql import scratch
+from unidino.plates.meaning import Reading
 from unidino.profiles import wide
 
 KEYS = (
@@ -64,16 +65,18 @@ class Matched:
     dropped: dict[str, int]
 
 
-def read(file: Path, mapped: Mapping[str, str], pattern: str | None) -> Measurement:
+def read(
+    file: Path, mapped: Mapping[str, str], pattern: str | None, unit: str | None = None
+) -> Measurement:
     """The readouts of a CSV, TSV or Parquet file.
 
     mapped: see `wide.parse_map`. pattern: regular expression that names of readouts match; default:
-    every numeric column that is not metadata.
+    every numeric column that is not metadata. unit: of concentrations without one.
     Raises InputError if the file is no table, or has no readouts.
     """
     con = scratch()
     try:
-        names, values, found = wide.read(con, "measurement", file, mapped, None)
+        names, values, found = wide.read(con, "measurement", file, mapped, None, Reading(unit))
         wide.compute(con, "measurement", {k: v for k, v in mapped.items() if k not in found})
         keys = con.sql("select * exclude (_line, _file) from measurement order by _line").pl()
     finally:

@@ -60,6 +60,7 @@ def predict_readouts(
     num_folds: int = 5,
     seed: int = 0,
     jobs: int | None = None,
+    unit: str | None = None,
 ) -> Results[ReadoutScore]:
     """A score for every model, dataset and stratum that has measured readouts.
 
@@ -67,7 +68,7 @@ def predict_readouts(
     profiles of all models. mapped: see `wide.parse_map`. pattern: regular expression that names of
     readouts match. by: columns whose values group the profiles; see `readout_tables.key_columns`.
     stratum: the one of these whose values are fitted apart, or `none`; default cell_line if it is
-    one of several. jobs: processes; default one per core.
+    one of several. jobs: processes; default one per core. unit: see `ingest`.
     Raises UnidinoError for an unknown name, InputError if the table lacks what is needed,
     ProfileError if nothing matches or can be fitted.
 
@@ -84,7 +85,7 @@ def predict_readouts(
     choose("regressor", regressor, REGRESSORS)
     if num_folds < 2:
         raise InputError(f"--folds is {num_folds}; it must be at least 2")
-    measurement = readout_tables.read(table, mapped or {}, pattern)
+    measurement = readout_tables.read(table, mapped or {}, pattern, unit)
     tasks: list[_StratumTask] = []
     why_not = WhyNot()
     for group in _distinct_groups(lake, selection):

@@ -11,17 +11,22 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from unidino.core.account import Account
 from unidino.core.sql import Connection
 
 
 @dataclass
 class Run:
-    """A run of a command; it is recorded when its first results land."""
+    """A run of a command; it is recorded when its first results land.
+
+    account: what the command understood of its input.
+    """
 
     command: str
     arguments: Mapping[str, Any]
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    account: Account = field(default_factory=Account)
 
     @classmethod
     def of(cls, command: str, given: Mapping[str, Any]) -> "Run":
@@ -39,12 +44,14 @@ class Run:
         }
         con.execute(
             "insert or ignore into run by name select $run_id as run_id, $command as command,"
-            " $arguments::json as arguments, $versions::json as versions, $started as started",
+            " $arguments::json as arguments, $versions::json as versions,"
+            " $account::json as account, $started as started",
             {
                 "run_id": self.run_id,
                 "command": self.command,
                 "arguments": json.dumps(dict(self.arguments), default=_plain),
                 "versions": json.dumps(versions),
+                "account": json.dumps(self.account.as_json()) if self.account else None,
                 "started": self.started.replace(tzinfo=None),
             },
         )

@@ -1,14 +1,14 @@
 """Images of a vendor export or a published set into the lake, plate by plate."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 
+from unidino.core.account import Account
 from unidino.core.errors import InputError, choose
-from unidino.core.log import log
 from unidino.core.progress import progress_bar
 from unidino.core.results import Result
 from unidino.lake.lake import Lake
@@ -19,6 +19,7 @@ from unidino.plates.inputs import num_wells_fields_images, plates_with_files
 from unidino.plates.landing import Landing
 from unidino.plates.layouts.read import read_manifest
 from unidino.plates.manifest import Choice, Manifest
+from unidino.plates.meaning import Reading
 from unidino.plates.register import register_absent
 
 _EVERY_IMAGE = Choice()
@@ -31,7 +32,7 @@ class Ingested(Result):
 
     landed: names of the plates that were written. skipped: names of those that were in the lake
     with the same content. problems: a line for each image that was left out or registered as
-    damaged.
+    damaged. account: what was understood of the input, as texts by topic.
     """
 
     landed: tuple[str, ...] = ()
@@ -40,6 +41,7 @@ class Ingested(Result):
     num_fields: int = 0
     num_images: int = 0
     problems: tuple[str, ...] = ()
+    account: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def frame(self) -> pl.DataFrame:
@@ -67,6 +69,9 @@ def ingest(
     images: str | Path | None = None,
     choice: Choice = _EVERY_IMAGE,
     form: Form = _FULL_RESOLUTION,
+    negcon: str = "DMSO",
+    unit: str | None = None,
+    dry_run: bool = False,
     allow_incomplete: bool = False,
     metadata_only: bool = False,
     jobs: int | None = None,
@@ -74,9 +79,12 @@ def ingest(
 ) -> Ingested:
     """The plates that were written and registered, and those that were in the lake already.
 
-    path: folder of the images, or a manifest file. dataset ... allow_incomplete: see
-    `read_manifest`. metadata_only: register images whose pixels are not here. jobs: threads,
-    default one per core. overwrite: replace plates that have other content.
+    path: folder of the images, or a manifest file. dataset ... choice, allow_incomplete: see
+    `read_manifest`. negcon: compound that is the negative control, where no control_type is stated.
+    unit: of concentrations whose table states none, such as nM; `none`: these are not
+    concentrations. dry_run: only say what was understood; nothing lands. metadata_only: register
+    images whose pixels are not here. jobs: threads, default one per core. overwrite: replace plates
+    that have other content.
 
     An image that cannot be used is registered as damaged and named in `problems`.
     Raises InputError if the manifest is wrong or a file is missing (nothing is written), or if a
@@ -107,11 +115,17 @@ def ingest(
         pattern=pattern,
         images=None if images is None else Path(images),
         choice=choice,
+        negcon=negcon,
+        reading=Reading(unit, run.account),
         allow_incomplete=allow_incomplete,
     )
-    for note in manifest.notes:
-        log.warning(note)
-    tally = _Tally(manifest)
+    run.account.tell()
+    tally = _Tally(manifest, run.account)
+    if dry_run:
+        if not metadata_only:
+            _, missing = plates_with_files(manifest, form, allow_incomplete=allow_incomplete)
+            tally.problems += missing
+        return tally.result()
     if metadata_only:
         absent, skipped = register_absent(lake, run, manifest, overwrite=overwrite)
         for name, table in absent.items():
@@ -141,7 +155,8 @@ def ingest(
 class _Tally:
     """Counts what lands, plate by plate."""
 
-    def __init__(self, manifest: Manifest) -> None:
+    def __init__(self, manifest: Manifest, account: Account) -> None:
+        self._account = account
         self.problems = list(manifest.problems)
         self._landed: list[str] = []
         self._skipped: list[str] = []
@@ -183,4 +198,5 @@ class _Tally:
             self._fields,
             self._images,
             tuple(self.problems),
+            self._account.as_json(),
         )

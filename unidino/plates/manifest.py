@@ -8,12 +8,17 @@ from typing import Any, NoReturn
 import pyarrow as pa
 
 from unidino.core import assets
+from unidino.core.account import Account
 from unidino.core.errors import InputError
 from unidino.core.sql import Connection, first_row, quoted
 from unidino.plates import tables
 
 Row = dict[str, Any]  # one image of a manifest
 
+NO_NEGCON = (
+    "no well is a negative control (negcon): --normalize with controls=negcon, whiten, spherize and"
+    " tvn cannot learn; name the compound by --negcon, or add a column control_type"
+)
 _KINDS = {"string": "varchar", "integer": "integer", "number": "double"}
 
 
@@ -25,13 +30,11 @@ class Manifest:
     (absolute) and `pages` of its slices instead of `path` and `page`; ordered by plate, well
     position, field and channel_index.
     digests: for each plate, a hash of its rows.
-    notes: for each joined table, a line that says what matched.
     problems: for each row that was left out, a line with its place.
     """
 
     images: pa.Table
     digests: dict[str, str]
-    notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
 
@@ -92,12 +95,14 @@ def build(
     dataset: str,
     root: Path,
     choice: Choice,
+    negcon: str,
     allow_incomplete: bool,
 ) -> Manifest:
     """The manifest of the rows in the table `_images`.
 
     source: file or folder that messages name if the file of a row is not known. dataset: default
-    collection. root: folder that relative paths start from. allow_incomplete: leave out the fields
+    collection. root: folder that relative paths start from. negcon: compound that is the negative
+    control where no control_type is stated. allow_incomplete: leave out the fields
     of wrong rows instead of raising.
     Raises InputError, with a line for every wrong row.
     """
@@ -108,6 +113,7 @@ def build(
     con.execute("drop table _images")
     parameters = {
         "dataset": dataset,
+        "negcon": negcon,
         "root": str(root.resolve()),
         "channel_names": list(choice.channel_names),
         "channels": list(choice.channels),
@@ -136,6 +142,17 @@ def build(
         raise InputError(f"'{source}': no field is whole; the first problem: {problems.texts[0]}")
     images = con.sql("from image_list").to_arrow_table()
     return Manifest(images, digests, problems=tuple(problems.texts))
+
+
+def say_content(con: Connection, account: Account) -> None:
+    """Say the wells by control type, and the channels by index and name, of `image_list`."""
+    wells = con.execute(assets.sql("queries", "wells_by_control")).fetchall()
+    account.say("wells", ", ".join(f"{num} {control}" for control, num in wells))
+    if "negcon" not in (control for control, _ in wells):
+        account.say("controls", NO_NEGCON)
+    for num_plates, channels in con.execute(assets.sql("queries", "channel_sets")).fetchall():
+        named = ", ".join(f"{index} {name}" for index, name in channels)
+        account.say("channels", f"{named} ({num_plates} plates)")
 
 
 def check(con: Connection, name: str) -> list[tuple[int, str, str, str]]:

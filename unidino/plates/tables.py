@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from unidino.core import assets
 from unidino.core.errors import InputError
-from unidino.core.sql import Connection, first_row, quoted
+from unidino.core.sql import Connection, first_row, quoted, sql_error
+from unidino.plates.text_files import create_from_text
 
 _TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".parquet")
 _KEY_FIRST = (("plate", "well"), ("well",), ("plate",))
@@ -43,30 +44,42 @@ def load(con: Connection, name: str, paths: Sequence[Path]) -> None:
             raise InputError(
                 f"'{path}' is not a table; expected one of {', '.join(_TABLE_SUFFIXES)}"
             )
-        if path.suffix == ".parquet":
-            source = "read_parquet($path)"
-        else:
-            source = (
-                "read_csv($path, all_varchar = true, header = true, nullstr = ['', 'NA', 'nan'])"
-            )
-        rows = (
-            "select columns(*)::varchar, row_number() over () + 1 as _line, $path as _file"
-            f" from {source}"
+        first = path == paths[0]
+        _create(con, name if first else "more", path)
+        if not first:
+            con.execute(f"alter table {quoted(name)} rename to first")
+            con.execute(f"create table {quoted(name)} as from first union all by name from more")
+            con.execute("drop table first")
+            con.execute("drop table more")
+
+
+def _create(con: Connection, name: str, path: Path) -> None:
+    """Create a table from one file, with its texts as they are kept; see the macro text_of."""
+    if path.suffix.lower() == ".parquet":
+        query = (
+            "select columns(*)::varchar, row_number() over () + 1 as _line from read_parquet($path)"
         )
         try:
-            if path == paths[0]:
-                con.execute(f"create table {quoted(name)} as {rows}", {"path": str(path)})
-            else:
-                con.execute(f"create table more as {rows}", {"path": str(path)})
-                con.execute(f"alter table {quoted(name)} rename to first")
-                con.execute(
-                    f"create table {quoted(name)} as from first union all by name from more"
-                )
-                con.execute("drop table first")
-                con.execute("drop table more")
+            con.execute(f"create or replace table {quoted(name)} as {query}", {"path": str(path)})
         except duckdb.Error as error:
-            reason = str(error).strip().splitlines()[0]
-            raise InputError(f"cannot read the table '{path}': {reason}") from error
+            raise InputError(f"cannot read the table '{path}': {sql_error(error)}") from error
+    else:
+        create_from_text(con, name, path)
+    # The name of a file may begin with a blank, or be in another form of Unicode.
+    texts = [c for c in columns(con, name) if c.lower() != "path"]
+    kept = [f"text_of({quoted(c)}) as {quoted(c)}" for c in texts]
+    all_missing = f"coalesce({', '.join(map(quoted, texts))}) is null" if texts else "false"
+    replaced = f" replace ({', '.join(kept)})" if kept else ""
+    con.execute(
+        f"create or replace table {quoted(name)} as select *{replaced}, $path as _file"
+        f" from {quoted(name)} where not ({all_missing})",
+        {"path": str(path)},
+    )
+
+
+def bare_name(column: str) -> str:
+    """The name of a column in lower case, without the prefix Metadata_."""
+    return re.sub(r"^(image_)?metadata_", "", column.strip().lower())
 
 
 def columns(con: Connection, table: str) -> list[str]:
@@ -81,23 +94,6 @@ def text_table(rows: Sequence[Mapping[str, str | None]]) -> pa.Table:
     return pa.table(
         {name: pa.array([row.get(name) for row in rows], pa.string()) for name in names}
     )
-
-
-def rename_to_manifest(con: Connection, table: str) -> None:
-    """Rename columns whose name, without case and prefix `Metadata_`, means a manifest column."""
-    meaning = {}
-    for name, rule in assets.manifest_schema()["properties"].items():
-        for alias in (name, *rule.get("aliases", ())):
-            meaning[alias] = name
-    present = set(columns(con, table))
-    for column in columns(con, table):
-        key = re.sub(r"^(image_)?metadata_", "", column.strip().lower())
-        canonical = meaning.get(key)
-        if canonical and canonical != column and canonical not in present:
-            con.execute(
-                f"alter table {quoted(table)} rename column {quoted(column)} to {quoted(canonical)}"
-            )
-            present = (present - {column}) | {canonical}
 
 
 def join(con: Connection, table: str, joined: str, name: str) -> str:

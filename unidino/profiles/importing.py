@@ -19,6 +19,7 @@ from unidino.lake.runs import Run
 from unidino.models.config import ModelConfig
 from unidino.models.registry import load_config, model_names
 from unidino.plates import manifest, tables
+from unidino.plates.meaning import Reading
 from unidino.profiles import wide
 from unidino.profiles.landing import Imported, ImportedTable, land_level, land_wells
 
@@ -37,6 +38,7 @@ def import_profiles(
     metadata: Sequence[Path] = (),
     level: str = "well",
     negcon: str = "DMSO",
+    unit: str | None = None,
     overwrite: bool = False,
 ) -> Imported:
     """The rows, features and plates that were imported from a wide table, as profiles of a model.
@@ -58,14 +60,15 @@ def import_profiles(
     run = Run.of("import-profiles", locals())
     choose("level", level, (*_WELL_LEVELS, *_OTHER_LEVELS))
     file, mapped = Path(file), mapped or {}
+    reading = Reading(unit, run.account)
     con = scratch()
     try:
-        names, values, found = wide.read(con, "_rows", file, mapped, features)
+        names, values, found = wide.read(con, "_rows", file, mapped, features, reading)
         for table in metadata:
             tables.load(con, "joined", [table])
-            found |= wide.rename(con, "joined", mapped)
+            found |= wide.rename(con, "joined", mapped, reading, table.name)
             _one_row_a_key(con, "joined")
-            log.warning(tables.join(con, "_rows", "joined", table.name))
+            reading.account.say("tables", tables.join(con, "_rows", "joined", table.name))
         wide.compute(con, "_rows", {k: v for k, v in mapped.items() if k not in found})
         # Joins may change the order of the rows; the vectors are in the order of the file.
         con.execute("create or replace table _rows as from _rows order by _line")

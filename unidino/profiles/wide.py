@@ -23,6 +23,7 @@ from unidino.core.log import log
 from unidino.core.sql import Connection, quoted
 from unidino.core.user_sql import ask, confined
 from unidino.plates import tables
+from unidino.plates.meaning import Reading, give_meaning
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".parquet", ".arrow", ".feather", ".h5ad")
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?inf(inity)?|nan", re.IGNORECASE)
@@ -48,7 +49,12 @@ def parse_map(text: str) -> dict[str, str]:
 
 
 def read(
-    con: Connection, name: str, path: Path, mapped: Mapping[str, str], pattern: str | None
+    con: Connection,
+    name: str,
+    path: Path,
+    mapped: Mapping[str, str],
+    pattern: str | None,
+    reading: Reading,
 ) -> tuple[list[str], NDArray[np.float64], set[str]]:
     """Names (D,) of the features of a file, their values (N, D), and which of `mapped` are columns.
 
@@ -86,14 +92,16 @@ def read(
     con.register("_wide", pa.table(others))
     con.execute(f"create table {quoted(name)} as from _wide")
     con.unregister("_wide")
-    return features, values, rename(con, name, mapped)
+    return features, values, rename(con, name, mapped, reading, path.name)
 
 
-def rename(con: Connection, table: str, mapped: Mapping[str, str]) -> set[str]:
+def rename(
+    con: Connection, table: str, mapped: Mapping[str, str], reading: Reading, name: str
+) -> set[str]:
     """Names in `mapped` whose value is a column of the table; columns get the manifest's names.
 
-    Columns are renamed by `mapped` first, then by the aliases of the manifest; other columns lose
-    the prefix Metadata_.
+    name: of the table's file. Columns are renamed by `mapped` first, then by the aliases of the
+    manifest; other columns lose the prefix Metadata_.
     """
     have = tables.columns(con, table)
     found = {name for name, column in mapped.items() if column in have}
@@ -104,7 +112,7 @@ def rename(con: Connection, table: str, mapped: Mapping[str, str]) -> set[str]:
             con.execute(
                 f"alter table {quoted(table)} rename column {quoted(column)} to {quoted(name)}"
             )
-    tables.rename_to_manifest(con, table)
+    give_meaning(con, table, reading, name)
     for column in tables.columns(con, table):
         bare = _METADATA.sub("", column)
         if bare != column and bare not in tables.columns(con, table):

@@ -29,7 +29,8 @@ from unidino.plates.layouts import (
     omezarr,
     scanr,
 )
-from unidino.plates.manifest import Choice, Manifest
+from unidino.plates.manifest import Choice, Manifest, say_content
+from unidino.plates.meaning import Reading, give_meaning
 
 # A reader takes the folder and --pattern, and returns a row of text columns per plane.
 _READERS: dict[str, Callable[[Path, str | None], pa.Table]] = {
@@ -58,6 +59,8 @@ def read_manifest(
     pattern: str | None = None,
     images: Path | None = None,
     choice: Choice | None = None,
+    negcon: str = "DMSO",
+    reading: Reading | None = None,
     allow_incomplete: bool = False,
 ) -> Manifest:
     """The manifest of the images under a path.
@@ -66,7 +69,9 @@ def read_manifest(
     SQL file. dataset: name of the collection, default that of the folder. platemap, metadata:
     tables that are joined by plate and well, well, plate, or the columns that they share. pattern:
     regular expression with named groups, for the layouts `filename` and `ome-tiff`. images: folder
-    that relative paths of images start from. choice: channels, slice and time point to take.
+    that relative paths of images start from. negcon: compound that is the negative control where
+    no table states a control_type. reading: unit of concentrations without one, and the account
+    that says what each column became. choice: channels, slice and time point to take.
     allow_incomplete: leave out fields with wrong rows instead of raising.
     Raises InputError that names the file, line and column of what is wrong.
     """
@@ -74,17 +79,20 @@ def read_manifest(
         raise InputError(f"no such file or folder: '{path}'")
     root = images or _image_root(path)
     given = [*([platemap] if platemap else []), *metadata]
+    reading = reading or Reading()
     with _scratch_on_disk() as con:
-        notes = _create_images(con, layout, path, root, given, pattern)
+        _create_images(con, layout, path, root, given, pattern, reading)
         found = manifest.build(
             con,
             source=path,
             dataset=dataset or _default_dataset(path),
             root=root,
             choice=choice or Choice(),
+            negcon=negcon,
             allow_incomplete=allow_incomplete,
         )
-        return Manifest(found.images, found.digests, tuple(notes), found.problems)
+        say_content(con, reading.account)
+        return found
 
 
 @contextmanager
@@ -110,8 +118,9 @@ def _create_images(
     root: Path,
     given: Sequence[Path],
     pattern: str | None,
-) -> list[str]:
-    """Create the table `_images` by a layout, with the given tables joined; returns their notes.
+    reading: Reading,
+) -> None:
+    """Create the table `_images` by a layout, with the given tables joined.
 
     Every table is loaded before an SQL layout runs, because the connection opens no file
     afterwards.
@@ -129,13 +138,11 @@ def _create_images(
         rows = _READERS[choose("layout", layout, layouts())](path, pattern)
         con.register("scanned", rows)
         con.execute("create table _images as from scanned")
-    tables.rename_to_manifest(con, "_images")
-    notes = []
+    give_meaning(con, "_images", reading, path.name if layout == "manifest" else None)
     for name, file in loaded.items():
-        tables.rename_to_manifest(con, name)
+        give_meaning(con, name, reading, file.name)
         manifest.check_metadata(con, name, file)
-        notes.append(tables.join(con, "_images", name, file.name))
-    return notes
+        reading.account.say("tables", tables.join(con, "_images", name, file.name))
 
 
 def _image_root(path: Path) -> Path:

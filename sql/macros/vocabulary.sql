@@ -1,0 +1,52 @@
+-- A text of a table as it is kept: trimmed and in Unicode's composed form (NFC); NULL for the words
+-- that programs write for a missing value. Words that differ in case alone may mean something: Na.
+create or replace temp macro text_of(value) as
+case
+    when
+        trim(value, chr(9) || chr(10) || chr(11) || chr(13) || ' ' || chr(160) || chr(65279)) in (
+            '', 'NA', 'na', 'N/A', 'n/a', 'N.A.', 'n.a.', '#N/A', '#NA', '<NA>', 'NaN', 'nan', 'NAN',
+            '-nan', 'NaT', 'NULL', 'null', 'Null', 'None', 'none'
+        )
+        then null
+    else
+        nfc_normalize(
+            trim(value, chr(9) || chr(10) || chr(11) || chr(13) || ' ' || chr(160) || chr(65279))
+        )
+end;
+
+-- A control type as one spelling: lower case, with single blanks.
+create or replace temp macro control_word(value) as
+trim(regexp_replace(lower(trim(value)), '[\s_.-]+', ' ', 'g'));
+
+-- A control type in the vocabulary of the table well, for the words that laboratories, JUMP and
+-- CLUE (pert_type) use for it, whatever their case; another word stays as it is.
+create or replace temp macro canonical_control_type(value) as
+case
+    when control_word(value) in (
+        'trt', 'treatment', 'treated', 'treatments', 'test', 'sample', 'samples', 'compound',
+        'perturbation', 'trt cp', 'trt sh', 'trt oe', 'trt xpr', 'trt lig'
+    ) then 'trt'
+    when control_word(value) in (
+        'negcon', 'neg', 'negative', 'negative control', 'neg control', 'neg ctrl', 'negative ctrl',
+        'neg con', 'nc', 'vehicle', 'vehicle control', 'solvent', 'solvent control', 'mock',
+        'untreated', 'ctl vehicle', 'ctl untrt', 'ctl vector'
+    ) then 'negcon'
+    when
+        control_word(value) in (
+            'pos', 'positive', 'positive control', 'pos control', 'pos ctrl', 'positive ctrl',
+            'pos con', 'pc', 'trt poscon'
+        )
+        or starts_with(control_word(value), 'poscon')
+        then 'poscon'
+    when control_word(value) in (
+        'empty', 'empty well', 'blank', 'blanks', 'no cells', 'unused'
+    ) then 'empty'
+    else value
+end;
+
+-- A unit as one spelling: lower case without blanks, u for both signs of micro; M is molar, m is not.
+create or replace temp macro unit_spelling(unit) as
+case
+    when trim(unit) in ('M', 'm') then trim(unit)
+    else regexp_replace(translate(lower(unit), chr(181) || chr(956), 'uu'), '[\s_]+', '', 'g')
+end;

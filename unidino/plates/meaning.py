@@ -1,0 +1,127 @@
+"""What the columns of a user's table mean: the manifest's columns, by name and by value.
+
+A column that means nothing certain keeps its name and is kept with the well.
+"""
+
+from dataclasses import dataclass, field
+
+from unidino.core import assets
+from unidino.core.account import Account, listed
+from unidino.core.sql import Connection, first_row, quoted
+from unidino.plates.concentration import convert_concentration
+from unidino.plates.decimals import use_points
+from unidino.plates.tables import bare_name, columns
+
+_CONVERTED = ("control_type", "concentration_um")  # by their values, not by their names alone
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the tables of a command are read, and the account of it.
+
+    unit: of concentrations whose table states none; `none`: they are not concentrations.
+    """
+
+    unit: str | None = None
+    account: Account = field(default_factory=Account)
+
+
+def give_meaning(con: Connection, table: str, reading: Reading, name: str | None = None) -> None:
+    """Rename and convert the columns of a table of text to those of the manifest.
+
+    name: of the table's file; with it, the account says what each column became.
+    Raises InputError for a concentration whose unit is missing or unknown.
+    """
+    was = convert_concentration(con, table, name or "the table", reading.unit)
+    was |= _rename(con, table)
+    was |= _control_type(con, table, name, reading.account)
+    points = [
+        column
+        for column, rule in assets.manifest_schema()["properties"].items()
+        if rule["type"] == "number"
+        and column in columns(con, table)
+        and use_points(con, table, column, name or "the table")
+    ]
+    if name is None:
+        return
+    known = assets.manifest_schema()["properties"]
+    have = columns(con, table)
+    used = [f"{was[c]} -> {c}" if was.get(c, c) != c else c for c in have if c in known]
+    extra = [c for c in have if c not in known]
+    text = f"{name}: {', '.join(used) or 'none is known'}"
+    if points:
+        text += f"; decimal commas in {', '.join(points)}"
+    if extra:
+        text += f"; kept as extra: {listed(extra, 12)}"
+    reading.account.say("columns", text)
+
+
+def _rename(con: Connection, table: str) -> dict[str, str]:
+    """Rename columns by the names and aliases of the manifest; the old names, by new name."""
+    meaning = {
+        alias: name
+        for name, rule in assets.manifest_schema()["properties"].items()
+        if name not in _CONVERTED
+        for alias in (name, *rule.get("aliases", ()))
+    }
+    was: dict[str, str] = {}
+    present = set(columns(con, table))
+    for column in columns(con, table):
+        canonical = meaning.get(bare_name(column))
+        if canonical and canonical != column and canonical not in present:
+            _rename_column(con, table, column, canonical)
+            was[canonical] = column
+            present = (present - {column}) | {canonical}
+    return was
+
+
+def _rename_column(con: Connection, table: str, column: str, new: str) -> None:
+    con.execute(f"alter table {quoted(table)} rename column {quoted(column)} to {quoted(new)}")
+
+
+def _control_type(
+    con: Connection, table: str, name: str | None, account: Account
+) -> dict[str, str]:
+    """Rename the column of control types; its old name.
+
+    A column of an alias, such as `type`, is renamed only if it holds nothing but control types.
+    """
+    rule = assets.manifest_schema()["properties"]["control_type"]
+    named = {bare_name(column): column for column in reversed(columns(con, table))}
+    for alias in ("control_type", *rule["aliases"]):
+        column = named.get(alias)
+        if column is None:
+            continue
+        other = _no_control_types(con, table, column)
+        (num,) = first_row(con, f"select count({quoted(column)}) from {quoted(table)}")
+        if alias == "control_type" or (num and not other):
+            if column != "control_type":
+                _rename_column(con, table, column, "control_type")
+            _say_words(con, table, name, account)
+            return {"control_type": column}
+        if num and name:
+            account.say(
+                "controls",
+                f"{name}: column {column} is not read as control types, because of"
+                f" {listed(map(repr, other), 3)}",
+            )
+    return {}
+
+
+def _no_control_types(con: Connection, table: str, column: str) -> list[str]:
+    rows = con.execute(
+        f"select distinct {quoted(column)} from {quoted(table)} where"
+        f" canonical_control_type({quoted(column)}) not in ('trt', 'negcon', 'poscon', 'empty')"
+        " order by 1"
+    ).fetchall()
+    return [value for (value,) in rows]
+
+
+def _say_words(con: Connection, table: str, name: str | None, account: Account) -> None:
+    """Say which words were read as which control types."""
+    rows = con.execute(
+        "select control_type, canonical_control_type(control_type) as meant"
+        f" from {quoted(table)} where meant <> control_type group by all order by all"
+    ).fetchall()
+    if rows and name:
+        account.say("controls", f"{name}: {listed(f'{word} is {meant}' for word, meant in rows)}")
