@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from unidino.core import assets
-from unidino.core.account import listed
 from unidino.core.errors import InputError
 from unidino.core.sql import Connection, first_row, quoted
 from unidino.plates.decimals import use_points
@@ -76,8 +75,8 @@ def convert_concentration(
         f" concentration_um from (select *, row_number() over () as _row from {quoted(table)}) as t"
         " left join converted as c on t._row = c.line order by t._row"
     )
-    units = listed(u for (u,) in read_as)
-    return {"concentration_um": f"{amount.column} ({units})" if units else amount.column}
+    units = ", ".join(u for (u,) in read_as)
+    return {"concentration_um": f"{amount.column}{f', in {units}' if units else ''}"}
 
 
 def _amount(con: Connection, have: Sequence[str], name: str) -> _Amount | None:
