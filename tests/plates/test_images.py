@@ -867,12 +867,9 @@ def test_an_estimate_of_illumination_sees_converted_planes_of_the_usual_size(
 
 
 def test_rules_are_given_on_the_command_line(tmp_path: Path, run_cli: Callable[..., Any]) -> None:
-    folder = tmp_path / "scans" / "P1"
-    folder.mkdir(parents=True)
-    for well in ("A01", "A02"):
-        Image.fromarray(RGB).save(folder / f"{well}_s1.jpg")
-    command = ["ingest", folder.parent, "--layout", "filename", "--lake", tmp_path / "lake"]
-    command += ["--pattern", r"(?P<plate>[^/]+)/(?P<well>[A-P]\d\d)_s(?P<field>\d+)"]
+    Image.fromarray(RGB).save(tmp_path / "a.jpg")
+    (tmp_path / "m.csv").write_text("path,plate,well,field,channel\na.jpg,p,A01,1,DNA\n")
+    command = ["ingest", tmp_path / "m.csv", "--lake", tmp_path / "lake"]
     status, _, said = run_cli(*command)
     assert status == 1
     assert "pass --convert lossy,luminance" in said.splitlines()[-1]

@@ -11,7 +11,6 @@ from unidino.core.wells import well_name
 from unidino.plates.tables import text_table
 
 _IMAGE_SUFFIXES = {".tif", ".tiff", ".png"}
-_OTHER_SUFFIXES = {".jpg", ".jpeg", ".bmp"}  # often previews of images
 
 # Opera Phenix and Operetta export one plane per file. The plate is the folder of the files, or the
 # folder above it if that is `Images`.
@@ -66,15 +65,13 @@ def scan(path: Path, layout: str, pattern: str | None) -> pa.Table:
 
 
 def walk_images(path: Path) -> list[Path]:
-    """Image files under a folder, in order of name; JPEG and BMP only if there are no others.
+    """Image files under a folder, in order of name.
 
     Raises InputError if the path is not a folder.
     """
     if not path.is_dir():
         raise InputError(f"this layout reads a folder; '{path}' is a file")
-    files = sorted(path.rglob("*"))
-    images = [f for f in files if f.suffix.lower() in _IMAGE_SUFFIXES]
-    return images or [f for f in files if f.suffix.lower() in _OTHER_SUFFIXES]
+    return sorted(f for f in path.rglob("*") if f.suffix.lower() in _IMAGE_SUFFIXES)
 
 
 def match_path(file: Path, expression: re.Pattern[str]) -> dict[str, str | None] | None:
