@@ -251,6 +251,7 @@ def test_every_argument_is_recorded(new_lake: Lake, tiny_export: Path) -> None:
         "pyramid": 0,
         "illumination": None,
         "in_place": False,
+        "convert": None,
     }
 
 

@@ -95,6 +95,14 @@ def ingest(
         str | None,
         typer.Option(help="Folder of .npy functions that images are divided by, or estimate."),
     ] = None,
+    convert: Annotated[
+        str | None,
+        typer.Option(
+            help="Rules for images that are no plane of uint8 or uint16, joined by commas. Numbers:"
+            " exact keeps whole ones from 0 to 65535, linear:LOW:HIGH scales LOW to 0 and HIGH to"
+            " 65535. Colours: luminance, red, green, blue, or index of a palette. JPEG: lossy."
+        ),
+    ] = None,
     ngff: Annotated[NgffVersion, typer.Option(help="Version of OME-Zarr.")] = "0.5",
     pyramid: Annotated[
         int, typer.Option(min=0, help="Levels to add, each half the size of the one before.")
@@ -131,7 +139,13 @@ def ingest(
             z=z,
             timepoint=timepoint,
         ),
-        form=Form(ngff=ngff, pyramid=pyramid, illumination=illumination, in_place=in_place),
+        form=Form(
+            ngff=ngff,
+            pyramid=pyramid,
+            illumination=illumination,
+            in_place=in_place,
+            convert=convert,
+        ),
         negcon=negcon,
         unit=unit,
         dry_run=dry_run,

@@ -7,6 +7,7 @@ from typing import Literal
 
 # Plates.
 NgffVersion = Literal["0.5", "0.4"]
+ColourRule = Literal["luminance", "red", "green", "blue", "index"]
 
 # Models and embeddings.
 RecipeName = Literal["paper", "published", "small", "medium", "adapt"]

@@ -16,11 +16,14 @@ from unidino.lake import ngff, pixels
 from unidino.lake.ngff import Display
 from unidino.lake.pixels import Plane
 from unidino.plates import illumination
+from unidino.plates.conversion import Conversion, parse
 from unidino.plates.illumination import Function
 from unidino.plates.images import Files
 from unidino.plates.manifest import Row
+from unidino.plates.picture import Note, summaries
 from unidino.plates.quality import PlaneStatistics, plane_statistics
 
+_KINDS_SHOWN = 4
 _UNMEASURED = dict.fromkeys(("dtype", "p0_1", "p99_9", "mean", "saturation", "focus"), None)
 
 
@@ -30,13 +33,16 @@ class Form:
 
     ngff: version of OME-Zarr. pyramid: levels after full resolution, each with half the height and
     width. illumination: folder of illumination functions, or `estimate`; None leaves pixels as they
-    are. in_place: register OME-Zarr plates where they lie.
+    are. in_place: register OME-Zarr plates where they lie. convert: rules by which images that are
+    no plane of uint8 or uint16 become one, as `exact` or `luminance,linear:0:1` (see `conversion`);
+    None leaves such images out as damaged.
     """
 
     ngff: NgffVersion = "0.5"
     pyramid: int = 0
     illumination: str | None = None
     in_place: bool = False
+    convert: str | None = None
 
 
 @dataclass(frozen=True)
@@ -46,11 +52,13 @@ class Converted:
     measured: a row per image, in the schema of `schemas/measured.arrow.json`.
     hashes: hash of the files of each image, in the order of the rows; None if they were not read.
     problems: a line for each image that is damaged, or was left out with its field.
+    notes: a line for each thing to say of images that landed.
     """
 
     measured: pa.Table
     hashes: list[str | None]
     problems: list[str]
+    notes: list[str]
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,7 @@ class _Field:
     measured: list[Row]
     hashes: list[str | None]
     problems: list[str]
+    notes: list[Note]
 
 
 def by_field(rows: Sequence[Row]) -> dict[tuple[str, int], list[Row]]:
@@ -87,8 +96,10 @@ def convert(
     Raises InputError if no field is left.
     """
 
+    conversion = parse(form.convert)
+
     def convert_field(field_rows: list[Row]) -> _Field:
-        return _convert_field(folder, field_rows, form, functions, z)
+        return _convert_field(folder, field_rows, form, conversion, functions, z)
 
     with ThreadPoolExecutor(jobs) as pool:
         futures = [pool.submit(convert_field, group) for group in by_field(rows).values()]
@@ -113,14 +124,20 @@ def convert(
         pa.Table.from_pylist(measured, schema=assets.arrow_schema("measured")),
         [content for field in fields for content in field.hashes],
         problems,
+        [*summaries(note for field in fields for note in field.notes), *_unlike_fields(measured)],
     )
 
 
 def _convert_field(
-    folder: Path, rows: list[Row], form: Form, functions: dict[int, Function], z: str
+    folder: Path,
+    rows: list[Row],
+    form: Form,
+    conversion: Conversion,
+    functions: dict[int, Function],
+    z: str,
 ) -> _Field:
     """Read, correct, measure and write the planes of one field."""
-    files = Files()
+    files = Files(conversion)
     planes: list[Plane | None] = []
     hashes: list[str | None] = []
     reasons: list[str | None] = []
@@ -145,7 +162,7 @@ def _convert_field(
     ]
     shapes = [plane.shape for plane in planes if plane is not None]
     if not shapes:
-        return _Field([], hashes, problems)
+        return _Field([], hashes, problems, files.notes)
     statistics = [None if plane is None else plane_statistics(plane) for plane in planes]
     well, number = rows[0]["well"], rows[0]["field"]
     path = _path_in_place(rows[0], z) if form.in_place else ngff.field_path(well, number)
@@ -174,7 +191,7 @@ def _convert_field(
             }
             | values
         )
-    return _Field(measured, hashes, problems)
+    return _Field(measured, hashes, problems, files.notes)
 
 
 def _drop_unlike_planes(
@@ -191,6 +208,25 @@ def _drop_unlike_planes(
                     f" of its field are {dtype} {shape}"
                 )
                 planes[i] = None
+
+
+def _unlike_fields(measured: Sequence[Row]) -> list[str]:
+    """A line that says which types and sizes the fields of a plate have, if they are not alike."""
+    fields: dict[tuple[str, int, int], list[Row]] = {}
+    for group in by_field(measured).values():
+        row = next(row for row in group if row["dtype"])
+        fields.setdefault((row["dtype"], row["height_px"], row["width_px"]), []).append(row)
+    if len(fields) < 2:
+        return []
+    kinds = sorted(fields.items(), key=lambda item: -len(item[1]))
+    listed = [
+        f"{len(rows)} of {dtype}, {height} x {width} px (such as well {rows[0]['well']} field"
+        f" {rows[0]['field']})"
+        for (dtype, height, width), rows in kinds[:_KINDS_SHOWN]
+    ]
+    if len(kinds) > _KINDS_SHOWN:
+        listed.append(f"{len(kinds) - _KINDS_SHOWN} more kinds")
+    return [f"its fields differ in type or size: {'; '.join(listed)}"]
 
 
 def _display(row: Row, known: PlaneStatistics | None) -> Display:

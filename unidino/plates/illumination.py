@@ -3,6 +3,7 @@
 Shapes: H height, W width.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from unidino.core.errors import InputError
 from unidino.lake.pixels import Plane
+from unidino.plates.conversion import AS_STORED, Conversion
 from unidino.plates.images import Files
 from unidino.plates.manifest import Row
 
@@ -24,11 +26,16 @@ _ROBUST_MINIMUM = 0.02  # quantile
 
 
 def functions_of_plate(
-    source: str | None, plate: str, rows: Sequence[Row], jobs: int
+    source: str | None,
+    plate: str,
+    rows: Sequence[Row],
+    jobs: int,
+    conversion: Conversion = AS_STORED,
 ) -> dict[int, Function]:
     """The illumination function of each channel index of a plate, loaded or estimated.
 
-    source: folder of functions, or `estimate`; None for no functions. jobs: threads.
+    source: folder of functions, or `estimate`; None for no functions. jobs: threads. conversion: of
+    the images that an estimate averages.
     Raises InputError if a function is missing or not valid.
     """
     if source is None:
@@ -42,16 +49,16 @@ def functions_of_plate(
             index: load(folder, plate, group[0]["channel"]) for index, group in channels.items()
         }
     with ThreadPoolExecutor(jobs) as pool:
-        estimates = pool.map(lambda group: estimate(_sampled(group)), channels.values())
+        estimates = pool.map(lambda group: estimate(_sampled(group, conversion)), channels.values())
         return dict(zip(channels, estimates, strict=True))
 
 
-def _sampled(rows: list[Row]) -> Iterator[Plane]:
+def _sampled(rows: list[Row], conversion: Conversion) -> Iterator[Plane]:
     """Planes of evenly spaced fields of one channel; unreadable ones are reported by `convert`."""
     step = max(1, len(rows) // _NUM_SAMPLED)
     for row in rows[::step][:_NUM_SAMPLED]:
         try:
-            yield Files().read_image(row["paths"], row["pages"])
+            yield Files(conversion).read_image(row["paths"], row["pages"])
         except InputError:
             continue
 
@@ -100,18 +107,20 @@ def estimate(planes: Iterable[Plane]) -> Function:
     """The function (H, W) of a channel, estimated from planes of many of its fields.
 
     It is the smoothed mean of the planes divided by the robust minimum of that mean, and at least
-    1.
+    1. Of planes of several sizes, those of the most frequent one count.
     Source: Singh et al. 2014, doi 10.1111/jmi.12178.
     """
     from scipy import ndimage
 
-    total: NDArray[np.float64] | None = None
-    num = 0
+    totals: dict[tuple[int, ...], NDArray[np.float64]] = {}
+    nums: Counter[tuple[int, ...]] = Counter()
     for plane in planes:
-        total = plane.astype(np.float64) if total is None else total + plane
-        num += 1
-    if total is None:
+        totals[plane.shape] = plane + totals.get(plane.shape, np.float64(0))
+        nums[plane.shape] += 1
+    if not nums:
         raise InputError("no plane to estimate the illumination from")
+    [(shape, num)] = nums.most_common(1)
+    total = totals[shape]
     sigma = _SMOOTHING * min(total.shape)
     smooth = ndimage.gaussian_filter(total / num, sigma, mode="nearest")
     least = np.quantile(smooth, _ROBUST_MINIMUM)

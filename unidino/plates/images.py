@@ -4,31 +4,52 @@ Shapes: H height, W width.
 """
 
 import hashlib
-import io
 import logging
 import os
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 
-import imagecodecs
 import numpy as np
-import tifffile
+from PIL import Image
 
 from unidino.core.errors import InputError, LakeError
 from unidino.lake import pixels
 from unidino.lake.pixels import Plane
+from unidino.plates.conversion import AS_STORED, Conversion
+from unidino.plates.picture import Note, Picture, native
+from unidino.plates.planes import plane_of
+from unidino.plates.raster import kind_of, read_bmp, read_jpeg, read_png
+from unidino.plates.tiff import read_tiff
 
 # read_image reports what is wrong with a file; tifffile would report it again.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 _SMALL_BYTES = 1 << 26  # larger files are read page by page
-_DAMAGE = (ValueError, OSError, IndexError, KeyError, TypeError, RuntimeError)
+_HEAD_BYTES = 64
+_READERS = {"PNG": read_png, "BMP": read_bmp, "JPEG": read_jpeg}
+_DAMAGE = (
+    ValueError,
+    OSError,
+    IndexError,
+    KeyError,
+    TypeError,
+    RuntimeError,
+    ArithmeticError,
+    struct.error,
+    Image.DecompressionBombError,
+)
 
 
 class Files:
-    """Files of one field; each is read and hashed once, also if it has several planes."""
+    """Files of one field; each is read and hashed once, also if it has several planes.
 
-    def __init__(self) -> None:
+    notes: what to say of the images that were read.
+    """
+
+    def __init__(self, conversion: Conversion = AS_STORED) -> None:
+        self.notes: list[Note] = []
+        self._conversion = conversion
         self._data: dict[str, bytes | None] = {}
         self._hashes: dict[str, str] = {}
         self._planes: dict[tuple[str, int | None], Plane] = {}
@@ -71,23 +92,31 @@ class Files:
 
     def _read_page(self, path: str, page: int | None) -> Plane:
         if os.path.isdir(path):
-            return _checked(self._zarr_plane(path, page), path)
+            picture = Picture(native(np.squeeze(self._zarr_plane(path, page))))
+        else:
+            picture = self._picture(path, page)
+        plane, notes = plane_of(picture, path, self._conversion)
+        self.notes += notes
+        return plane
+
+    def _picture(self, path: str, page: int | None) -> Picture:
+        """The picture of a file, or of its page."""
         data = self._open(path)
         try:
-            if data is not None and path.lower().endswith(".png"):
-                plane = imagecodecs.png_decode(data)
-            else:
-                with tifffile.TiffFile(path if data is None else io.BytesIO(data)) as tiff:
-                    if page is not None and page >= len(tiff.pages):
-                        raise ValueError(f"it has {len(tiff.pages)} planes, not {page + 1}")
-                    plane = tiff.asarray() if page is None else tiff.pages[page].asarray()
+            kind = kind_of(path, _head(path) if data is None else data[:_HEAD_BYTES])
+            if kind == "TIFF":
+                return read_tiff(path, data, page)
+            if page:
+                raise ValueError(f"it has 1 planes, not {page + 1}")
+            return _READERS[kind](path, Path(path).read_bytes() if data is None else data)
         except _DAMAGE as error:
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise InputError(
                 f"image '{path}' is truncated or not a valid image ({os.path.getsize(path)} bytes):"
                 f" {reason[0]}"
             ) from error
-        return _checked(plane, path)
+        except MemoryError as error:
+            raise InputError(f"image '{path}' does not fit in memory: {error}") from error
 
     def _zarr_plane(self, path: str, page: int | None) -> Plane:
         if (path, page) not in self._planes:
@@ -110,15 +139,9 @@ class Files:
         return self._data[path]
 
 
-def _checked(plane: Plane, path: str) -> Plane:
-    plane = np.squeeze(plane)
-    if plane.size == 0:
-        raise InputError(f"image '{path}' is truncated or not a valid image (no pixel)")
-    if plane.ndim != 2:
-        raise InputError(f"image '{path}' has shape {plane.shape}; expected one plane (H, W)")
-    if plane.dtype not in (np.uint8, np.uint16):
-        raise InputError(f"image '{path}' is {plane.dtype}; expected uint8 or uint16")
-    return plane
+def _head(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(_HEAD_BYTES)
 
 
 def _file_hash(path: str, data: bytes | None) -> str:

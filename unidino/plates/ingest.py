@@ -9,11 +9,13 @@ import pyarrow as pa
 
 from unidino.core.account import Account
 from unidino.core.errors import InputError, choose
+from unidino.core.log import log
 from unidino.core.progress import progress_bar
 from unidino.core.results import Result
 from unidino.lake.lake import Lake
 from unidino.lake.ngff import VERSIONS
 from unidino.lake.runs import Run
+from unidino.plates.conversion import parse
 from unidino.plates.convert import Form, by_field, default_jobs
 from unidino.plates.inputs import num_wells_fields_images, plates_with_files
 from unidino.plates.landing import Landing
@@ -100,11 +102,14 @@ def ingest(
     """
     run = Run.of("ingest", locals())
     choose("OME-Zarr version", form.ngff, VERSIONS)
+    parse(form.convert)
     if form.in_place:
         if layout != "ome-zarr":
             raise InputError("--in-place registers OME-Zarr plates: it needs --layout ome-zarr")
-        if form.illumination or form.pyramid:
-            raise InputError("--in-place leaves plates as they are: no --illumination, --pyramid")
+        if form.illumination or form.pyramid or form.convert:
+            raise InputError(
+                "--in-place leaves plates as they are: no --illumination, --pyramid, --convert"
+            )
         choice = replace(choice, keep_index=True)
     manifest = read_manifest(
         Path(path),
@@ -148,6 +153,8 @@ def ingest(
             if converted is None:
                 tally.skip(plate.name)
             else:
+                for note in converted.notes:
+                    log.warning(f"plate {plate.name}: {note}")
                 tally.add(plate.name, converted.measured, converted.problems)
     return tally.result()
 

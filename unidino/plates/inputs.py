@@ -10,6 +10,7 @@ import pyarrow as pa
 from unidino.core.errors import InputError
 from unidino.core.files import digest, file_sha256
 from unidino.plates import illumination
+from unidino.plates.conversion import parse
 from unidino.plates.convert import Form, by_field
 from unidino.plates.images import file_state
 from unidino.plates.manifest import Manifest, Row
@@ -84,8 +85,16 @@ def _states(
 
 
 def _described(form: Form, plate: str, images: pa.Table) -> Row:
-    """The form of a plate, with hashes of the files of its illumination functions."""
+    """The form of a plate, with hashes of the files of its illumination functions.
+
+    A conversion is only named if there is one, so that the digest of a plate without one is the
+    same in lakes of every version.
+    """
     described: Row = asdict(form)
+    if form.convert is None:
+        del described["convert"]
+    else:
+        described["convert"] = str(parse(form.convert))
     if form.illumination and form.illumination != illumination.ESTIMATE:
         channels = sorted(set(images["channel"].to_pylist()))
         files = [illumination.find(Path(form.illumination), plate, c) for c in channels]

@@ -14,6 +14,7 @@ from unidino.core.errors import InputError
 from unidino.core.files import digest, written_beside
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
+from unidino.plates.conversion import parse
 from unidino.plates.convert import Converted, Form, by_field, convert, plate_in_place
 from unidino.plates.illumination import Function, functions_of_plate
 from unidino.plates.images import Files
@@ -58,7 +59,13 @@ class Landing:
                 f"plate '{self._plate.name}' is in the lake with other images or metadata;"
                 " pass --overwrite to replace it, or rename the plate"
             )
-        functions = functions_of_plate(self._form.illumination, self._plate.name, rows, self._jobs)
+        functions = functions_of_plate(
+            self._form.illumination,
+            self._plate.name,
+            rows,
+            self._jobs,
+            parse(self._form.convert),
+        )
         converted, uri = self._write(rows, functions, advance, old)
         self._register(converted, uri, functions)
         self._remove_all_but(self._lake.resolve(uri))

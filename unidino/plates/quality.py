@@ -44,9 +44,7 @@ def plane_statistics(plane: Plane) -> PlaneStatistics:
     maximum = np.iinfo(plane.dtype).max
     low, high = pc.quantile(pa.array(plane.ravel()), [0.001, 0.999]).to_pylist()
     mean = float(plane.sum(dtype=np.uint64)) / plane.size
-    centred = plane.astype(np.float32)
-    centred -= np.float32(mean)
-    variance = _sum_of_squares(centred) / plane.size
+    variance = _variance(plane, mean)
     return PlaneStatistics(
         p0_1=low,
         p99_9=high,
@@ -54,6 +52,16 @@ def plane_statistics(plane: Plane) -> PlaneStatistics:
         saturation=np.count_nonzero(plane == maximum) / plane.size,
         focus=_laplacian_variance(plane) / variance if high > low and variance > 0 else 0.0,
     )
+
+
+def _variance(plane: Plane, mean: float) -> float:
+    """Variance of a plane (H, W), summed over bands of rows that fit in the processor's cache."""
+    squares = 0.0
+    for top in range(0, plane.shape[0], _ROWS_AT_ONCE):
+        centred = plane[top : top + _ROWS_AT_ONCE].astype(np.float32)
+        centred -= np.float32(mean)
+        squares += _sum_of_squares(centred)
+    return squares / plane.size
 
 
 def _laplacian_variance(plane: Plane) -> float:
