@@ -85,7 +85,10 @@ def ingest(
     ] = False,
     illumination: Annotated[
         str | None,
-        typer.Option(help="Folder of .npy functions that images are divided by, or estimate."),
+        typer.Option(
+            help="Folder of .npy functions that images are divided by, estimate, or harmony (those"
+            " of its index)."
+        ),
     ] = None,
     ngff: Annotated[NgffVersion, typer.Option(help="Version of OME-Zarr.")] = "0.5",
     pyramid: Annotated[

@@ -29,8 +29,9 @@ class Form:
     """How plates are stored.
 
     ngff: version of OME-Zarr. pyramid: levels after full resolution, each with half the height and
-    width. illumination: folder of illumination functions, or `estimate`; None leaves pixels as they
-    are. in_place: register OME-Zarr plates where they lie.
+    width. illumination: folder of illumination functions, `estimate`, or `harmony` for those of the
+    index of a Harmony export; None leaves pixels as they are. in_place: register OME-Zarr plates
+    where they lie.
     """
 
     ngff: NgffVersion = "0.5"

@@ -34,7 +34,7 @@ from unidino.plates.manifest import Choice, Manifest
 # A reader takes the folder and --pattern, and returns a row of text columns per plane.
 _READERS: dict[str, Callable[[Path, str | None], pa.Table]] = {
     "cellvoyager": lambda path, _: cellvoyager.scan(path),
-    "filename": lambda path, pattern: filenames.scan(path, "filename", pattern),
+    "filename": filenames.scan,
     "harmony": lambda path, _: harmony.scan(path),
     "imagexpress": lambda path, _: imagexpress.scan(path),
     "ome-tiff": ometiff.scan,
@@ -75,7 +75,7 @@ def read_manifest(
     root = images or _image_root(path)
     given = [*([platemap] if platemap else []), *metadata]
     with _scratch_on_disk() as con:
-        notes = _create_images(con, layout, path, root, given, pattern)
+        notes, unplaced = _create_images(con, layout, path, root, given, pattern)
         found = manifest.build(
             con,
             source=path,
@@ -83,6 +83,7 @@ def read_manifest(
             root=root,
             choice=choice or Choice(),
             allow_incomplete=allow_incomplete,
+            unplaced=unplaced,
         )
         return Manifest(found.images, found.digests, tuple(notes), found.problems)
 
@@ -110,15 +111,16 @@ def _create_images(
     root: Path,
     given: Sequence[Path],
     pattern: str | None,
-) -> list[str]:
-    """Create the table `_images` by a layout, with the given tables joined; returns their notes.
+) -> tuple[list[str], list[str]]:
+    """Create the table `_images` by a layout, with the given tables joined.
 
-    Every table is loaded before an SQL layout runs, because the connection opens no file
-    afterwards.
+    Returns the notes of the joins, and what a reader found wrong that belongs to no field. Every
+    table is loaded before an SQL layout runs, because the connection opens no file afterwards.
     """
     select = by_sql.Select.of(layout, path, root, given) if by_sql.is_sql(layout) else None
     joined = given if select is None else select.not_named
     loaded = {f"_joined_{number}": file for number, file in enumerate(joined)}
+    unplaced: list[str] = []
     for name, file in loaded.items():
         tables.load(con, name, [file])
     if select is not None:
@@ -129,13 +131,14 @@ def _create_images(
         rows = _READERS[choose("layout", layout, layouts())](path, pattern)
         con.register("scanned", rows)
         con.execute("create table _images as from scanned")
+        unplaced = tables.take_unplaced(con, "_images")
     tables.rename_to_manifest(con, "_images")
     notes = []
     for name, file in loaded.items():
         tables.rename_to_manifest(con, name)
         manifest.check_metadata(con, name, file)
         notes.append(tables.join(con, "_images", name, file.name))
-    return notes
+    return notes, unplaced
 
 
 def _image_root(path: Path) -> Path:
