@@ -7,7 +7,6 @@ with `--allow-incomplete`.
 import math
 import re
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 from pathlib import Path
 
 from unidino.core.errors import InputError
@@ -18,6 +17,7 @@ from unidino.plates.tables import PROBLEM
 Row = dict[str, str | None]
 
 _NUM_ROWS, _NUM_COLUMNS = 32, 48
+_NUM_LISTED = 3
 _WHERE = {
     "plate": "plate",
     "well": "well",
@@ -144,25 +144,33 @@ def well_of_name(file: Path, row: str | None, column: str | None) -> Row:
     }
 
 
-def unmixed(parts: Sequence[tuple[Path, Sequence[Row]]]) -> list[Row]:
+def unmixed(
+    parts: Sequence[tuple[Path, Sequence[Row]]], shared: Sequence[str] = ("well",)
+) -> list[Row]:
     """The rows of several measurements, each from a place of its own.
 
-    Raises InputError if two of them have a well of one plate: which one is meant is not known. One
-    plate whose wells lie in several places is named in a warning.
+    shared: columns that two places of one plate may not have in common. One plate that is put
+    together from several places is named in a warning.
+    Raises InputError if two places have them in common: which one is meant is not known.
     """
-    wells: dict[str, dict[Path, set[str]]] = {}
+    owners: dict[str, dict[tuple[str | None, ...], Path]] = {}
     for place, rows in parts:
         for row in rows:
             if row["plate"] and row["well"]:
-                wells.setdefault(row["plate"], {}).setdefault(place, set()).add(row["well"].upper())
-    for plate, places in wells.items():
-        for (first, some), (second, others) in combinations(places.items(), 2):
-            if both := some & others:
-                raise InputError(
-                    f"plate {plate} is in '{first}' and in '{second}', and both have the well"
-                    f" {min(both)}; measurements are not mixed: pass one of the two as PATH"
-                )
+                key = (row["well"].upper(), *(row.get(column) for column in shared[1:]))
+                owner = owners.setdefault(row["plate"], {}).setdefault(key, place)
+                if owner != place:
+                    raise InputError(
+                        f"plate {row['plate']} is in '{owner}' and in '{place}', and both have the"
+                        f" well {row['well']}; measurements are not mixed: pass one of the two as"
+                        " PATH"
+                    )
+    for plate, owned in owners.items():
+        places = [f"'{place}'" for place in dict.fromkeys(owned.values())]
         if len(places) > 1:
-            listed = ", ".join(f"'{place}'" for place in places)
-            log.warning(f"plate {plate} is put together from {listed}, which share no well")
+            more = f" and {len(places) - _NUM_LISTED} more" if len(places) > _NUM_LISTED else ""
+            log.warning(
+                f"plate {plate} is put together from {', '.join(places[:_NUM_LISTED])}{more}, which"
+                f" have no {'well' if len(shared) == 1 else 'plane'} in common"
+            )
     return [row for _, rows in parts for row in rows]

@@ -118,11 +118,12 @@ class Index:
         return plate, entry.problem(plate)
 
     def _folder(self, urls: list[str]) -> Path:
-        """Folder that URLs start from: that of the index, or `Images` beside it."""
+        """Folder that URLs start from: that of the index, `Images` beside it, or that above it."""
         parent = self.file.resolve().parent
         beside = [f for f in sorted(parent.iterdir()) if is_images(f) and f.is_dir()]
+        above = [parent.parent] if is_images(parent) else []
         for url in urls:
-            for folder in (parent, *beside):
+            for folder in (parent, *beside, *above):
                 if _file(folder, url).exists():
                     return folder
         return parent

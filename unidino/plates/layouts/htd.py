@@ -18,7 +18,7 @@ _MARKS = {
 
 
 def read_settings(htd: Path) -> Settings:
-    """First value of each setting of an HTD file; names of waves as a whole, with their commas.
+    """First value of each setting of an HTD file.
 
     Raises InputError if it is not an HTD file, or if the size of the plate is not a number.
     """
@@ -27,12 +27,9 @@ def read_settings(htd: Path) -> Settings:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read '{htd}': {error}") from error
     settings: Settings = {}
-    for line in text.splitlines():
+    for line in re.split(r"\r\n|\r|\n", text):
         if match := _LINE.fullmatch(line):
-            name, value = match.groups()
-            settings.setdefault(
-                name, _whole(value) if name.startswith("WaveName") else _first(value)
-            )
+            settings[match[1]] = _first(match[2])
     if "HTSInfoFile" not in settings:
         raise InputError(f"'{htd}' is not an HTD file of MetaXpress")
     for name in _NUMBERS:
@@ -56,18 +53,10 @@ def _decoded(data: bytes) -> str:
         return data.decode("latin-1")
 
 
-def _first(value: str) -> str:
-    """The first of the values behind a setting's name."""
-    quoted = re.match(r'"((?:[^"]|"")*)"', value)
-    return _unquoted(quoted[0]) if quoted else value.partition(",")[0].strip()
-
-
-def _whole(value: str) -> str:
-    """All that is behind a setting's name."""
-    return _unquoted(value)
-
-
-def _unquoted(value: str) -> str:
-    if len(value) > 1 and value[0] == value[-1] == '"':
-        value = value[1:-1].replace('""', '"')
-    return value.strip()
+def _first(values: str) -> str:
+    """The first of the values behind a setting's name; a text may have quotes and commas within."""
+    if quoted := re.fullmatch(r'"((?:[^"]|"")*)"\s*(?:,.*)?', values):
+        return quoted[1].replace('""', '"').strip()
+    if re.fullmatch(r'".+"', values):
+        return values[1:-1].strip()
+    return values.partition(",")[0].strip()

@@ -25,6 +25,7 @@ _NAME = re.compile(
 _THUMBNAIL = re.compile(rf".*_thumb{_ID}\.[a-z]+", re.IGNORECASE)
 _STEP = re.compile(r"ZStep_(\d+)", re.IGNORECASE)
 _TIME = re.compile(r"TimePoint_(\d+)", re.IGNORECASE)
+_PLANE = ("well", "field", "channel_index", "z", "timepoint")
 _NUM_OPENED = 8  # planes of a channel that are opened to find its optics
 
 
@@ -140,7 +141,7 @@ def _by_names(path: Path, files: Sequence[Path], planes: Sequence[_Plane]) -> li
         homes.setdefault(plane.home, []).append(plane)
     parts = []
     for home, found in homes.items():
-        parts += _read_plate(home.resolve().name, {}, found)
+        parts.append((home, _read_plate(home.resolve().name, {}, found)))
     return unmixed(parts)
 
 
@@ -166,10 +167,10 @@ def _read_folder(
         groups.setdefault(by_name.get((plane.name or "").lower()), []).append(plane)
     plate = folder.resolve().name
     if len(files) == 1 or not groups:
-        return parts + _read_plate(plate, settings[files[0]], planes)
+        return [*parts, (folder, _read_plate(plate, settings[files[0]], planes))]
     if None in groups:
         if all(settings[file] == settings[files[0]] for file in files):
-            return parts + _read_plate(plate, settings[files[0]], planes)
+            return [*parts, (folder, _read_plate(plate, settings[files[0]], planes))]
         raise InputError(
             f"'{folder}' has the HTD files {', '.join(file.name for file in files)}, and"
             f" '{groups[None][0].file.name}' begins with the name of none; put each measurement"
@@ -180,14 +181,15 @@ def _read_folder(
     for file in files:
         if file in groups:
             name = plate if len(groups) == 1 else file.stem
-            parts += _read_plate(name, settings[file], groups[file])
+            parts.append((file, _read_plate(name, settings[file], groups[file])))
     return parts
 
 
-def _read_plate(
-    plate: str, settings: Settings, planes: Sequence[_Plane]
-) -> list[tuple[Path, list[Row]]]:
-    """Rows of the planes of a plate, by their homes."""
+def _read_plate(plate: str, settings: Settings, planes: Sequence[_Plane]) -> list[Row]:
+    """Rows of the planes of a plate.
+
+    Raises InputError if two folders have the same plane.
+    """
     waves: dict[str, list[_Plane]] = {}
     for plane in planes:
         waves.setdefault(plane.wave, []).append(plane)
@@ -216,7 +218,7 @@ def _read_plate(
             "timepoint": plane.timepoint,
         }
         homes.setdefault(plane.home, []).append(row | optics[plane.wave])
-    return list(homes.items())
+    return unmixed(list(homes.items()), _PLANE)
 
 
 def _optics(files: Sequence[Path]) -> Row:
