@@ -93,7 +93,10 @@ def ingest(
     unit: UnitOption = None,
     illumination: Annotated[
         str | None,
-        typer.Option(help="Folder of .npy functions that images are divided by, or estimate."),
+        typer.Option(
+            help="Folder of .npy functions that images are divided by, estimate, or harmony (those"
+            " of its index)."
+        ),
     ] = None,
     convert: Annotated[
         str | None,

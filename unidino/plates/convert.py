@@ -32,10 +32,10 @@ class Form:
     """How plates are stored.
 
     ngff: version of OME-Zarr. pyramid: levels after full resolution, each with half the height and
-    width. illumination: folder of illumination functions, or `estimate`; None leaves pixels as they
-    are. in_place: register OME-Zarr plates where they lie. convert: rules by which images that are
-    no plane of uint8 or uint16 become one, as `exact` or `luminance,linear:0:1` (see `conversion`);
-    None leaves such images out as damaged.
+    width. illumination: folder of illumination functions, `estimate`, or `harmony` for those of the
+    index of a Harmony export; None leaves pixels as they are. in_place: register OME-Zarr plates
+    where they lie. convert: rules by which images that are no plane of uint8 or uint16 become one,
+    as `exact` or `luminance,linear:0:1` (see `conversion`); None leaves such images out as damaged.
     """
 
     ngff: NgffVersion = "0.5"

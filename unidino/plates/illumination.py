@@ -20,6 +20,7 @@ from unidino.plates.manifest import Row
 Function = NDArray[np.float32]  # (H, W), unitless, about 1 where the light is least
 
 ESTIMATE = "estimate"
+HARMONY = "harmony"  # of the index of a Harmony export; a folder of this name comes first
 _NUM_SAMPLED = 200  # fields that an estimate averages
 _SMOOTHING = 0.1  # standard deviation of the smoothing, share of the shorter side
 _ROBUST_MINIMUM = 0.02  # quantile

@@ -1,8 +1,10 @@
 """Images of a vendor export or a published set into the lake, plate by plate."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import polars as pl
 import pyarrow as pa
@@ -17,8 +19,10 @@ from unidino.lake.ngff import VERSIONS
 from unidino.lake.runs import Run
 from unidino.plates.conversion import parse
 from unidino.plates.convert import Form, by_field, default_jobs
+from unidino.plates.illumination import HARMONY
 from unidino.plates.inputs import num_wells_fields_images, plates_with_files
 from unidino.plates.landing import Landing
+from unidino.plates.layouts.flatfield import save_functions
 from unidino.plates.layouts.read import read_manifest
 from unidino.plates.manifest import Choice, Manifest
 from unidino.plates.meaning import Reading
@@ -128,7 +132,8 @@ def ingest(
     tally = _Tally(manifest, run.account)
     if dry_run:
         if not metadata_only:
-            _, missing = plates_with_files(manifest, form, allow_incomplete=allow_incomplete)
+            plain = replace(form, illumination=None)
+            _, missing = plates_with_files(manifest, plain, allow_incomplete=allow_incomplete)
             tally.problems += missing
         return tally.result()
     if metadata_only:
@@ -138,25 +143,42 @@ def ingest(
         for name in skipped:
             tally.skip(name)
         return tally.result()
-    plates, missing = plates_with_files(manifest, form, allow_incomplete=allow_incomplete)
-    tally.problems += missing
-    num_fields = sum(len(by_field(plate.rows)) for plate in plates)
-    with progress_bar("ingest", num_fields, "fields") as advance:
-        for plate in plates:
-            try:
-                with lake.lock(f"plate {plate.name}"):
-                    landing = Landing(lake, run, plate, form, choice.z, jobs or default_jobs())
-                    converted = landing.land(advance, overwrite=overwrite)
-            except InputError as error:
-                tally.fail(plate.name, error)
-                continue
-            if converted is None:
-                tally.skip(plate.name)
-            else:
-                for note in converted.notes:
-                    log.warning(f"plate {plate.name}: {note}")
-                tally.add(plate.name, converted.measured, converted.problems)
+    with _functions_on_disk(form, layout, Path(path), manifest) as form:
+        plates, missing = plates_with_files(manifest, form, allow_incomplete=allow_incomplete)
+        tally.problems += missing
+        num_fields = sum(len(by_field(plate.rows)) for plate in plates)
+        with progress_bar("ingest", num_fields, "fields") as advance:
+            for plate in plates:
+                try:
+                    with lake.lock(f"plate {plate.name}"):
+                        landing = Landing(lake, run, plate, form, choice.z, jobs or default_jobs())
+                        converted = landing.land(advance, overwrite=overwrite)
+                except InputError as error:
+                    tally.fail(plate.name, error)
+                    continue
+                if converted is None:
+                    tally.skip(plate.name)
+                else:
+                    for note in converted.notes:
+                        log.warning(f"plate {plate.name}: {note}")
+                    tally.add(plate.name, converted.measured, converted.problems)
     return tally.result()
+
+
+@contextmanager
+def _functions_on_disk(form: Form, layout: str, path: Path, manifest: Manifest) -> Iterator[Form]:
+    """The form, with a folder of the functions of a Harmony index if it asks for them."""
+    if form.illumination != HARMONY or Path(HARMONY).is_dir():
+        yield form
+        return
+    if layout != "harmony":
+        raise InputError(
+            "--illumination harmony takes the functions of a Harmony index: it needs --layout"
+            " harmony"
+        )
+    with TemporaryDirectory(prefix="unidino-") as folder:
+        save_functions(path, manifest.images, Path(folder))
+        yield replace(form, illumination=folder)
 
 
 class _Tally:

@@ -79,6 +79,11 @@ class _Problems:
             self.lines.append(line)
             self.texts.append(f"{place}, column {column}: {problem}")
 
+    def add_entries(self, rows: Sequence[tuple[int, str]]) -> None:
+        """Add rows that a reader found wrong: line and problem, which names the file."""
+        self.lines += [line for line, _ in rows]
+        self.texts += [problem for _, problem in rows]
+
     def refuse(self, next_step: str = "") -> NoReturn:
         """Raise InputError with the first problem, and all of them as details."""
         more = len(self.texts) - 1
@@ -97,17 +102,19 @@ def build(
     choice: Choice,
     negcon: str,
     allow_incomplete: bool,
+    unplaced: Sequence[str] = (),
 ) -> Manifest:
     """The manifest of the rows in the table `_images`.
 
     source: file or folder that messages name if the file of a row is not known. dataset: default
     collection. root: folder that relative paths start from. negcon: compound that is the negative
-    control where no control_type is stated. allow_incomplete: leave out the fields
-    of wrong rows instead of raising.
+    control where no control_type is stated. allow_incomplete: leave out the fields of wrong rows
+    instead of raising. unplaced: what else is wrong and belongs to no field.
     Raises InputError, with a line for every wrong row.
     """
-    problems = _Problems()
+    problems = _Problems(texts=list(unplaced))
     _create_typed(con, "_images", source, required=True)
+    _create_damaged(con, "_images")
     problems.add(_type_problems(con, "_images"))
     con.execute("drop table numbered")
     con.execute("drop table _images")
@@ -125,8 +132,16 @@ def build(
     _check_choice(con, choice)
     con.execute(f"create table manifest as {assets.sql('queries', 'manifest')}", parameters)
     if first_row(con, "select count(*) from manifest") == (0,):
+        if problems.texts:
+            problems.refuse()
         raise InputError(f"'{source}': nothing is left of its images; {_channels_and_slices(con)}")
     con.execute("drop table typed")
+    problems.add_entries(
+        con.execute(
+            "select line, problem from manifest inner join damaged using (line) order by line"
+        ).fetchall()
+    )
+    con.execute("drop table damaged")
     _leave_out(con, problems.lines)
     for name in assets.names("checks"):
         if name.startswith("manifest_"):
@@ -202,7 +217,7 @@ def _create_typed(con: Connection, table: str, source: Path, *, required: bool) 
             )
     all_columns = [row[0] for row in con.execute(f"describe {quoted(table)}").fetchall()]
     if "_line" not in all_columns:
-        place = "'image ' || path"
+        place = "coalesce('image ' || path, 'an image without a file')"
     else:
         file = "_file" if "_file" in all_columns else "$source"
         place = f"{file} || ', line ' || _line"
@@ -225,6 +240,16 @@ def _create_typed(con: Connection, table: str, source: Path, *, required: bool) 
     con.execute(
         f"create or replace table typed as select {', '.join(typed)}, {extra_json} as extra,"
         " _number as line, _place as place from numbered"
+    )
+
+
+def _create_damaged(con: Connection, table: str) -> None:
+    """Create `damaged`: the number of each row that a reader found wrong, and the problem."""
+    listed = [row[0] for row in con.execute(f"describe {quoted(table)}").fetchall()]
+    problem = quoted(tables.PROBLEM) if tables.PROBLEM in listed else "null::varchar"
+    con.execute(
+        f"create table damaged as select _number as line, {problem} as problem from numbered"
+        f" where {problem} is not null"
     )
 
 

@@ -1,14 +1,15 @@
 """CellVoyager (Yokogawa) measurements: MeasurementData.mlf and the files beside it."""
 
 import re
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import pyarrow as pa
 
 from unidino.core.errors import InputError
 from unidino.core.log import log
-from unidino.core.wells import well_name
+from unidino.plates.layouts.entries import Entry, Row, unmixed, unplaced
+from unidino.plates.layouts.walk import walk_files
 from unidino.plates.layouts.xml import attributes, read_xml
 from unidino.plates.tables import text_table
 
@@ -19,73 +20,126 @@ def scan(path: Path) -> pa.Table:
     """A row of text columns for each plane that a MeasurementData.mlf under a folder lists.
 
     MeasurementDetail.mrf gives pixel sizes (um). The setting file that it names gives the channels:
-    fluorophore or filter, excitation and emission (nm). The plate is the folder.
-    Raises InputError if there is no measurement, or if one is damaged.
+    fluorophore or filter, excitation and emission (nm). The plate is the folder. What is damaged
+    has its problem in a row.
+    Raises InputError if there is no measurement, or if two have a well of the same plate.
     """
-    measurements = sorted(path.rglob(_DATA))
+    files = [path] if path.is_file() else walk_files(path)
+    named = [file for file in files if file.name == _DATA]
+    measurements = named or [file for file in files if file.suffix.lower() == ".mlf"]
     if not measurements:
         raise InputError(f"no {_DATA} under '{path}'; layout cellvoyager reads its folder")
-    rows = [row for measurement in measurements for row in _read_measurement(measurement)]
-    if not rows:
+    parts = []
+    for measurement in measurements:
+        try:
+            rows = _read_measurement(measurement)
+        except InputError as error:
+            rows = [unplaced(str(error))]
+        if not rows:
+            log.warning(f"'{measurement}' lists no image")
+        parts.append((measurement, rows))
+    if not any(rows for _, rows in parts):
         raise InputError(f"'{measurements[0]}' lists no image")
-    return text_table(rows)
+    return text_table(unmixed(parts))
 
 
-def _read_measurement(data: Path) -> list[dict[str, str | None]]:
-    folder = data.parent.resolve()
-    detail = folder / _DETAIL
-    about_all = read_xml(detail, "CellVoyager measurement detail") if detail.is_file() else None
-    channels = {} if about_all is None else _channels(folder, about_all)
-    size = {} if about_all is None else attributes(about_all)
+def _read_measurement(data: Path) -> list[Row]:
     records = read_xml(data, "CellVoyager measurement").iterfind("{*}MeasurementRecord")
+    folder = data.parent.resolve()
+    size, channels, problems = _about(folder)
     rows, num_errors = [], 0
     for record in records:
         about = attributes(record)
-        if about.get("Type") != "IMG" or not record.text:
+        if about.get("Type") != "IMG":
             num_errors += 1
             continue
-        try:
-            well = well_name(int(about["Row"]), int(about["Column"]))
-            row = {
-                "path": str(folder / record.text),
-                "plate": folder.name,
-                "num_rows": size.get("RowCount"),
-                "num_columns": size.get("ColumnCount"),
-                "well": well,
-                "field": about["FieldIndex"],
-                "channel": None,
-                "channel_index": about["Ch"],
-                "z": about.get("ZIndex"),
-                "timepoint": about.get("TimePoint"),
-                "position_x_um": about.get("X"),
-                "position_y_um": about.get("Y"),
-            }
-        except KeyError as error:
-            raise InputError(f"'{data}' has a record without {error.args[0]}") from error
-        rows.append(row | channels.get(about["Ch"], {}))
+        entry = Entry(f"'{data}' has a record", about | {"file": record.text})
+        well = entry.well("Row", "Column")
+        field = entry.whole("FieldIndex", needed=True)
+        channel = entry.whole("Ch", needed=True)
+        file = entry.text("file")
+        if file is None:
+            entry.complain("without a file")
+        row: Row = {
+            "path": str(folder / PureWindowsPath(file).as_posix()) if file else None,
+            "plate": folder.name,
+            "num_rows": size.get("RowCount"),
+            "num_columns": size.get("ColumnCount"),
+            "well": well,
+            "field": field,
+            "channel": None,
+            "channel_index": channel,
+            "z": entry.whole("ZIndex"),
+            "timepoint": entry.whole("TimePoint"),
+            "position_x_um": entry.number("X"),
+            "position_y_um": entry.number("Y"),
+        }
+        rows.append(entry.row(row | channels.get(channel or "", {})))
     if num_errors:
         log.warning(f"'{data}': {num_errors} records have no image (the instrument noted errors)")
-    return rows
+    return rows + [unplaced(problem) for problem in problems] if rows else []
 
 
-def _channels(folder: Path, detail: Any) -> dict[str, dict[str, str | None]]:
-    """Pixel size, name and wavelengths of each channel, by its number, from the files beside it."""
-    channels: dict[str, dict[str, str | None]] = {}
+def _about(folder: Path) -> tuple[Row, dict[str, Row], list[str]]:
+    """Size of the plate, channels by their number, and what is wrong with the files about them.
+
+    Without these files images have neither channel names nor sizes, which is said.
+    """
+    file = folder / _DETAIL
+    if not file.is_file():
+        log.warning(f"no '{file}': its channels have no names and no pixel size")
+        return {}, {}, []
+    try:
+        detail = read_xml(file, "CellVoyager measurement detail")
+    except InputError as error:
+        return {}, {}, [str(error)]
+    about = attributes(detail)
+    plate = Entry(f"'{file}' has a plate", about)
+    size = {name: plate.whole(name) for name in ("RowCount", "ColumnCount")}
+    problems = [plate.problem({})]
+    channels: dict[str, Row] = {}
     for element in detail.iterfind("{*}MeasurementChannel"):
-        about = attributes(element)
-        channels[about["Ch"]] = {"pixel_size_um": about.get("HorizontalPixelDimension")}
-    settings = folder / attributes(detail).get("MeasurementSettingFileName", "")
-    if settings.is_file():
-        root = read_xml(settings, "CellVoyager measurement setting")
-        for element in root.iterfind("{*}ChannelList/{*}Channel"):
-            about = attributes(element)
-            light = element.findtext("{*}LightSourceName") or ""
-            channels.setdefault(about["Ch"], {}).update(
-                channel=about.get("Fluorophore") or about.get("Acquisition") or None,
-                excitation_nm=_number(r"(\d+)nm", light),
-                emission_nm=_number(r"BP(\d+)", about.get("Acquisition", "")),
-            )
-    return channels
+        entry = Entry(f"'{file}' has a channel", attributes(element))
+        if number := entry.needed("Ch"):
+            channels[number] = {"pixel_size_um": entry.number("HorizontalPixelDimension")}
+        problems.append(entry.problem({"channel_index": number}))
+    problems += _add_settings(channels, folder, about.get("MeasurementSettingFileName"))
+    return size, channels, [problem for problem in problems if problem]
+
+
+def _add_settings(channels: dict[str, Row], folder: Path, name: str | None) -> list[str | None]:
+    """Add names and wavelengths of channels from the setting file; returns what is wrong with it.
+
+    name: of the setting file.
+    """
+    file = folder / (name or "")
+    if not name or not file.is_file():
+        missing = (
+            f"the setting file '{file}' that it names is not there" if name else "it names none"
+        )
+        log.warning(f"'{folder / _DETAIL}': {missing}: its channels have no names")
+        return []
+    try:
+        root = read_xml(file, "CellVoyager measurement setting")
+    except InputError as error:
+        return [str(error)]
+    problems = []
+    for element in root.iterfind("{*}ChannelList/{*}Channel"):
+        entry = Entry(f"'{file}' has a channel", attributes(element))
+        if number := entry.needed("Ch"):
+            channels.setdefault(number, {}).update(_settings(element, entry))
+        problems.append(entry.problem({}))
+    return problems
+
+
+def _settings(element: Any, entry: Entry) -> Row:
+    light = element.findtext("{*}LightSourceName") or ""
+    acquisition = entry.text("Acquisition")
+    return {
+        "channel": entry.text("Fluorophore") or acquisition,
+        "excitation_nm": _number(r"(\d+)nm", light),
+        "emission_nm": _number(r"BP(\d+)", acquisition or ""),
+    }
 
 
 def _number(pattern: str, text: str) -> str | None:

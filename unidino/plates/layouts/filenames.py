@@ -7,17 +7,12 @@ import pyarrow as pa
 
 from unidino.core.errors import InputError
 from unidino.core.log import log
-from unidino.core.wells import well_name
+from unidino.plates.layouts.entries import Row, well_of_name
+from unidino.plates.layouts.walk import walk_files
 from unidino.plates.tables import text_table
 
-_IMAGE_SUFFIXES = {".tif", ".tiff", ".png"}
-
-# Opera Phenix and Operetta export one plane per file. The plate is the folder of the files, or the
-# folder above it if that is `Images`.
-_HARMONY = (
-    r"(?P<plate>[^/]+)/(?:Images/)?r(?P<well_row>\d+)c(?P<well_column>\d+)f(?P<field>\d+)"
-    r"p(?P<z>\d+)-ch(?P<channel_index>\d+)sk(?P<timepoint>\d+)fk\d+fl\d+\.tiff?$"
-)
+IMAGE_SUFFIXES = {".tif", ".tiff", ".png"}
+_LOSSY_SUFFIXES = {".jpg", ".jpeg", ".bmp"}  # often previews of the images
 _GROUPS = (
     "plate",
     "well",
@@ -32,62 +27,119 @@ _GROUPS = (
     "source",
     "dataset",
 )
+_ABOVE = {"plate", "batch", "source", "dataset"}  # groups that may lie in the name of the folder
 
 
-def scan(path: Path, layout: str, pattern: str | None) -> pa.Table:
+def scan(path: Path, pattern: str | None) -> pa.Table:
     """A row of text columns for each image under a folder whose path the pattern matches.
 
-    layout: `harmony`, whose pattern is known, or `filename`. pattern: of --pattern.
+    pattern: of --pattern. The plate is the folder if the pattern has no such group. JPEG and BMP
+    files are read if no other image matches; beside others they are previews.
     Raises InputError if the pattern is wrong or matches no path.
     """
-    expression = re.compile(_HARMONY) if layout == "harmony" else compiled(pattern)
-    files = walk_images(path.resolve())
-    rows, left_out = [], []
-    for file in files:
-        if groups := match_path(file, expression):
-            if "channel" not in groups and "channel_index" not in groups:
-                groups["channel"] = "intensity"
-            place: dict[str, str | None] = {"path": str(file), "plate": path.resolve().name}
-            rows.append(place | groups)
-        else:
-            left_out.append(file)
-    if not rows:
+    expression = compiled(pattern)
+    root = path.resolve()
+    files = walk_images(root, IMAGE_SUFFIXES | _LOSSY_SUFFIXES)
+    matched = _matched(files, expression, root)
+    if not matched:
         raise InputError(
-            f"layout {layout} matches none of the {len(files)} images under '{path}'"
-            + ("" if files else f" (looked for {', '.join(sorted(_IMAGE_SUFFIXES))})")
+            f"layout filename matches none of the {len(files)} images under '{path}'"
+            + (
+                f"; the pattern is searched in paths such as '{_from(root, files[0])}'"
+                if files
+                else f" (looked for {', '.join(sorted(IMAGE_SUFFIXES | _LOSSY_SUFFIXES))})"
+            )
         )
+    images = {f: row for f, row in matched.items() if f.suffix.lower() in IMAGE_SUFFIXES}
+    if images:
+        previews = [file for file in matched if file not in images]
+        if previews:
+            log.warning(
+                f"{len(previews)} JPEG or BMP files are left out beside TIFF or PNG images, such as"
+                f" '{previews[0]}'"
+            )
+        matched = images
+        files = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
+    left_out = [file for file in files if file not in matched]
     if left_out:
         log.warning(
             f"{len(left_out)} of {len(files)} images are left out: their names do not match, such"
             f" as '{left_out[0]}'"
         )
+    rows: list[Row] = []
+    for file, groups in matched.items():
+        if "channel" not in groups and "channel_index" not in groups:
+            groups["channel"] = "intensity"
+        place: Row = {"path": str(file), "plate": root.name}
+        rows.append(place | groups)
     return text_table(rows)
 
 
-def walk_images(path: Path) -> list[Path]:
+def walk_images(path: Path, suffixes: set[str] = IMAGE_SUFFIXES) -> list[Path]:
     """Image files under a folder, in order of name.
 
     Raises InputError if the path is not a folder.
     """
-    if not path.is_dir():
-        raise InputError(f"this layout reads a folder; '{path}' is a file")
-    return sorted(f for f in path.rglob("*") if f.suffix.lower() in _IMAGE_SUFFIXES)
+    return [file for file in walk_files(path) if file.suffix.lower() in suffixes]
 
 
-def match_path(file: Path, expression: re.Pattern[str]) -> dict[str, str | None] | None:
-    """Values of a pattern's groups in a path, with the well's name and `field`; None if no match.
+def match_path(file: Path, expression: re.Pattern[str]) -> Row | None:
+    """Values of a pattern's groups in a whole path; None if it does not match.
 
-    file: absolute path. The field is 1 if the pattern has no such group.
+    file: absolute path.
     """
     match = expression.search(file.as_posix())
-    if not match:
-        return None
-    groups: dict[str, str | None] = match.groupdict()
+    return _groups(file, match) if match else None
+
+
+def _matched(files: list[Path], expression: re.Pattern[str], root: Path) -> dict[Path, Row]:
+    """Values of a pattern's groups in the path of each file that matches, from the folder on.
+
+    The folder's own name may give the plate, but another group only if no path has it below.
+    """
+    found = {}
+    for others_below in (True, False):
+        for file in files:
+            if match := _search(file, expression, root, others_below=others_below):
+                found[file] = _groups(file, match)
+        if found:
+            break
+    return found
+
+
+def _search(
+    file: Path, expression: re.Pattern[str], root: Path, *, others_below: bool
+) -> re.Match[str] | None:
+    """The match of a pattern in the path of a file, nothing above the folder `root` included.
+
+    others_below: groups other than those of `_ABOVE` must lie below the folder.
+    """
+    below = file.relative_to(root).as_posix()
+    starts = ["", f"{root.name}/", f"/{root.name}/"]
+    if not expression.pattern.startswith(("^", "\\A")):
+        starts = [*starts[1:], ""]
+    inner = set(expression.groupindex) - _ABOVE
+    for start in starts:
+        match = expression.search(start + below)
+        if match and not (
+            others_below and any(0 <= match.start(group) < len(start) for group in inner)
+        ):
+            return match
+    return None
+
+
+def _groups(file: Path, match: re.Match[str]) -> Row:
+    """Values of the groups, with the well's name; `field` is 1 if the pattern lacks it."""
+    groups: Row = match.groupdict()
     row, column = groups.pop("well_row", None), groups.pop("well_column", None)
-    if "well" not in groups and row and column:
-        groups["well"] = well_name(int(row), int(column))
+    if "well" not in groups:
+        groups |= well_of_name(file, row, column)
     groups.setdefault("field", "1")
     return groups
+
+
+def _from(root: Path, file: Path) -> str:
+    return f"{root.name}/{file.relative_to(root).as_posix()}"
 
 
 def compiled(pattern: str | None) -> re.Pattern[str]:

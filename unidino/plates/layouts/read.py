@@ -35,7 +35,7 @@ from unidino.plates.meaning import Reading, give_meaning
 # A reader takes the folder and --pattern, and returns a row of text columns per plane.
 _READERS: dict[str, Callable[[Path, str | None], pa.Table]] = {
     "cellvoyager": lambda path, _: cellvoyager.scan(path),
-    "filename": lambda path, pattern: filenames.scan(path, "filename", pattern),
+    "filename": filenames.scan,
     "harmony": lambda path, _: harmony.scan(path),
     "imagexpress": lambda path, _: imagexpress.scan(path),
     "ome-tiff": ometiff.scan,
@@ -81,7 +81,7 @@ def read_manifest(
     given = [*([platemap] if platemap else []), *metadata]
     reading = reading or Reading()
     with _scratch_on_disk() as con:
-        _create_images(con, layout, path, root, given, pattern, reading)
+        unplaced = _create_images(con, layout, path, root, given, pattern, reading)
         found = manifest.build(
             con,
             source=path,
@@ -90,6 +90,7 @@ def read_manifest(
             choice=choice or Choice(),
             negcon=negcon,
             allow_incomplete=allow_incomplete,
+            unplaced=unplaced,
         )
         say_content(con, reading.account)
         return found
@@ -119,15 +120,16 @@ def _create_images(
     given: Sequence[Path],
     pattern: str | None,
     reading: Reading,
-) -> None:
+) -> list[str]:
     """Create the table `_images` by a layout, with the given tables joined.
 
-    Every table is loaded before an SQL layout runs, because the connection opens no file
-    afterwards.
+    Returns what a reader found wrong that belongs to no field. Every table is loaded before an SQL
+    layout runs, because the connection opens no file afterwards.
     """
     select = by_sql.Select.of(layout, path, root, given) if by_sql.is_sql(layout) else None
     joined = given if select is None else select.not_named
     loaded = {f"_joined_{number}": file for number, file in enumerate(joined)}
+    unplaced: list[str] = []
     for name, file in loaded.items():
         tables.load(con, name, [file])
     if select is not None:
@@ -138,11 +140,13 @@ def _create_images(
         rows = _READERS[choose("layout", layout, layouts())](path, pattern)
         con.register("scanned", rows)
         con.execute("create table _images as from scanned")
+        unplaced = tables.take_unplaced(con, "_images")
     give_meaning(con, "_images", reading, path.name if layout == "manifest" else None)
     for name, file in loaded.items():
         give_meaning(con, name, reading, file.name)
         manifest.check_metadata(con, name, file)
         reading.account.say("tables", tables.join(con, "_images", name, file.name))
+    return unplaced
 
 
 def _image_root(path: Path) -> Path:

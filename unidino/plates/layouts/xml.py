@@ -14,7 +14,11 @@ def read_xml(path: Path, kind: str) -> Any:
 
     Raises InputError that names the file and what it should be.
     """
-    return parse_xml(path.read_bytes(), path, kind)
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read '{path}': {error.strerror}") from error
+    return parse_xml(text, path, kind)
 
 
 def parse_xml(text: str | bytes, path: Path, kind: str) -> Any:
@@ -24,7 +28,7 @@ def parse_xml(text: str | bytes, path: Path, kind: str) -> Any:
     """
     try:
         return ElementTree.fromstring(text)
-    except (ElementTree.ParseError, DefusedXmlException, ValueError) as error:
+    except (ElementTree.ParseError, DefusedXmlException, ValueError, LookupError) as error:
         raise InputError(f"'{path}' is not a valid {kind}: {error}") from error
 
 
