@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from unidino.core import assets
 from unidino.core.errors import InputError
-from unidino.core.sql import Connection, first_row, quoted
+from unidino.core.sql import Connection, first_row, literal_path, quoted
 
 _TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".parquet")
 _KEY_FIRST = (("plate", "well"), ("well",), ("plate",))
@@ -44,20 +44,21 @@ def load(con: Connection, name: str, paths: Sequence[Path]) -> None:
                 f"'{path}' is not a table; expected one of {', '.join(_TABLE_SUFFIXES)}"
             )
         if path.suffix == ".parquet":
-            source = "read_parquet($path)"
+            source = "read_parquet($read)"
         else:
             source = (
-                "read_csv($path, all_varchar = true, header = true, nullstr = ['', 'NA', 'nan'])"
+                "read_csv($read, all_varchar = true, header = true, nullstr = ['', 'NA', 'nan'])"
             )
         rows = (
             "select columns(*)::varchar, row_number() over () + 1 as _line, $path as _file"
             f" from {source}"
         )
+        found = {"path": str(path), "read": literal_path(path)}
         try:
             if path == paths[0]:
-                con.execute(f"create table {quoted(name)} as {rows}", {"path": str(path)})
+                con.execute(f"create table {quoted(name)} as {rows}", found)
             else:
-                con.execute(f"create table more as {rows}", {"path": str(path)})
+                con.execute(f"create table more as {rows}", found)
                 con.execute(f"alter table {quoted(name)} rename to first")
                 con.execute(
                     f"create table {quoted(name)} as from first union all by name from more"
