@@ -69,6 +69,17 @@ class OmeFiles:
             self._found[key] = self._find(name, uuid, file)
         return self._found[key]
 
+    def of_uuid(self, uuid: str | None, file: Path) -> Path | None:
+        """The file of a UUID, `file` itself if there is no other; None if it is not there.
+
+        A TIFF that says no UUID of its own is taken to be the one that its OME-XML is about.
+        """
+        known = self._of(file)
+        if known.num_pages is not None and (uuid is None or known.uuid in (None, uuid)):
+            return file.resolve()
+        found = self._by_uuid(file.parent.resolve()).get(uuid or "", [])
+        return found[0] if len(found) == 1 else None
+
     def _find(self, name: str, uuid: str | None, file: Path) -> Path:
         path = (file.parent / name).resolve()
         known = self._of(path)

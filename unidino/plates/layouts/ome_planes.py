@@ -8,7 +8,7 @@ from typing import Any
 
 from unidino.plates.layouts.notes import Notes
 from unidino.plates.layouts.ome_files import OmeFiles
-from unidino.plates.layouts.pixel_size import pixel_size_um
+from unidino.plates.layouts.pixel_size import in_micrometres, pixel_size_um
 
 Row = dict[str, str | None]
 
@@ -26,20 +26,37 @@ def read_planes(image: Any, file: Path, files: OmeFiles, notes: Notes) -> Iterat
         if _whole(channel, "SamplesPerPixel", 1) != 1:
             raise ValueError("it is a colour image (SamplesPerPixel); expected a plane a channel")
     shape = {axis: _whole(pixels, f"Size{axis}", 1) for axis in "CZT"}
-    size = _pixel_size_um(pixels, notes, f"{file}, {image.get('ID')}")
+    if prod(shape.values()) == 0:
+        raise ValueError("it has no planes")
+    size = _pixel_size_um(pixels, notes, f"{file}, image {image.get('ID')}")
     for source, page, place in _pages(pixels, shape, file, files):
         channel = channels[place["C"]] if place["C"] < len(channels) else None
         yield {
             "path": str(source),
             "page": str(page),
-            "channel": None if channel is None else channel.get("Name") or channel.get("Fluor"),
+            "channel": None if channel is None else _name(channel),
             "channel_index": str(place["C"]),
-            "excitation_nm": None if channel is None else channel.get("ExcitationWavelength"),
-            "emission_nm": None if channel is None else channel.get("EmissionWavelength"),
+            "excitation_nm": _wavelength_nm(channel, "ExcitationWavelength"),
+            "emission_nm": _wavelength_nm(channel, "EmissionWavelength"),
             "z": str(place["Z"]) if shape["Z"] > 1 else None,
             "timepoint": str(place["T"]) if shape["T"] > 1 else None,
             "pixel_size_um": size,
         }
+
+
+def _name(channel: Any) -> str | None:
+    names = (channel.get("Name"), channel.get("Fluor"))
+    return next((name for name in names if name and name.strip()), None)
+
+
+def _wavelength_nm(channel: Any, name: str) -> str | None:
+    """Wavelength of a channel; the unit is nanometre if the OME-XML names none."""
+    text: str | None = None if channel is None else channel.get(name)
+    unit = "nm" if channel is None else channel.get(f"{name}Unit", "nm")
+    if text is None or unit == "nm":
+        return text
+    length = in_micrometres(float(text), unit)
+    return None if length is None else repr(1e3 * length)
 
 
 def _pages(
@@ -57,17 +74,13 @@ def _pages(
                 raise ValueError(
                     f"a TiffData has First{axis} {index}, but Size{axis} is {shape[axis]}"
                 )
-        uuid = element.find("{*}UUID") if element is not None else None
-        named = uuid.get("FileName") if uuid is not None else None
-        source = file.resolve()
-        if uuid is not None and named:
-            source = files.named(named, (uuid.text or "").strip() or None, file)
+        source = _source(element, pixels, file, files)
         start = first[order[0]] + shape[order[0]] * (
             first[order[1]] + shape[order[1]] * first[order[2]]
         )
         page = _whole(element, "IFD", 0)
         there = files.num_pages(source)
-        if element is not None and element.get("PlaneCount") is not None:
+        if element is not None and element.get("PlaneCount"):
             num = _whole(element, "PlaneCount", 1)
         elif element is not None and element.get("IFD") is not None:
             num = 1
@@ -83,6 +96,19 @@ def _pages(
             for axis in order:
                 rest, place[axis] = divmod(rest, shape[axis])
             yield source, page + offset, place
+
+
+def _source(element: Any, pixels: Any, file: Path, files: OmeFiles) -> Path:
+    """The file with the planes of a TiffData element; that of the OME-XML if it names none."""
+    uuid = element.find("{*}UUID") if element is not None else None
+    text = (uuid.text or "").strip() or None if uuid is not None else None
+    name = uuid.get("FileName") if uuid is not None else None
+    if name:
+        return files.named(name, text, file)
+    source = files.of_uuid(text, file)
+    if source is None or pixels.find("{*}MetadataOnly") is not None:
+        raise ValueError("no TiffData names a file that is there")
+    return source
 
 
 def _whole(element: Any, name: str, default: int) -> int:

@@ -14,24 +14,27 @@ _MICROMETRES = (
 _SAME = 1e-3  # relative difference of two sides that are rounded
 
 
+def in_micrometres(value: float, unit: str | None) -> float | None:
+    """A length in micrometres; None if it has no unit, or another kind of unit."""
+    factor = _MICROMETRES.get(unit or "")
+    return None if factor is None else value * factor
+
+
 def pixel_size_um(
     width: tuple[float, str | None], height: tuple[float, str | None], notes: Notes, place: str
 ) -> str | None:
     """Side of a pixel in micrometres as text; None if it is not known or if pixels are not square.
 
-    width, height: length and unit. A length without a unit is not known. Notes say so.
+    width, height: length and unit. Notes say why a size is left out.
     """
-    sides = [(value, _MICROMETRES.get(unit or "")) for value, unit in (width, height)]
-    known = [value * factor for value, factor in sides if factor is not None]
-    if len(known) < 2:
-        unit = width[1] if sides[0][1] is None else height[1]
-        what = f"in the unit '{unit}'" if unit else "without a unit"
-        notes.add(f"pixel sizes {what} are left out", place)
+    sides = [in_micrometres(*width), in_micrometres(*height)]
+    for side, (_, unit) in zip(sides, (width, height), strict=True):
+        if side is None:
+            what = f"in the unit '{unit}'" if unit else "without a unit"
+            notes.add(f"pixel sizes {what} are left out", place)
+            return None
+    x, y = (side or 0.0 for side in sides)
+    if not (math.isfinite(x) and math.isclose(x, y, rel_tol=_SAME)):
+        notes.add(f"pixels of {x:g} x {y:g} um are not square; their size is left out", place)
         return None
-    if not math.isclose(*known, rel_tol=_SAME):
-        notes.add(
-            f"pixels of {known[0]:g} x {known[1]:g} um are not square; their size is left out",
-            place,
-        )
-        return None
-    return repr(known[0])
+    return repr(x)
