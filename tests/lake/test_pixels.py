@@ -1,14 +1,21 @@
 """What is written reads back, by this package and by others."""
 
+import random
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numcodecs
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from conftest import ingest_tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from zarr_plates import write_group
 
 from unidino.core.errors import LakeError
 from unidino.lake import ngff, pixels
@@ -168,3 +175,84 @@ def test_a_damaged_chunk_is_named(lake: Lake) -> None:
         shard.write_bytes(damaged)
         with pytest.raises(LakeError, match="cannot read channel 0"):
             pixels.read_plane(field, 0)
+
+
+_CODECS = {
+    "gzip": {"compressors": numcodecs.GZip()},
+    "lzma": {"compressors": numcodecs.LZMA(), "dtype": ">u2"},
+    "blosc": {"compressors": numcodecs.Blosc()},
+    "lz4": {"compressors": numcodecs.LZ4()},
+    "zarr 3": {"zarr_format": 3},
+    "zarr 3 gzip": {"zarr_format": 3, "compressors": zarr.codecs.GzipCodec()},
+    "zarr 3 shard": {"zarr_format": 3, "shards": (2, 2, 4, 16, 16)},
+}
+
+
+def _write_stack(path: Path, form: dict[str, Any]) -> None:
+    """A foreign image with the axes t, c, z, y, x, in small chunks."""
+    form = {"zarr_format": 2, "dtype": "uint16"} | form
+    axes = [{"name": axis} for axis in "tczyx"]
+    image = {"multiscales": [{"axes": axes, "datasets": [{"path": "0"}]}]}
+    write_group(path, image, "0.4" if form["zarr_format"] == 2 else "0.5")
+    shape, chunks = (2, 2, 3, 16, 16), (1, 1, 2, 8, 8)
+    array = zarr.create_array(str(path / "0"), shape=shape, chunks=chunks, **form)
+    array[:] = np.arange(np.prod(shape)).reshape(shape)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("form", _CODECS)
+def test_any_damage_of_a_foreign_image_is_one_line(tmp_path: Path, form: str) -> None:
+    _write_stack(tmp_path / "whole", _CODECS[form])
+    rng = random.Random(form)
+    expected = pixels.read_page(tmp_path / "whole", 4), pixels.read_plane(tmp_path / "whole", 1)
+    assert all(plane.dtype == np.uint16 and plane.dtype.isnative for plane in expected)
+    refused: list[str] = []
+    for _ in range(25):
+        group = tmp_path / "damaged"
+        shutil.rmtree(group, ignore_errors=True)
+        shutil.copytree(tmp_path / "whole", group)
+        file = rng.choice(sorted(f for f in group.rglob("*") if f.is_file()))
+        data = bytearray(file.read_bytes())
+        for _ in range(rng.randint(1, 5)):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        file.write_bytes(data[: rng.choice([len(data), len(data) // 2])])
+        pixels._open_array.cache_clear()
+        for read in (pixels.read_page, pixels.read_plane):
+            try:
+                read(group, 1)
+            except LakeError as error:
+                refused.append(str(error))
+    assert refused
+    assert all(str(group) in line and "\n" not in line for line in refused)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda group: (group / ".zattrs").write_text("[]"), "is not a JSON object"),
+        (lambda group: (group / ".zattrs").write_text("{}"), "KeyError"),
+        (lambda group: (group / "0" / ".zarray").unlink(), "No such file"),
+        (lambda group: (group / "0" / ".zarray").write_text("null"), "NoneType"),
+        (
+            lambda group: (group / ".zattrs").write_text(
+                (group / ".zattrs").read_text().replace('"x"', '"w"')
+            ),
+            "its axes are t, c, z, y, w; expected",
+        ),
+        (
+            lambda group: (group / "0" / ".zarray").write_text(
+                (group / "0" / ".zarray").read_text().replace('"<u2"', '"complicated"')
+            ),
+            "cannot read",
+        ),
+    ],
+)
+def test_metadata_that_cannot_be_read(
+    tmp_path: Path, damage: Callable[[Path], object], said: str
+) -> None:
+    _write_stack(tmp_path / "0", {})
+    damage(tmp_path / "0")
+    pixels._open_array.cache_clear()
+    for read in (pixels.read_page, pixels.read_plane):
+        with pytest.raises(LakeError, match=said):
+            read(tmp_path / "0", 1)

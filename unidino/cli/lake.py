@@ -71,6 +71,15 @@ def ingest(
         typer.Option(help="Slices of a stack: max for their maximum, or the number of one slice."),
     ] = "max",
     timepoint: Annotated[int | None, typer.Option(help="Time point to ingest.")] = None,
+    acquisition: Annotated[
+        int | None, typer.Option(help="Acquisition to ingest of an OME plate that has several.")
+    ] = None,
+    image_name: Annotated[
+        str | None,
+        typer.Option(
+            help="Images of the wells of an OME-Zarr plate: *_illum_corr; default: plain numbers."
+        ),
+    ] = None,
     images: Annotated[
         Path | None, typer.Option(help="Folder where relative paths of images start.")
     ] = None,
@@ -141,6 +150,8 @@ def ingest(
             drop_channels=names(drop_channels),
             z=z,
             timepoint=timepoint,
+            acquisition=acquisition,
+            image_name=image_name,
         ),
         form=Form(
             ngff=ngff,

@@ -3,6 +3,7 @@
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -21,6 +22,11 @@ CONFIG: dict[str, str | bool | int | float | list[str]] = {
 def quoted(name: str) -> str:
     """The name as an SQL identifier. Names enter composed SQL only through this function."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def literal_path(path: Path | str) -> str:
+    """The path as DuckDB reads files: characters of patterns stand for themselves."""
+    return re.sub(r"([*?\[])", r"[\1]", str(path))
 
 
 def first_row(

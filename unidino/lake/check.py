@@ -9,6 +9,7 @@ from unidino.core import assets
 from unidino.core.files import file_sha256
 from unidino.core.results import Results
 from unidino.lake.lake import Lake
+from unidino.lake.stacks import stack_of
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,6 @@ def _missing_fields(lake: Lake) -> Iterator[Problem]:
         " where field.path is not null"
     )
     for uri, path in fields.iter_rows():
-        group = lake.resolve(uri) / path.partition("#")[0]
+        group = lake.resolve(uri) / stack_of(path).group
         if not ((group / "zarr.json").is_file() or (group / ".zattrs").is_file()):
             yield Problem("missing_field", f"{uri}/{path}")

@@ -75,6 +75,7 @@ class Lake:
             return cls.open(path)
         if lake.path.is_dir() and any(p.name != _LOCKS for p in lake.path.iterdir()):
             raise LakeError(f"'{path}' is neither empty nor a lake; choose another --lake")
+        lake._refuse_question_mark()
         lake.path.mkdir(parents=True, exist_ok=True)
         with lake.lock("catalog"):
             if not lake.catalog.exists():
@@ -226,9 +227,19 @@ class Lake:
 
     def _connect(self, *, read_only: bool) -> Connection:
         """A connection to the catalog; waits while another process writes."""
+        if not read_only:
+            self._refuse_question_mark()
         return self._patiently(
             lambda: duckdb.connect(str(self.catalog), read_only=read_only, config=CONFIG)
         )
+
+    def _refuse_question_mark(self) -> None:
+        """Raise LakeError if DuckDB cannot write the catalog because of a `?` in its path."""
+        if "?" in str(self.path.resolve()):
+            raise LakeError(
+                f"DuckDB cannot write below a folder with '?' in its name: '{self.path.resolve()}';"
+                " rename the folder, or choose another --lake"
+            )
 
     def _patiently(self, connect: Callable[[], Connection]) -> Connection:
         """The connection that `connect` opens; waits up to 60 s while another process writes."""

@@ -9,7 +9,7 @@ import pyarrow as pa
 from unidino.core import assets
 from unidino.core.errors import LakeError
 from unidino.core.log import log
-from unidino.core.sql import Connection, sql_error
+from unidino.core.sql import Connection, literal_path, sql_error
 
 # Views over tables, each after the views that it reads, with the tables that it needs.
 OVER_TABLES = {
@@ -49,7 +49,7 @@ def create_views_over_parts(con: Connection, folder: Path) -> None:
     for kind in OVER_PARTS:
         query = "select uri from part where kind = $kind order by uri"
         paths = [folder / uri for (uri,) in con.execute(query, {"kind": kind}).fetchall()]
-        files = [str(path) for path in paths if path.is_file()]
+        files = [literal_path(path) for path in paths if path.is_file()]
         if missing := len(paths) - len(files):
             log.warning(f"{missing} {kind} files are missing; run `unidino check`")
         if not files:

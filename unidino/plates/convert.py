@@ -15,6 +15,7 @@ from unidino.core.errors import InputError
 from unidino.lake import ngff, pixels
 from unidino.lake.ngff import Display
 from unidino.lake.pixels import Plane
+from unidino.lake.stacks import stack_path
 from unidino.plates import illumination
 from unidino.plates.conversion import Conversion, parse
 from unidino.plates.illumination import Function
@@ -236,11 +237,8 @@ def _display(row: Row, known: PlaneStatistics | None) -> Display:
 
 def _path_in_place(row: Row, z: str) -> str:
     """Path of a field's group in the plate that stays in place, with the time point and slice."""
-    field = Path(row["paths"][0])
-    chosen = [f"t={row['timepoint']}"] if row["timepoint"] is not None else []
-    chosen += [f"z={z}"] if row["z"] is not None else []
-    path = field.relative_to(plate_in_place(row)).as_posix()
-    return path + ("#" + "&".join(chosen) if chosen else "")
+    group = Path(row["paths"][0]).relative_to(plate_in_place(row)).as_posix()
+    return stack_path(group, row["timepoint"], None if row["z"] is None else z)
 
 
 def plate_in_place(row: Row) -> Path:

@@ -44,8 +44,9 @@ class Choice:
 
     channel_names: new names, by channel index. channels, drop_channels: names or patterns (`*`,
     `?`) to keep and to leave out. z: `max` for the maximum over slices, or the number of a slice.
-    timepoint: the time point to take. keep_index: channels keep the index that they were given,
-    even if that leaves gaps.
+    timepoint: the time point to take. acquisition: number of the acquisition to take of an OME
+    plate. image_name: name or pattern of the images of a well of an OME-Zarr plate; default: plain
+    numbers. keep_index: channels keep the index that they were given, even if that leaves gaps.
     """
 
     channel_names: Sequence[str] = ()
@@ -53,6 +54,8 @@ class Choice:
     drop_channels: Sequence[str] = ()
     z: str = "max"
     timepoint: int | None = None
+    acquisition: int | None = None
+    image_name: str | None = None
     keep_index: bool = False
 
     def slice_number(self) -> int | None:
@@ -102,17 +105,17 @@ def build(
     choice: Choice,
     negcon: str,
     allow_incomplete: bool,
-    unplaced: Sequence[str] = (),
+    faults: Sequence[str] = (),
 ) -> Manifest:
     """The manifest of the rows in the table `_images`.
 
     source: file or folder that messages name if the file of a row is not known. dataset: default
     collection. root: folder that relative paths start from. negcon: compound that is the negative
     control where no control_type is stated. allow_incomplete: leave out the fields of wrong rows
-    instead of raising. unplaced: what else is wrong and belongs to no field.
-    Raises InputError, with a line for every wrong row.
+    instead of raising. faults: a line for each thing that the layout could not read.
+    Raises InputError, with a line for every fault and wrong row.
     """
-    problems = _Problems(texts=list(unplaced))
+    problems = _Problems(texts=list(faults))
     _create_typed(con, "_images", source, required=True)
     _create_damaged(con, "_images")
     problems.add(_type_problems(con, "_images"))

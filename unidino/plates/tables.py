@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from unidino.core import assets
 from unidino.core.errors import InputError
-from unidino.core.sql import Connection, first_row, quoted, sql_error
+from unidino.core.sql import Connection, first_row, literal_path, quoted, sql_error
 from unidino.plates.text_files import create_from_text
 
 _TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".parquet")
@@ -61,7 +61,9 @@ def _create(con: Connection, name: str, path: Path) -> None:
             "select columns(*)::varchar, row_number() over () + 1 as _line from read_parquet($path)"
         )
         try:
-            con.execute(f"create or replace table {quoted(name)} as {query}", {"path": str(path)})
+            con.execute(
+                f"create or replace table {quoted(name)} as {query}", {"path": literal_path(path)}
+            )
         except duckdb.Error as error:
             raise InputError(f"cannot read the table '{path}': {sql_error(error)}") from error
     else:

@@ -13,7 +13,7 @@ import duckdb
 
 from unidino.core.errors import InputError
 from unidino.core.log import log
-from unidino.core.sql import Connection, first_row, quoted, sql_error
+from unidino.core.sql import Connection, first_row, literal_path, quoted, sql_error
 
 _HEAD = 65536  # bytes that tell encoding and separator
 _SEPARATORS = ",;\t|"
@@ -121,7 +121,7 @@ def _create(con: Connection, name: str, file: Path, form: _Form) -> None:
         " skip = $skip, nullstr = '', quote = '\"', escape = '\"')"
         f" qualify coalesce({', '.join(map(quoted, titles))}) is not null",
         {
-            "path": str(file),
+            "path": literal_path(file),
             "separator": form.separator,
             "skip": form.skip,
             "columns": dict.fromkeys(titles, "varchar"),

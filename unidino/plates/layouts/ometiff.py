@@ -1,140 +1,199 @@
 """OME-TIFF: planes, channels, sizes and plates by OME-XML."""
 
-from collections.abc import Iterator
-from itertools import islice, product
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import tifffile
 
 from unidino.core.errors import InputError
-from unidino.core.wells import well_name
 from unidino.plates.layouts import filenames
-from unidino.plates.layouts.xml import parse_xml, read_xml
+from unidino.plates.layouts.notes import Notes, reason
+from unidino.plates.layouts.ome_files import DAMAGE, OmeFiles
+from unidino.plates.layouts.ome_planes import Row, read_planes
+from unidino.plates.layouts.ome_wells import AcquisitionError, Place, Wells, read_wells
+from unidino.plates.layouts.xml import parse_xml
+from unidino.plates.manifest import Choice
 from unidino.plates.tables import text_table
 
 _KIND = "OME-XML"
-_SUFFIXES = (".ome.tif", ".ome.tiff", ".ome.btf", ".companion.ome")
-_MICROMETRE = {"µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3}
+_COMPANION = ".companion.ome"
+_SUFFIXES = (".ome.tif", ".ome.tiff", ".ome.btf", _COMPANION)
+_PLACE = ("plate", "well", "field", "channel_index", "z", "timepoint")
 
 
-def scan(path: Path, pattern: str | None) -> pa.Table:
+def scan(path: Path, pattern: str | None, choice: Choice, faults: list[str]) -> pa.Table:
     """A row of text columns for each plane that the OME-XML of the files under a folder names.
 
     `page` counts the planes of a file. Wells come from the OME plate. The well of an image that is
     in no OME plate comes from the path of its file, by a pattern as in the layout `filename`.
-    Raises InputError if there is no OME-TIFF, or if the well of an image is not known.
+    choice: its acquisition. faults: gets a line for each file, well or image that is damaged or
+    whose well is not known.
+    Raises InputError if nothing can be read, or if the user must choose.
     """
-    files = sorted(f for f in path.rglob("*") if f.name.lower().endswith(_SUFFIXES))
+    files = sorted(
+        file
+        for file in path.rglob("*")
+        if file.name.lower().endswith(_SUFFIXES) and not file.name.startswith("._")
+    )
     if not files:
         raise InputError(f"no OME-TIFF under '{path}' (looked for {', '.join(_SUFFIXES)})")
-    rows: dict[tuple[str, str], dict[str, str | None]] = {}
+    if pattern:
+        filenames.compiled(pattern)
+    reader = _Reader(pattern, choice, faults)
     for file in files:
-        for row in _read_file(file, pattern):
-            rows.setdefault((str(row["path"]), str(row["page"])), row)
-    return text_table(list(rows.values()))
+        reader.read(file)
+    return reader.table(files)
 
 
-def _read_file(file: Path, pattern: str | None) -> Iterator[dict[str, str | None]]:
-    if file.name.endswith(".companion.ome"):
-        root = read_xml(file, _KIND)
-    else:
+class _Reader:
+    """Rows of the planes of OME-TIFF files; each plane of a file is taken once."""
+
+    def __init__(self, pattern: str | None, choice: Choice, faults: list[str]) -> None:
+        self._pattern = pattern
+        self._choice = choice
+        self._faults = faults
+        self._notes = Notes()
+        self._files = OmeFiles(self._notes)
+        self._rows: dict[tuple[str, str], tuple[Row, Path]] = {}
+        self._contradicted: set[tuple[str | None, ...]] = set()  # plate, well and field
+        self._named: set[Path] = set()  # files that some OME-XML names
+        self._listed: dict[tuple[str | None, ...], Path] = {}  # fields of plates
+        self._broken: set[tuple[str | None, ...]] = set()  # those with a fault
+
+    def table(self, files: list[Path]) -> pa.Table:
+        """The rows, without fields that two files describe differently.
+
+        files: all that were read; those whose planes no OME-XML names are noted.
+        Raises InputError if there is no row.
+        """
+        for file in files:
+            if self._files.is_tiff(file) and file.resolve() not in self._named:
+                self._notes.add(f"left out, because no {_KIND} names its planes", file)
+        there = {_field(row) for row, _ in self._rows.values()} | self._broken
+        for (plate, well, field), file in self._listed.items():
+            if (plate, well, field) not in there:
+                what = f"{file}, plate {plate} well {well} field {field}"
+                self._notes.add(f"a plate lists a field whose image no {_KIND} has", what)
+        self._notes.log()
+        rows = [row for row, _ in self._rows.values() if _field(row) not in self._contradicted]
+        if not rows:
+            first = self._faults[0] if self._faults else f"no image in '{files[0]}'"
+            raise InputError(first, self._faults if len(self._faults) > 1 else ())
+        return text_table(rows)
+
+    def read(self, file: Path) -> None:
+        """Add the rows of one file, or a line to the faults."""
+        known = len(self._faults)
         try:
-            with tifffile.TiffFile(file) as tiff:
-                text = tiff.ome_metadata
-        except (OSError, ValueError, tifffile.TiffFileError) as error:
-            raise InputError(f"'{file}' is not a valid TIFF: {error}") from error
+            self._read(file)
+        except AcquisitionError:
+            raise
+        except InputError as error:
+            self._fault(str(error))
+        if len(self._faults) > known:
+            self._named.add(file.resolve())
+
+    def _read(self, file: Path) -> None:
+        root = parse_xml(self._text(file), file, _KIND)
+        binary_only = root.find("{*}BinaryOnly")
+        if binary_only is not None:
+            self._read_elsewhere(file, binary_only.get("MetadataFile") or "")
+            return
+        wells = read_wells(root, file, self._choice, self._faults, self._notes)
+        self._listed |= {_field(place): file for place in wells.places.values()}
+        images = list(root.iterfind("{*}Image"))
+        if not images:
+            raise InputError(f"'{file}' has no image in its {_KIND}")
+        if len({image.get("ID") for image in images}) < len(images):
+            raise InputError(f"'{file}' has two images of the same ID in its {_KIND}")
+        for image in images:
+            self._read_image(image, wells, file)
+
+    def _read_image(self, image: Any, wells: Wells, file: Path) -> None:
+        """Add the rows of an image; images that no plate lists are left out if there is a plate."""
+        image_id = image.get("ID")
+        named = f"'{file}', image {image_id}"
+        place = wells.places.get(image_id)
+        is_wanted = place is not None or not wells.has_plate or bool(self._pattern)
+        try:
+            rows = list(read_planes(image, file, self._files, self._notes))
+            self._named |= {Path(str(row["path"])) for row in rows}
+            if image_id in wells.left_out:
+                return
+            if is_wanted:
+                by_path = [place or _by_pattern(row["path"] or "", self._pattern) for row in rows]
+                for row, where in zip(rows, by_path, strict=True):
+                    self._add(row | where, file)
+        except (InputError, ValueError) as error:
+            if place is not None:
+                self._broken.add(_field(place))
+            if is_wanted:
+                self._fault(str(error) if isinstance(error, InputError) else f"{named}: {error}")
+        if not is_wanted:
+            message = f"left out, because the plate of its {_KIND} does not list it"
+            self._notes.add(message, f"{file}, image {image_id}")
+
+    def _fault(self, line: str) -> None:
+        """Note a fault, once."""
+        if line not in self._faults:
+            self._faults.append(line)
+
+    def _text(self, file: Path) -> str | bytes:
+        """The OME-XML of a file.
+
+        Raises InputError if the file cannot be read or has none.
+        """
+        try:
+            if file.name.lower().endswith(_COMPANION):
+                return file.read_bytes()
+            text = self._files.read_xml(file)
+        except DAMAGE as error:
+            raise InputError(f"'{file}' is not a valid TIFF: {reason(error)}") from error
         if not text:
             raise InputError(f"'{file}' has no {_KIND}; read it with --layout filename --pattern")
-        root = parse_xml(text, file, _KIND)
-    wells = _wells(root, file)
-    for image in root.iterfind("{*}Image"):
-        where = wells.get(image.get("ID"))
-        for row in _planes(image, file):
-            place = where or _by_pattern(Path(str(row["path"])), pattern)
-            yield row | place
+        return text
+
+    def _read_elsewhere(self, file: Path, name: str) -> None:
+        """Check that the file is there that describes a file of planes alone; `scan` reads it."""
+        described = file.parent / name
+        if not name or not described.is_file():
+            raise InputError(f"'{file}' is described by '{name}', which is not there")
+        if not described.name.lower().endswith(_SUFFIXES):
+            raise InputError(
+                f"'{file}' is described by '{name}', whose name should end with {_COMPANION}"
+            )
+
+    def _add(self, row: Row, file: Path) -> None:
+        """Add a row; of two files that say the same of a plane, the first is taken."""
+        key = str(row["path"]), str(row["page"])
+        old, before = self._rows.setdefault(key, (row, file))
+        if any(old.get(name) != row.get(name) for name in _PLACE):
+            fields = {_field(old), _field(row)}
+            if not fields <= self._contradicted:
+                self._faults.append(
+                    f"'{file}' says that plane {row['page']} of '{row['path']}' is {_words(row)},"
+                    f" '{before}' that it is {_words(old)}"
+                )
+            self._contradicted |= fields
 
 
-def _wells(root: Any, file: Path) -> dict[str, dict[str, str | None]]:
-    """Plate, well and field of each image of the OME plates."""
-    found: dict[str, dict[str, str | None]] = {}
-    for plate in root.iterfind("{*}Plate"):
-        name = plate.get("Name") or file.resolve().parent.name
-        for well in plate.iterfind("{*}Well"):
-            position = well_name(int(well.get("Row")) + 1, int(well.get("Column")) + 1)
-            for number, sample in enumerate(well.iterfind("{*}WellSample"), start=1):
-                reference = sample.find("{*}ImageRef")
-                if reference is not None:
-                    found[reference.get("ID")] = {
-                        "plate": name,
-                        "well": position,
-                        "field": str(number),
-                        "num_rows": plate.get("Rows"),
-                        "num_columns": plate.get("Columns"),
-                    }
-    return found
+def _field(row: Mapping[str, str | None]) -> tuple[str | None, ...]:
+    return row["plate"], row["well"], row["field"]
 
 
-def _by_pattern(file: Path, pattern: str | None) -> dict[str, str | None]:
+def _words(row: Row) -> str:
+    return ", ".join(f"{name} {row[name]}" for name in _PLACE if row.get(name) is not None)
+
+
+def _by_pattern(file: str, pattern: str | None) -> Place:
     """Plate, well and field of an image that is in no OME plate."""
     if not pattern:
         raise InputError(
             f"'{file}' is in no plate of its {_KIND}; say with --pattern which part of the path"
             r" is its well, such as '(?P<plate>[^/]+)/(?P<well>[A-P]\d\d)_s(?P<field>\d+)'"
         )
-    groups = filenames.match_path(file, filenames.compiled(pattern))
+    groups = filenames.match_path(Path(file), filenames.compiled(pattern))
     if groups is None:
         raise InputError(f"--pattern does not match '{file}'")
     return {name: groups.get(name, "1") for name in ("plate", "well", "field")}
-
-
-def _planes(image: Any, file: Path) -> Iterator[dict[str, str | None]]:
-    """Every plane of an image: its file, page, channel, slice, time point and sizes."""
-    pixels = image.find("{*}Pixels")
-    if pixels is None:
-        raise InputError(f"'{file}' has an image without pixels in its {_KIND}")
-    channels = list(pixels.iterfind("{*}Channel"))
-    shape = {axis: int(pixels.get(f"Size{axis}", "1")) for axis in "CZT"}
-    factor = _MICROMETRE.get(pixels.get("PhysicalSizeXUnit", "µm"))
-    size = pixels.get("PhysicalSizeX")
-    order = [axis for axis in pixels.get("DimensionOrder", "XYCZT") if axis in "CZT"]
-    for source, page, place in _pages(pixels, shape, order, file):
-        channel = channels[place["C"]] if place["C"] < len(channels) else None
-        yield {
-            "path": str(source),
-            "page": str(page),
-            "channel": None if channel is None else channel.get("Name") or channel.get("Fluor"),
-            "channel_index": str(place["C"]),
-            "excitation_nm": None if channel is None else channel.get("ExcitationWavelength"),
-            "emission_nm": None if channel is None else channel.get("EmissionWavelength"),
-            "z": str(place["Z"]) if shape["Z"] > 1 else None,
-            "timepoint": str(place["T"]) if shape["T"] > 1 else None,
-            "pixel_size_um": repr(float(size) * factor) if size and factor else None,
-        }
-
-
-def _pages(
-    pixels: Any, shape: dict[str, int], order: list[str], file: Path
-) -> Iterator[tuple[Path, int, dict[str, int]]]:
-    """File, page and place (C, Z, T) of every plane, by the TiffData elements."""
-    places = [
-        dict(zip(reversed(order), indices, strict=True))
-        for indices in product(*(range(shape[axis]) for axis in reversed(order)))
-    ]
-    elements = list(pixels.iterfind("{*}TiffData")) or [None]
-    for element in elements:
-        first = {
-            axis: int(element.get(f"First{axis}", "0")) if element is not None else 0
-            for axis in "CZT"
-        }
-        page = int(element.get("IFD", "0")) if element is not None else 0
-        uuid = element.find("{*}UUID") if element is not None else None
-        named = uuid.get("FileName") if uuid is not None else None
-        source = (file.parent / named if named else file).resolve()
-        count = element.get("PlaneCount") if element is not None else None
-        alone = element is not None and element.get("IFD") is not None
-        start = places.index(first)
-        num = int(count) if count else 1 if alone else len(places) - start
-        for offset, place in enumerate(islice(places, start, start + num)):
-            yield source, page + offset, place

@@ -1,79 +1,252 @@
-"""OME-Zarr plates of versions 0.4 and 0.5, written by any program."""
+"""OME-Zarr plates of versions 0.1 to 0.5, written by any program."""
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import zarr
-from zarr.errors import BaseZarrError
 
 from unidino.core.errors import InputError
+from unidino.core.wells import row_number, well_name
+from unidino.lake import arrays
 from unidino.lake.ngff import group_metadata
+from unidino.plates.layouts.notes import Notes, reason
+from unidino.plates.layouts.pixel_size import pixel_size_um
+from unidino.plates.layouts.well_images import WellImage, fields_of_plate
+from unidino.plates.manifest import Choice
 from unidino.plates.tables import text_table
 
+_SIZES = {"row": 32, "column": 48}  # of a plate of 1536 wells
+_ROW = re.compile(r"A[A-F]|[A-Z]", re.IGNORECASE | re.ASCII)
+_NUMBER = re.compile(r"\d{1,4}", re.ASCII)
 
-def scan(path: Path) -> pa.Table:
+
+def scan(path: Path, choice: Choice, faults: list[str]) -> pa.Table:
     """A row of text columns for each plane of the OME-Zarr plates at or under a folder.
 
     `path` is the folder of the field's group; `page` counts its planes over the axes t, c and z in
-    the order of the image. Raises InputError if there is no plate, or if one is damaged.
+    the order of the image. choice: its acquisition and image_name. faults: gets a line for each
+    plate, well or image that is missing or damaged.
+    Raises InputError if nothing can be read, or if the user must choose.
     """
-    plates = [path] if _is_plate(path) else sorted(p for p in path.iterdir() if _is_plate(p))
-    if not plates:
+    notes = Notes()
+    plates = _plates(path, faults, notes)
+    if not plates and not faults:
         raise InputError(f"no OME-Zarr plate at '{path}' or in it")
-    rows = [row for plate in plates for row in _read_plate(plate)]
+    repeated = {name for name, num in Counter(name for name, _ in plates).items() if num > 1}
+    rows: list[dict[str, str | None]] = []
+    for name, plate in plates:
+        if name in repeated:
+            faults.append(f"'{plate}' is not the only plate named '{name}'; rename its folder")
+        else:
+            rows += _read_plate(name, plate, choice, faults, notes)
+    notes.log()
     if not rows:
-        raise InputError(f"OME-Zarr plate '{plates[0]}' has no image")
+        first = faults[0] if faults else f"OME-Zarr plate '{plates[0][1]}' has no image"
+        raise InputError(first, faults if len(faults) > 1 else ())
     return text_table(rows)
 
 
-def _is_plate(path: Path) -> bool:
+def _plates(path: Path, faults: list[str], notes: Notes) -> list[tuple[str, Path]]:
+    """Name and folder of the plates that a folder is, wraps or holds."""
+    found = _plates_of_group(path, faults)
+    if found is None:
+        found = []
+        for child in sorted(path.iterdir()):
+            if child.is_dir() and not child.name.startswith("."):
+                known = len(faults)
+                inner = _plates_of_group(child, faults)
+                found += inner or []
+                if not inner and child.suffix == ".zarr" and len(faults) == known:
+                    notes.add("left out, because it is no OME-Zarr plate", child)
+    return found
+
+
+def _plates_of_group(folder: Path, faults: list[str]) -> list[tuple[str, Path]] | None:
+    """Name and folder of the plate that a Zarr group is, or of those that it wraps.
+
+    A converter may wrap what it writes in groups named 0, 1, ...; a plate is then named by the
+    group around it. None if the folder is no Zarr group.
+    """
+    name = re.sub(r"(\.ome)?\.zarr$", "", folder.resolve().name)
+    is_plate = _is_plate(folder, faults)
+    if is_plate is None:
+        return None
+    if is_plate:
+        return [(name, folder)]
+    series = [child for child in sorted(folder.iterdir()) if _NUMBER.fullmatch(child.name)]
+    inner = [child for child in series if child.is_dir() and _is_plate(child, faults)]
+    if len(inner) == 1:
+        return [(name, inner[0])]
+    return [(f"{name}_{plate.name}", plate) for plate in inner]
+
+
+def _is_plate(folder: Path, faults: list[str]) -> bool | None:
+    """Whether a Zarr group is a plate; None if the folder is no Zarr group."""
     try:
-        return path.is_dir() and "plate" in group_metadata(path)
-    except (OSError, ValueError):
+        return "plate" in group_metadata(folder)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        faults.append(_fault(folder, error))
         return False
 
 
-def _read_plate(plate: Path) -> Iterator[dict[str, str | None]]:
-    name = re.sub(r"(\.ome)?\.zarr$", "", plate.resolve().name)
-    where = plate  # named if it is damaged
+def _fault(where: Path, error: Exception) -> str:
+    said = reason(error) if where.exists() else "it is listed, but not there"
+    return f"'{where}' is not a valid part of an OME-Zarr plate: {said}"
+
+
+def _read_plate(
+    name: str, plate: Path, choice: Choice, faults: list[str], notes: Notes
+) -> Iterator[dict[str, str | None]]:
+    """Rows of the planes of every image of a plate that is a field."""
     try:
-        for well in group_metadata(plate)["plate"]["wells"]:
-            where = plate / well["path"]
-            row, column = well["path"].split("/")
-            images = group_metadata(where)["well"]["images"]
-            for number, image in enumerate(images):
-                where = plate / well["path"] / image["path"]
-                digits = re.search(r"(\d+)$", image["path"])
-                place = {
-                    "path": str(where.resolve()),
-                    "plate": name,
-                    "well": row + column,
-                    "field": digits[1] if digits else str(number),
-                }
-                for plane in _planes(where):
-                    yield place | plane
-    except (OSError, KeyError, IndexError, TypeError, ValueError, BaseZarrError) as error:
-        raise InputError(
-            f"'{where}' is not a valid part of an OME-Zarr plate: {error!r}"
-        ) from error
+        metadata = group_metadata(plate)["plate"]
+        wells = list(metadata["wells"])
+        acquisitions = {
+            int(entry["id"]): str(entry.get("name") or "")
+            for entry in metadata.get("acquisitions") or []
+        }
+    except arrays.DAMAGE as error:
+        faults.append(_fault(plate, error))
+        return
+    images = _images(name, plate, metadata, wells, faults, notes)
+    for image, field in fields_of_plate(name, images, acquisitions, choice, faults, notes):
+        place: dict[str, str | None] = {
+            "path": str(image.group),
+            "plate": name,
+            "well": image.well,
+            "field": str(field),
+        }
+        try:
+            yield from [place | plane for plane in _planes(image.group, notes)]
+        except arrays.DAMAGE as error:
+            faults.append(_fault(image.group, error))
 
 
-def _planes(field: Path) -> Iterator[dict[str, str | None]]:
+def _images(
+    name: str,
+    plate: Path,
+    metadata: Mapping[str, Any],
+    wells: list[Any],
+    faults: list[str],
+    notes: Notes,
+) -> list[WellImage]:
+    """Every image that the wells of a plate list."""
+    by_well: dict[str, list[list[WellImage]]] = {}
+    for number, entry in enumerate(wells):
+        where = plate
+        try:
+            row, column = _names_of(entry)
+            where = plate / row / column
+            well = _well(row, column, entry, metadata, f"plate '{name}'", notes)
+            listed = group_metadata(where)["well"]["images"]
+            images = [_image(well, plate.resolve() / row / column, image) for image in listed]
+        except arrays.DAMAGE as error:
+            said = "" if where != plate else f" (number {number} of its wells)"
+            faults.append(_fault(where, error) + said)
+            continue
+        if not images:
+            notes.add(f"plate '{name}': wells without an image", where)
+        by_well.setdefault(well, []).append(images)
+    for well, twice in by_well.items():
+        if len(twice) > 1:
+            faults.append(f"'{plate}' lists the well {well} {len(twice)} times")
+    return [image for found in by_well.values() if len(found) == 1 for image in found[0]]
+
+
+def _names_of(entry: Mapping[str, Any]) -> tuple[str, str]:
+    """Names of row and column of a well, by its path."""
+    parts = str(entry["path"]).split("/")
+    if len(parts) != 2 or set(parts) & {"", ".", ".."}:
+        raise ValueError(f"the path '{entry['path']}' of a well is not that of a row and column")
+    return parts[0], parts[1]
+
+
+def _image(well: str, folder: Path, entry: Mapping[str, Any]) -> WellImage:
+    name = str(entry["path"])
+    if "/" in name or name in ("", ".", ".."):
+        raise ValueError(f"the path '{name}' of an image is not the name of a folder in its well")
+    acquisition = entry.get("acquisition")
+    return WellImage(well, folder / name, name, None if acquisition is None else int(acquisition))
+
+
+def _well(
+    row: str, column: str, entry: Mapping[str, Any], plate: Mapping[str, Any], of: str, notes: Notes
+) -> str:
+    """Name of a well by the names of its row and column, and by their places in the plate's lists.
+
+    Raises ValueError if they contradict each other.
+    """
+    if _NUMBER.fullmatch(row) and _ROW.fullmatch(column):
+        raise ValueError(f"the well '{row}/{column}' seems to name its column before its row")
+    return well_name(
+        _position("row", row, entry, plate, of, notes),
+        _position("column", column, entry, plate, of, notes),
+    )
+
+
+def _position(
+    kind: str, name: str, entry: Mapping[str, Any], plate: Mapping[str, Any], of: str, notes: Notes
+) -> int:
+    """Number of a row or column, from 1.
+
+    A letter of a row, or a number, says it. Any other name, and numbers from 0, are counted in the
+    plate's list. Plates before version 0.4 say no index.
+    """
+    listed = [str(item["name"]) for item in plate.get(f"{kind}s") or []]
+    index = entry.get(f"{kind}Index")
+    if index is None:
+        index = listed.index(name) if name in listed else None
+    elif not isinstance(index, int):
+        raise ValueError(f"its {kind}Index is '{index}'")
+    said = _said(kind, name)
+    there = listed[index] if index is not None and 0 <= index < len(listed) else None
+    if there not in (None, name) and (said is None or said != _said(kind, str(there))):
+        raise ValueError(
+            f"its path says {kind} '{name}', but its {kind}Index {index} says '{there}'"
+        )
+    if index is not None and listed and there is None and said != index + 1:
+        raise ValueError(
+            f"its {kind}Index {index} is beyond the {len(listed)} {kind}s of the plate"
+        )
+    if said is not None and not any(_said(kind, other) == 0 for other in (name, *listed)):
+        position = said
+    elif index is None or (said is not None and said != index):
+        raise ValueError(f"it is not clear which {kind} of a plate '{name}' is")
+    else:
+        position = index + 1
+        notes.add(f"{of}: a {kind} is counted in the plate's list, because of its name", name)
+    if not 1 <= position <= _SIZES[kind]:
+        raise ValueError(f"no plate has {kind} {position}")
+    return position
+
+
+def _said(kind: str, name: str) -> int | None:
+    """Number of a row or column that a name says: its letters, or its number."""
+    if _NUMBER.fullmatch(name):
+        return int(name)
+    if kind == "row" and _ROW.fullmatch(name):
+        return row_number(name.upper())
+    return None
+
+
+def _planes(group: Path, notes: Notes) -> Iterator[dict[str, str | None]]:
     """Channel, slice, time point and pixel size (um) of every plane of a field."""
-    metadata = group_metadata(field)
-    image = metadata["multiscales"][0]
-    axes = [axis["name"] for axis in image["axes"]]
-    shape = zarr.open_array(str(field / image["datasets"][0]["path"]), mode="r").shape
-    sizes = dict(zip(axes, shape, strict=True))
-    labels = [c.get("label") for c in metadata.get("omero", {}).get("channels", [])]
-    leading = axes[:-2]
-    for page in range(prod(shape[:-2])):
+    array = arrays.find_array(group)
+    metadata = group_metadata(group)
+    if not arrays.has_chunks(array):
+        notes.add("no pixels are stored, so that all have the fill value", group)
+    sizes = dict(zip(array.axes, array.shape, strict=True))
+    labels = _labels(metadata, sizes.get("c", 1), group, notes)
+    size = _pixel_size_um(metadata["multiscales"][0], array.axes, group, notes)
+    for page in range(prod(array.shape[:-2])):
         rest, place = page, {}
-        for axis in reversed(leading):
+        for axis in reversed(array.axes[:-2]):
             rest, place[axis] = divmod(rest, sizes[axis])
         index = place.get("c", 0)
         yield {
@@ -82,15 +255,39 @@ def _planes(field: Path) -> Iterator[dict[str, str | None]]:
             "channel_index": str(index),
             "z": str(place["z"]) if sizes.get("z", 1) > 1 else None,
             "timepoint": str(place["t"]) if sizes.get("t", 1) > 1 else None,
-            "pixel_size_um": _pixel_size_um(image),
+            "pixel_size_um": size,
         }
 
 
-def _pixel_size_um(image: dict[str, Any]) -> str | None:
-    axis = image["axes"][-1]
-    if axis.get("unit") != "micrometer":
+def _labels(
+    metadata: Mapping[str, Any], num_channels: int, group: Path, notes: Notes
+) -> list[str | None]:
+    """Names of the channels by the metadata `omero`; None for a name that is blank."""
+    channels = (metadata.get("omero") or {}).get("channels") or []
+    labels = [None if c.get("label") is None else str(c["label"]) for c in channels]
+    if labels and len(labels) != num_channels:
+        notes.add(f"{len(labels)} names for {num_channels} channels are taken in order", group)
+    return [label if label and label.strip() else None for label in labels]
+
+
+def _pixel_size_um(
+    image: Mapping[str, Any], axes: tuple[str, ...], group: Path, notes: Notes
+) -> str | None:
+    """Pixel size: the scale of the full resolution times that of all resolutions."""
+    scales = [
+        transformation.get("scale")
+        for part in (image["datasets"][0], image)
+        for transformation in part.get("coordinateTransformations") or []
+        if transformation["type"] == "scale"
+    ]
+    if not scales:
         return None
-    for transformation in image["datasets"][0].get("coordinateTransformations", []):
-        if transformation["type"] == "scale":
-            return repr(float(transformation["scale"][-1]))
-    return None
+    if any(not isinstance(scale, list) or len(scale) != len(axes) for scale in scales):
+        notes.add(f"scales that are no list of {len(axes)} numbers are left out", group)
+        return None
+    height, width = (prod(float(scale[axis]) for scale in scales) for axis in (-2, -1))
+    last = (image.get("axes") or (None, None))[-2:]
+    units = [axis.get("unit") if isinstance(axis, Mapping) else None for axis in last]
+    if units == [None, None] and width == height == 1:
+        return None  # of an image whose scale nobody knew
+    return pixel_size_um((width, units[1]), (height, units[0]), notes, str(group))

@@ -38,15 +38,19 @@ _READERS: dict[str, Callable[[Path, str | None], pa.Table]] = {
     "filename": filenames.scan,
     "harmony": lambda path, _: harmony.scan(path),
     "imagexpress": lambda path, _: imagexpress.scan(path),
-    "ome-tiff": ometiff.scan,
-    "ome-zarr": lambda path, _: omezarr.scan(path),
     "scanr": lambda path, _: scanr.scan(path),
+}
+
+# These readers also take the choice, and a list that gets a line for each thing they cannot read.
+_READERS_OF_OME: dict[str, Callable[[Path, str | None, Choice, list[str]], pa.Table]] = {
+    "ome-tiff": ometiff.scan,
+    "ome-zarr": lambda path, _, choice, faults: omezarr.scan(path, choice, faults),
 }
 
 
 def layouts() -> list[str]:
     """Names of the built-in layouts."""
-    return sorted(["manifest", *_READERS, *assets.names("datasets")])
+    return sorted(["manifest", *_READERS, *_READERS_OF_OME, *assets.names("datasets")])
 
 
 def read_manifest(
@@ -79,18 +83,20 @@ def read_manifest(
         raise InputError(f"no such file or folder: '{path}'")
     root = images or _image_root(path)
     given = [*([platemap] if platemap else []), *metadata]
+    choice = choice or Choice()
     reading = reading or Reading()
+    faults: list[str] = []
     with _scratch_on_disk() as con:
-        unplaced = _create_images(con, layout, path, root, given, pattern, reading)
+        _create_images(con, layout, path, root, given, pattern, choice, reading, faults)
         found = manifest.build(
             con,
             source=path,
             dataset=dataset or _default_dataset(path),
             root=root,
-            choice=choice or Choice(),
+            choice=choice,
             negcon=negcon,
             allow_incomplete=allow_incomplete,
-            unplaced=unplaced,
+            faults=faults,
         )
         say_content(con, reading.account)
         return found
@@ -119,17 +125,23 @@ def _create_images(
     root: Path,
     given: Sequence[Path],
     pattern: str | None,
+    choice: Choice,
     reading: Reading,
-) -> list[str]:
+    faults: list[str],
+) -> None:
     """Create the table `_images` by a layout, with the given tables joined.
 
-    Returns what a reader found wrong that belongs to no field. Every table is loaded before an SQL
-    layout runs, because the connection opens no file afterwards.
+    faults: gets a line for each thing that the layout cannot read, if it can read others.
+    Every table is loaded before an SQL layout runs, because the connection opens no file
+    afterwards.
     """
+    if layout not in _READERS_OF_OME and choice.acquisition is not None:
+        raise InputError("--acquisition is for --layout ome-zarr and ome-tiff")
+    if layout != "ome-zarr" and choice.image_name is not None:
+        raise InputError("--image-name is for --layout ome-zarr")
     select = by_sql.Select.of(layout, path, root, given) if by_sql.is_sql(layout) else None
     joined = given if select is None else select.not_named
     loaded = {f"_joined_{number}": file for number, file in enumerate(joined)}
-    unplaced: list[str] = []
     for name, file in loaded.items():
         tables.load(con, name, [file])
     if select is not None:
@@ -137,16 +149,19 @@ def _create_images(
     elif layout == "manifest":
         tables.load(con, "_images", [path])
     else:
-        rows = _READERS[choose("layout", layout, layouts())](path, pattern)
+        choose("layout", layout, layouts())
+        if layout in _READERS_OF_OME:
+            rows = _READERS_OF_OME[layout](path, pattern, choice, faults)
+        else:
+            rows = _READERS[layout](path, pattern)
         con.register("scanned", rows)
         con.execute("create table _images as from scanned")
-        unplaced = tables.take_unplaced(con, "_images")
+        faults += tables.take_unplaced(con, "_images")
     give_meaning(con, "_images", reading, path.name if layout == "manifest" else None)
     for name, file in loaded.items():
         give_meaning(con, name, reading, file.name)
         manifest.check_metadata(con, name, file)
         reading.account.say("tables", tables.join(con, "_images", name, file.name))
-    return unplaced
 
 
 def _image_root(path: Path) -> Path:
