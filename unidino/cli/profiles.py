@@ -95,7 +95,9 @@ def profile(
 
 
 def import_profiles(
-    file: Annotated[Path, typer.Argument(help="CSV, TSV, Parquet, Arrow or AnnData (.h5ad).")],
+    file: Annotated[
+        Path, typer.Argument(help="CSV, TSV, Parquet, Arrow or AnnData (.h5ad, .zarr).")
+    ],
     model: Annotated[str, typer.Option(help="Name of the model that gets the features.")],
     lake: LakeOption = DEFAULT_LAKE,
     dataset: Annotated[
@@ -109,7 +111,14 @@ def import_profiles(
     ] = None,
     features: Annotated[
         str | None,
-        typer.Option(help="Regular expression for names of features; default: all numbers."),
+        typer.Option(
+            help="Regular expression for names of features; default: all numbers but those that"
+            " count or place the rows."
+        ),
+    ] = None,
+    layer: Annotated[
+        str | None,
+        typer.Option(help="Matrix of an AnnData file: X, the name of a layer, raw, obsm:NAME."),
     ] = None,
     metadata: Annotated[
         list[Path] | None,
@@ -142,6 +151,7 @@ def import_profiles(
         model,
         dataset=dataset,
         features=features,
+        layer=layer,
         level=level,
         mapped=wide.parse_map(map_) if map_ else {},
         metadata=metadata or [],
