@@ -130,7 +130,9 @@ def by_values(
 
 def counted(names: Iterable[str]) -> list[str]:
     """The names that say that they count objects."""
-    return [n for n in names if {"count", "counts", "num"} & set(_tokens(n))]
+    return [
+        n for n in names if {"count", "counts", "num"} & set(_tokens(n)) or "number_of" in n.lower()
+    ]
 
 
 def _are_whole(values: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -21,7 +21,7 @@ from unidino.models.registry import load_config, model_names
 from unidino.plates import manifest, tables
 from unidino.profiles import wide
 from unidino.profiles.landing import Imported, ImportedTable, land_level, land_wells
-from unidino.profiles.plate_names import say_near_plates
+from unidino.profiles.plate_names import say_odd_plates
 
 _WELL_LEVELS = get_args(WellLevel)
 _OTHER_LEVELS = get_args(OtherLevel)
@@ -100,7 +100,7 @@ def import_profiles(
             return land_level(imported)
         _check_wells(con, file)
         _say_known(con, dataset)
-        say_near_plates(con, lake)
+        say_odd_plates(con, lake)
         return land_wells(imported)
     finally:
         con.close()

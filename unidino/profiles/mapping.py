@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from unidino.core import assets
 from unidino.core.errors import InputError
+from unidino.core.log import log
 from unidino.core.sql import Connection, first_row, quoted
 from unidino.core.user_sql import ask, confined
 from unidino.plates import tables
@@ -100,6 +103,7 @@ def _give_names(con: Connection, table: str, found: Mapping[str, str]) -> None:
     for column, *_ in con.execute(f"describe {quoted(table)}").fetchall():
         names = [name for name, chosen_column in found.items() if chosen_column == column]
         if not names and column.lower() in found:
+            log.warning(f"column '{column}' is left out, because of --map {column.lower()}=...")
             continue
         chosen += [f"{quoted(column)} as {quoted(name)}" for name in names or [column]]
     query = f"select {', '.join(chosen)} from {quoted(table)}"
@@ -151,14 +155,16 @@ def _settle_twins(con: Connection, table: str, given: set[str]) -> None:
 
 
 def keep_features(
-    con: Connection, table: pa.Table, features: Sequence[str], mapped: Mapping[str, str]
+    con: Connection,
+    features: Sequence[str],
+    values: NDArray[np.float64],
+    mapped: Mapping[str, str],
 ) -> None:
-    """Create the table `_feature` of those features that expressions of `mapped` mention."""
+    """Create the table `_feature` of those features (N, D) that expressions of `mapped` mention."""
     told = " ".join(mapped.values()).lower()
-    used = [c for c in features if c.strip() and c.lower() in told]
+    used = {c: values[:, i] for i, c in enumerate(features) if c.strip() and c.lower() in told}
     if used:
-        rows = table.select(used).append_column("_line", pa.array(range(2, table.num_rows + 2)))
-        con.register("_used", rows)
+        con.register("_used", pa.table({**used, "_line": np.arange(len(values)) + 2}))
         con.execute("create or replace table _feature as from _used")
         con.unregister("_used")
 
@@ -181,9 +187,10 @@ def compute(con: Connection, table: str, expressions: Mapping[str, str]) -> None
                 computed = ask(apart, query)
         except InputError as error:
             hint = f"; a text needs quotes: {name}='{expression}'" if expression.isalnum() else ""
+            reason = str(error).removesuffix("; Candidate functions:")
             raise InputError(
                 f"--map {name}={expression}: this is neither a column nor an expression over"
-                f" {', '.join(have[:_SHOWN])}, ...: {error}{hint}"
+                f" {', '.join(have[:_SHOWN])}, ...: {reason}{hint}"
             ) from error
         con.register("_computed", computed)
         con.execute(f"create or replace table {quoted(table)} as from _computed")

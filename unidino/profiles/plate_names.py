@@ -7,39 +7,41 @@ from unidino.core.sql import Connection
 from unidino.lake.lake import Lake
 
 _SHORTENED = re.compile(r"\d(\.\d+)?[eE]\+\d+")
-_MEND = """name it by --map "plate=..." if they are the same"""
+_POINTED = re.compile(r"\d+\.0+")
 
 
-def say_near_plates(con: Connection, lake: Lake) -> None:
-    """Warn of a plate of the table `manifest` whose name is nearly that of another plate.
+def say_odd_plates(con: Connection, lake: Lake) -> None:
+    """Warn of a new plate of the table `manifest` whose name is nearly that of another plate.
 
-    Names are near that differ in case, blanks, leading zeros, or a last `.0`.
+    Names are near that differ in case, blanks, leading zeros, or a last `.0`. Else warn of a name
+    that a spreadsheet or a missing value in the column has damaged.
     """
-    rows = con.execute("select distinct plate, is_known from manifest order by plate").fetchall()
-    by_key: dict[str, list[str]] = {}
-    for name in lake.look_up("select plate_id from plate order by plate_id")["plate_id"]:
-        by_key.setdefault(_key(name), []).append(name)
-    for name, is_known in rows:
-        near = [other for other in by_key.get(_key(name), []) if other != name]
-        if near and not is_known:
-            log.warning(f"plate '{name}' is new, but there is a plate '{near[0]}'; {_MEND}")
+    known = lake.look_up("select plate_id from plate order by plate_id")["plate_id"].to_list()
+    rows = con.execute("select distinct plate from manifest order by plate").fetchall()
+    known_names = set(known)
+    new = dict.fromkeys(plate for (plate,) in rows if plate not in known_names)
+    by_key: dict[str, str] = {}
+    for name in [*known, *new]:
+        other = by_key.setdefault(_key(name), name)
+        if other != name and name in new:
+            log.warning(
+                f"plate '{name}' is new, beside a plate '{other}'; if they are the same, name it by"
+                ' --map "plate=..."'
+            )
             return
-        by_key.setdefault(_key(name), []).append(name)
-    for name, is_known in rows:
-        if is_known:
-            continue
+    for name in new:
         if _SHORTENED.fullmatch(name):
-            log.warning(f"plate '{name}' is a number that a spreadsheet shortened; {_CHECK}")
+            log.warning(
+                f"plate '{name}' is a number whose last digits a spreadsheet left out; save the"
+                " plates of the table as text"
+            )
             return
-        if re.fullmatch(r"\d+\.0+", name):
+        if _POINTED.fullmatch(name):
             log.warning(
                 f"plate '{name}' is named as a number with a point; --map"
                 " \"plate=split_part(plate, '.', 1)\" names it without"
             )
             return
-
-
-_CHECK = "its last digits are lost; export the table anew, with the plates as text"
 
 
 def _key(name: str) -> str:

@@ -82,7 +82,7 @@ def read(
     hidden = {c for c, why in left_out.items() if why == INDEX}
     others = [c for c in table.column_names if c not in features and c not in hidden]
     _create(con, name, table.select(others), path)
-    mapping.keep_features(con, table, features, mapped)
+    mapping.keep_features(con, features, values, mapped)
     return Wide(features, values, rename(con, name, mapped), left_out)
 
 

@@ -52,6 +52,7 @@ def read_table(con: Connection, path: Path, layer: str | None = None) -> tuple[p
         if name.endswith(_ANNDATA):
             table = read_anndata(path, layer)
         elif name.endswith(".parquet"):
+            _refuse_twins(pq.read_schema(path).names, path)
             table = pq.read_table(path)
         elif name.endswith((".arrow", ".feather")):
             table = pyarrow.feather.read_table(path)
@@ -60,11 +61,13 @@ def read_table(con: Connection, path: Path, layer: str | None = None) -> tuple[p
     except (OSError, ValueError, KeyError, pa.ArrowException, duckdb.Error) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"cannot read the table '{path}': {reason}") from error
-    _refuse_twins(table, path)
+    _refuse_twins(table.column_names, path)
+    if not table.num_columns:
+        raise InputError(f"'{path}' has no columns")
     if not table.num_rows:
         raise InputError(f"'{path}' has no rows, only the names of {table.num_columns} columns")
     spread = _spread(table)
-    _refuse_twins(spread, path)
+    _refuse_twins(spread.column_names, path)
     return spread, _pandas_index(table)
 
 
@@ -93,8 +96,8 @@ def _text_table(con: Connection, path: Path) -> pa.Table:
     return table
 
 
-def _refuse_twins(table: pa.Table, path: Path) -> None:
-    for name, num in Counter(table.column_names).items():
+def _refuse_twins(names: list[str], path: Path) -> None:
+    for name, num in Counter(names).items():
         if num > 1:
             raise InputError(f"'{path}' has {num} columns named '{name}'; rename them")
 
