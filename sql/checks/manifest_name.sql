@@ -20,4 +20,12 @@ select
     'it may not be named ''' || name || ''': ''/'', ''\'', a leading ''.'' and a last ''~'' are reserved' as problem
 from named
 where regexp_matches(name, '[/\\]|^\.|~$|^$')
+union all
+select
+    line,
+    "column",
+    'it may not be named ''' || name[:20] || ' ...'': a name of ' || strlen(name)
+    || ' bytes is too long for a file; at most 200 are allowed' as problem
+from named
+where strlen(name) > 200
 order by line, "column"

@@ -1,18 +1,23 @@
--- A text of a table as it is kept: trimmed and in Unicode's composed form (NFC); NULL for the words
--- that programs write for a missing value. Words that differ in case alone may mean something: Na.
+-- A text without blanks at its ends, also those of other alphabets and of byte order marks.
+create or replace temp macro trimmed(value) as
+trim(
+    value::varchar,
+    ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(160) || chr(8203)
+    || chr(8239) || chr(12288) || chr(65279)
+);
+
+-- What programs write for a missing value. Words that differ in case alone may mean something: Na.
+create or replace temp macro missing_words() as
+[
+    '', 'NA', 'na', 'N/A', 'n/a', 'N.A.', 'n.a.', '#N/A', '#NA', '<NA>', 'NaN', 'nan', 'NAN',
+    '-nan', 'NaT', 'NULL', 'null', 'Null', 'None', 'none'
+];
+
+-- A text of a table as it is kept: trimmed and in Unicode's composed form (NFC); NULL if missing.
 create or replace temp macro text_of(value) as
-case
-    when
-        trim(value, chr(9) || chr(10) || chr(11) || chr(13) || ' ' || chr(160) || chr(65279)) in (
-            '', 'NA', 'na', 'N/A', 'n/a', 'N.A.', 'n.a.', '#N/A', '#NA', '<NA>', 'NaN', 'nan', 'NAN',
-            '-nan', 'NaT', 'NULL', 'null', 'Null', 'None', 'none'
-        )
-        then null
-    else
-        nfc_normalize(
-            trim(value, chr(9) || chr(10) || chr(11) || chr(13) || ' ' || chr(160) || chr(65279))
-        )
-end;
+if(
+    list_contains(missing_words(), trimmed(value)), null, nfc_normalize(trimmed(value))
+);
 
 -- A control type as one spelling: lower case, with single blanks.
 create or replace temp macro control_word(value) as

@@ -20,7 +20,7 @@ select
     0 as channel_index,
     typed.perturbation,
     typed.compound,
-    typed.concentration_um,
+    case when isfinite(typed.concentration_um) then typed.concentration_um end as concentration_um,
     coalesce(
         canonical_control_type(typed.control_type),
         case

@@ -11,8 +11,8 @@ from unidino.cli.output import (
     JsonOption,
     LakeOption,
     UnitOption,
-    create_lake,
     emit,
+    lake_to_fill,
     names,
     open_lake,
     show,
@@ -135,39 +135,40 @@ def ingest(
 
     if not path.exists():
         raise InputError(f"no such file or folder: '{path}'")
-    done = module.ingest(
-        create_lake(lake),
-        path,
-        layout,
-        dataset=dataset,
-        metadata=metadata or [],
-        platemap=platemap,
-        pattern=pattern,
-        images=images,
-        choice=Choice(
-            channel_names=names(channel_names),
-            channels=names(channels),
-            drop_channels=names(drop_channels),
-            z=z,
-            timepoint=timepoint,
-            acquisition=acquisition,
-            image_name=image_name,
-        ),
-        form=Form(
-            ngff=ngff,
-            pyramid=pyramid,
-            illumination=illumination,
-            in_place=in_place,
-            convert=convert,
-        ),
-        negcon=negcon,
-        unit=unit,
-        dry_run=dry_run,
-        allow_incomplete=allow_incomplete,
-        metadata_only=metadata_only,
-        jobs=jobs,
-        overwrite=overwrite,
-    )
+    with lake_to_fill(lake, dry_run=dry_run) as opened:
+        done = module.ingest(
+            opened,
+            path,
+            layout,
+            dataset=dataset,
+            metadata=metadata or [],
+            platemap=platemap,
+            pattern=pattern,
+            images=images,
+            choice=Choice(
+                channel_names=names(channel_names),
+                channels=names(channels),
+                drop_channels=names(drop_channels),
+                z=z,
+                timepoint=timepoint,
+                acquisition=acquisition,
+                image_name=image_name,
+            ),
+            form=Form(
+                ngff=ngff,
+                pyramid=pyramid,
+                illumination=illumination,
+                in_place=in_place,
+                convert=convert,
+            ),
+            negcon=negcon,
+            unit=unit,
+            dry_run=dry_run,
+            allow_incomplete=allow_incomplete,
+            metadata_only=metadata_only,
+            jobs=jobs,
+            overwrite=overwrite,
+        )
     if done.skipped:
         log.info(f"{len(done.skipped)} plates are in the lake already")
     shown = {"account": done.account} if as_json else {}

@@ -1,8 +1,10 @@
 """Shared parts of the commands: options, tables for people, JSON for programs."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -39,6 +41,18 @@ def create_lake(lake: Path) -> "Lake":
     from unidino.lake.lake import Lake
 
     return Lake.create(lake)
+
+
+@contextmanager
+def lake_to_fill(lake: Path, *, dry_run: bool) -> "Iterator[Lake]":
+    """The lake in a folder, created if there is none; a dry run creates none at its place."""
+    from unidino.lake.lake import Lake
+
+    if dry_run and not Lake(lake).catalog.exists():
+        with TemporaryDirectory(prefix="unidino-") as folder:
+            yield create_lake(Path(folder) / "lake")
+    else:
+        yield create_lake(lake)
 
 
 def one_of(new: str, value: Any, old: str, old_value: Any) -> Any:

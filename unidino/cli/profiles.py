@@ -12,8 +12,8 @@ from unidino.cli.output import (
     JsonOption,
     LakeOption,
     UnitOption,
-    create_lake,
     emit,
+    lake_to_fill,
     names,
     one_of,
     open_lake,
@@ -96,7 +96,9 @@ def profile(
 
 
 def import_profiles(
-    file: Annotated[Path, typer.Argument(help="CSV, TSV, Parquet, Arrow or AnnData (.h5ad).")],
+    file: Annotated[
+        Path, typer.Argument(help="CSV, TSV, Parquet, Arrow or AnnData (.h5ad, .zarr).")
+    ],
     model: Annotated[str, typer.Option(help="Name of the model that gets the features.")],
     lake: LakeOption = DEFAULT_LAKE,
     dataset: Annotated[
@@ -110,7 +112,14 @@ def import_profiles(
     ] = None,
     features: Annotated[
         str | None,
-        typer.Option(help="Regular expression for names of features; default: all numbers."),
+        typer.Option(
+            help="Regular expression for names of features; default: all numbers but those that"
+            " count or place the rows."
+        ),
+    ] = None,
+    layer: Annotated[
+        str | None,
+        typer.Option(help="Matrix of an AnnData file: X, the name of a layer, raw, obsm:NAME."),
     ] = None,
     metadata: Annotated[
         list[Path] | None,
@@ -127,6 +136,9 @@ def import_profiles(
         ),
     ] = "DMSO",
     unit: UnitOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what was understood; nothing lands.")
+    ] = False,
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", help="Replace wells of plates that have no images."),
@@ -140,19 +152,22 @@ def import_profiles(
     from unidino.profiles import wide
     from unidino.profiles.importing import import_profiles as run_import
 
-    done = run_import(
-        create_lake(lake),
-        file,
-        model,
-        dataset=dataset,
-        features=features,
-        level=level,
-        mapped=wide.parse_map(map_) if map_ else {},
-        metadata=metadata or [],
-        negcon=negcon,
-        unit=unit,
-        overwrite=overwrite,
-    )
+    with lake_to_fill(lake, dry_run=dry_run) as opened:
+        done = run_import(
+            opened,
+            file,
+            model,
+            dataset=dataset,
+            features=features,
+            layer=layer,
+            level=level,
+            mapped=wide.parse_map(map_) if map_ else {},
+            metadata=metadata or [],
+            negcon=negcon,
+            unit=unit,
+            dry_run=dry_run,
+            overwrite=overwrite,
+        )
     for reason, count in done.dropped.items():
         log.warning(f"left out {count} rows ({reason.replace('_', ' ')})")
     if done.num_missing:

@@ -18,16 +18,25 @@ class Account:
 
     def __init__(self) -> None:
         self._lines: list[tuple[str, str]] = []
+        self._told: set[tuple[str, str]] = set()
 
     def say(self, topic: str, text: str) -> None:
         """Add a line, unless it is there already."""
         if (topic, text) not in self._lines:
             self._lines.append((topic, text))
 
+    def warn(self, topic: str, text: str) -> None:
+        """Add a line that is logged at once, as a warning."""
+        self.say(topic, text)
+        self._told.add((topic, text))
+        log.warning(f"{topic}: {text}")
+
     def tell(self) -> None:
-        """Log the lines."""
-        for line in str(self).splitlines():
-            log.info(line)
+        """Log the lines that were not logged yet."""
+        for line in self._lines:
+            if line not in self._told:
+                log.info(": ".join(line))
+                self._told.add(line)
 
     def __str__(self) -> str:
         return "\n".join(f"{topic}: {text}" for topic, text in self._lines)
@@ -54,4 +63,4 @@ def ends_of(names: Sequence[str], shown: int = 3) -> str:
     """The first and the last names, separated by commas."""
     if len(names) <= 2 * shown:
         return ", ".join(names)
-    return f"{', '.join(names[:shown])} ... {', '.join(names[-shown:])}"
+    return f"{', '.join(names[:shown])}, ..., {', '.join(names[-shown:])}"

@@ -8,6 +8,8 @@ from unidino.core.log import log
 
 _REASONS = {
     "constant_feature": "{} plate-feature pairs had no spread and were set to 0",
+    "unknown_feature": "{} plate-feature pairs had no value to learn from and stay missing",
+    "missing_as_mean": "{} missing values count as the mean of the wells that are learnt from",
     "control": "{} negative controls are not scored (--include-controls)",
     "empty": "{} empty wells are not scored",
     "no_label": "{} profiles have no such label (--metadata joins a table of labels)",

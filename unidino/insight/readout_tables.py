@@ -76,8 +76,9 @@ def read(
     """
     con = scratch()
     try:
-        names, values, found = wide.read(con, "measurement", file, mapped, None, Reading(unit))
-        wide.compute(con, "measurement", {k: v for k, v in mapped.items() if k not in found})
+        read = wide.read(con, "measurement", file, mapped, None, Reading(unit), counts=True)
+        names, values = read.features, read.values
+        wide.compute(con, "measurement", {k: v for k, v in mapped.items() if k not in read.found})
         keys = con.sql("select * exclude (_line, _file) from measurement order by _line").pl()
     finally:
         con.close()

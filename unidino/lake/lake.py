@@ -49,6 +49,8 @@ _TABLES = (
 )
 _LOCK_PATIENCE_S = 60.0
 _LOCKS = ".locks"
+# Files that file managers write into every folder that is looked at.
+_NO_CONTENT = {_LOCKS, ".DS_Store", "._.DS_Store", "Thumbs.db", "desktop.ini", ".directory"}
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,11 @@ class Lake:
         lake = cls(Path(path))
         if lake.catalog.exists():
             return cls.open(path)
-        if lake.path.is_dir() and any(p.name != _LOCKS for p in lake.path.iterdir()):
+        if "?" in str(lake.path.resolve()):
+            raise LakeError(
+                f"a lake cannot be at '{path}': its path has a '?'; choose another --lake"
+            )
+        if lake.path.is_dir() and any(p.name not in _NO_CONTENT for p in lake.path.iterdir()):
             raise LakeError(f"'{path}' is neither empty nor a lake; choose another --lake")
         lake._refuse_question_mark()
         lake.path.mkdir(parents=True, exist_ok=True)

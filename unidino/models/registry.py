@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from unidino.models.encoder import Encoder
     from unidino.models.networks import Network
 
+_MAX_NAME = 100
+
 
 def register(
     lake: Lake,
@@ -79,6 +81,11 @@ def check_new_name(lake: Lake, name: str) -> None:
     """Raise ModelError unless a new model may have this name."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise ModelError(f"a model may not be named '{name}'; use letters, digits, '_', '-', '.'")
+    if len(name) > _MAX_NAME:
+        raise ModelError(
+            f"a model may not be named '{name[:20]} ...': a name of {len(name)} letters is too long"
+            f" for a file; at most {_MAX_NAME} are allowed"
+        )
     if name in model_names(lake):
         raise ModelError(f"there is a model '{name}' already; choose another name")
 

@@ -164,13 +164,19 @@ def build(
 
 def say_content(con: Connection, account: Account) -> None:
     """Say the wells by control type, and the channels by index and name, of `image_list`."""
+    say_wells(con, account)
+    for num_plates, channels in con.execute(assets.sql("queries", "channel_sets")).fetchall():
+        named = ", ".join(f"{index} {name}" for index, name in channels)
+        plates = "1 plate" if num_plates == 1 else f"{num_plates} plates"
+        account.say("channels", f"{named} ({plates})")
+
+
+def say_wells(con: Connection, account: Account) -> None:
+    """Say the wells of `image_list` by control type."""
     wells = con.execute(assets.sql("queries", "wells_by_control")).fetchall()
     account.say("wells", ", ".join(f"{num} {control}" for control, num in wells))
     if "negcon" not in (control for control, _ in wells):
         account.say("controls", NO_NEGCON)
-    for num_plates, channels in con.execute(assets.sql("queries", "channel_sets")).fetchall():
-        named = ", ".join(f"{index} {name}" for index, name in channels)
-        account.say("channels", f"{named} ({num_plates} plates)")
 
 
 def check(con: Connection, name: str) -> list[tuple[int, str, str, str]]:

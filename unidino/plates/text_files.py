@@ -29,16 +29,18 @@ class _Form(NamedTuple):
     header: list[str]
 
 
-def create_from_text(con: Connection, name: str, path: Path) -> None:
+def create_from_text(con: Connection, name: str, path: Path, *, number_twins: bool = False) -> None:
     """Create a table of text from a CSV or TSV file, with the columns of its first line.
 
     A first line `sep=;` names the separator; else it is the one that makes most columns. A file in
     UTF-16 is told by its byte order mark; another file that is not UTF-8 is read as Windows-1252,
     which is said. Rows without any value, and columns without name and values, are left out.
     `_line` is the line in the file, counted from 1, if no value has a line break.
+    number_twins: of columns with one name, all but the first are numbered, which is said; else they
+    are refused.
     Raises InputError that names the line that is wrong.
     """
-    form = _form(path)
+    form = _form(path, number_twins=number_twins)
     try:
         with TemporaryDirectory(prefix="unidino-") as folder:
             file = path
@@ -50,7 +52,12 @@ def create_from_text(con: Connection, name: str, path: Path) -> None:
                 if "not utf-8" not in str(error):
                     raise
                 file = _transcoded(path, Path(folder), "cp1252")
-                _create(con, name, file, form._replace(header=_form(file).header))
+                _create(
+                    con,
+                    name,
+                    file,
+                    form._replace(header=_form(file, number_twins=number_twins).header),
+                )
                 log.warning(
                     f"'{path}' is not UTF-8; it is read as Windows-1252, with texts such as"
                     f" {_example(file)}"
@@ -64,7 +71,7 @@ def create_from_text(con: Connection, name: str, path: Path) -> None:
         raise InputError(f"cannot read the table '{path}': {_reason(error)}") from error
 
 
-def _form(path: Path) -> _Form:
+def _form(path: Path, *, number_twins: bool) -> _Form:
     """How a text file is written, by its first lines.
 
     Raises InputError if it has no header.
@@ -96,10 +103,26 @@ def _form(path: Path) -> _Form:
             f"the first line of '{path}' is '{header[0]}', which is a title, not the names of"
             " columns; delete the lines above these"
         )
-    twice = [cell for cell, num in Counter(c.lower() for c in named).items() if num > 1]
-    if twice:
-        raise InputError(f"'{path}' has two columns named '{twice[0]}'; rename one of them")
+    if twice := [cell for cell, num in Counter(c.lower() for c in named).items() if num > 1]:
+        if not number_twins:
+            raise InputError(f"'{path}' has two columns named '{twice[0]}'; rename one of them")
+        header = _numbered(header)
+        log.warning(
+            f"'{path}' has two columns named '{twice[0]}'; all but the first are numbered, as in"
+            f" '{twice[0]}_1'"
+        )
     return _Form(encoding, separator, skip, header)
+
+
+def _numbered(header: list[str]) -> list[str]:
+    """The names, with numbers behind those that are there already."""
+    taken: Counter[str] = Counter()
+    names = []
+    for cell in header:
+        number = taken[cell.lower()]
+        names.append(f"{cell}_{number}" if cell and number else cell)
+        taken[cell.lower()] += 1
+    return names
 
 
 def _cells(line: str, separator: str) -> list[str]:
@@ -118,12 +141,13 @@ def _create(con: Connection, name: str, file: Path, form: _Form) -> None:
         f"create or replace table {quoted(name)} as"
         " select *, row_number() over () + 1 + $skip as _line from read_csv($path,"
         " auto_detect = false, columns = $columns, header = true, delim = $separator,"
-        " skip = $skip, nullstr = '', quote = '\"', escape = '\"')"
+        " skip = $skip, nullstr = $missing, quote = '\"', escape = '\"')"
         f" qualify coalesce({', '.join(map(quoted, titles))}) is not null",
         {
             "path": literal_path(file),
             "separator": form.separator,
             "skip": form.skip,
+            "missing": first_row(con, "select missing_words()")[0],
             "columns": dict.fromkeys(titles, "varchar"),
         },
     )

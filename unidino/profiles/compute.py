@@ -79,9 +79,9 @@ def compute(
     channels = channels_of(con, form)
     with tempfile.TemporaryDirectory(prefix="unidino-") as folder:
         raw = raw_vectors(con, files, form, Path(folder) / "raw")
-        profiles, learnt = normalized(con, raw, form, known)
-        if constant := sum(int((k.map.spread == 0).sum()) for k in learnt):
-            dropped["constant_feature"] = constant
+        steps = normalized(con, raw, form, known)
+        profiles, learnt = steps.profiles, steps.learnt
+        dropped |= steps.dropped
         if form.clip is not None:
             np.clip(profiles, -form.clip, form.clip, out=profiles)
         if any(k.method in ROTATING for k in learnt):
@@ -89,11 +89,14 @@ def compute(
             features = [f"axis_{i}" for i in range(profiles.shape[1])]
         else:
             named = first_channels(channels)
-            features = _feature_names(config, named, plate_channels, profiles.shape[1])
+            features = _feature_names(config, named, plate_channels, raw.shape[1])
+            features = [features[k] for k in steps.kept]
         if form.select:
             kept, gone = select_features(profiles, features, form.select)
             profiles, features = profiles[:, kept], [features[k] for k in kept]
-            dropped |= {f"feature_{reason}": count for reason, count in gone.items() if count}
+            for reason, count in gone.items():
+                if count:
+                    dropped[f"feature_{reason}"] = dropped.get(f"feature_{reason}", 0) + count
             channels = (("selected",),)
         if len(channels) == 1:
             con.execute(
@@ -167,7 +170,18 @@ def _averaged(profiles: Array, row_ids: pa.ChunkedArray, how: str, path: Path) -
         for start in range(0, len(rows), ROW_GROUP):
             vectors[start : start + ROW_GROUP] = profiles[rows[start : start + ROW_GROUP]]
         return vectors
-    average = np.mean if how == "mean" else np.median
     for i, members in enumerate(np.split(rows, np.cumsum(counts)[:-1])):
-        vectors[i] = average(profiles[members], axis=0)
+        vectors[i] = _average(profiles[members], how)
     return vectors
+
+
+def _average(profiles: Array, how: str) -> Array:
+    """Mean or median (K,) of the values that are not missing; NaN where all are missing."""
+    average, without_missing = (np.mean, np.nanmean) if how == "mean" else (np.median, np.nanmedian)
+    present = ~np.isnan(profiles)
+    if present.all():
+        return np.asarray(average(profiles, axis=0))
+    vector = np.full(profiles.shape[1], np.nan)
+    there = present.any(axis=0)
+    vector[there] = without_missing(profiles[:, there], axis=0)
+    return vector

@@ -22,6 +22,7 @@ from unidino.plates import manifest, tables
 from unidino.plates.meaning import Reading
 from unidino.profiles import wide
 from unidino.profiles.landing import Imported, ImportedTable, land_level, land_wells
+from unidino.profiles.plate_names import say_odd_plates
 
 _WELL_LEVELS = get_args(WellLevel)
 _OTHER_LEVELS = get_args(OtherLevel)
@@ -35,10 +36,12 @@ def import_profiles(
     dataset: str | None = None,
     mapped: Mapping[str, str] | None = None,
     features: str | None = None,
+    layer: str | None = None,
     metadata: Sequence[Path] = (),
     level: str = "well",
     negcon: str = "DMSO",
     unit: str | None = None,
+    dry_run: bool = False,
     overwrite: bool = False,
 ) -> Imported:
     """The rows, features and plates that were imported from a wide table, as profiles of a model.
@@ -46,9 +49,11 @@ def import_profiles(
     More plates can be imported for the same model later.
     file: CSV, TSV, Parquet, Arrow or AnnData. dataset: default: that of registered plates, or the
     file's name. mapped: see `wide.parse_map`. features: regular expression that the names of
-    features match. metadata: tables that are joined. level: well or field; treatment or compound
-    for tables without wells. negcon: compound that is the negative control, where the table has no
-    control_type. overwrite: plates without images get the wells and annotation of this table.
+    features match. layer: matrix of an AnnData file: X, the name of a layer, raw or obsm:NAME.
+    metadata: tables that are joined. level: well or field; treatment or compound for tables without
+    wells. negcon: compound that is the negative control, where the table has no control_type.
+    unit: see `ingest`. dry_run: only say what was understood; nothing lands. overwrite: plates
+    without images get the wells and annotation of this table.
     Raises InputError if a row or a name is invalid; then nothing lands.
 
     >>> import unidino as ud
@@ -63,7 +68,8 @@ def import_profiles(
     reading = Reading(unit, run.account)
     con = scratch()
     try:
-        names, values, found = wide.read(con, "_rows", file, mapped, features, reading)
+        read = wide.read(con, "_rows", file, mapped, features, reading, layer=layer)
+        found = read.found
         for table in metadata:
             tables.load(con, "joined", [table])
             found |= wide.rename(con, "joined", mapped, reading, table.name)
@@ -74,19 +80,38 @@ def import_profiles(
         con.execute("create or replace table _rows as from _rows order by _line")
         _check_level(con, level, file)
         manifest.check_metadata(con, "_rows", file)
-        name = dataset or tables.stem(file)
+        name = dataset or tables.stem(file).removesuffix(".zarr")
         con.register("known", _known_plates(lake, overwrite=overwrite))
         con.execute(
             f"create table manifest as {assets.sql('queries', 'imported_well')}",
             {"dataset": name, "negcon": negcon, "level": level},
         )
-        config = _config(lake, model, names)
-        imported = ImportedTable(lake, run, con, model, config, values, level, name)
-        if level in _OTHER_LEVELS:
-            return land_level(imported)
-        _check_wells(con, file)
-        _say_known(con, dataset)
-        return land_wells(imported)
+        _check(con, ["manifest_name"])
+        config = _config(lake, model, read.features)
+        extra = [c for c in tables.columns(con, "_rows") if c not in _manifest_columns()]
+        imported = ImportedTable(
+            lake,
+            run,
+            con,
+            model,
+            config,
+            read.values,
+            level,
+            name,
+            tuple(read.left_out),
+            tuple(extra),
+        )
+        if level in _WELL_LEVELS:
+            _check_wells(con, file)
+            con.execute("create temp view image_list as from manifest")
+            manifest.say_wells(con, run.account)
+        run.account.tell()
+        if level in _WELL_LEVELS:
+            _say_known(con, dataset)
+            say_odd_plates(con, lake)
+        if dry_run:
+            return imported.landed(0, {})
+        return land_wells(imported) if level in _WELL_LEVELS else land_level(imported)
     finally:
         con.close()
 
@@ -155,13 +180,22 @@ def _check_level(con: Connection, level: str, file: Path) -> None:
             )
 
 
-def _check_wells(con: Connection, file: Path) -> None:
-    for name in ("manifest_well", "manifest_name", "manifest_control_type"):
+def _manifest_columns() -> set[str]:
+    return set(assets.manifest_schema()["properties"])
+
+
+def _check(con: Connection, names: Sequence[str]) -> None:
+    """Raise InputError for the first row of `manifest` that fails one of these checks."""
+    for name in names:
         found = manifest.check(con, name)
         if found:
             _, place, _, problem = found[0]
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
             raise InputError(f"{place}: {problem}{more}")
+
+
+def _check_wells(con: Connection, file: Path) -> None:
+    _check(con, ["manifest_well", "manifest_control_type"])
     twice = first_row(
         con,
         "select plate, well, field, min(line), max(line) from manifest group by all"

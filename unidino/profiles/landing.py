@@ -4,15 +4,17 @@ Shapes: N rows of a table, D features.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from unidino.core import assets
+from unidino.core.account import ends_of
 from unidino.core.errors import InputError, ModelError
 from unidino.core.files import digest
 from unidino.core.results import Result
@@ -33,7 +35,8 @@ class Imported(Result):
 
     num_rows: rows of the table that landed. num_new_plates: plates that were not in the lake.
     num_missing: missing or infinite values of the table. dropped: rows that did not land: reason
-    and count.
+    and count. features: their names. left_out: columns of numbers that are no features. extra:
+    columns that are kept with new wells.
     """
 
     model: str
@@ -45,6 +48,14 @@ class Imported(Result):
     num_new_plates: int
     num_missing: int
     dropped: dict[str, int]
+    features: tuple[str, ...] = field(default=(), repr=False)
+    left_out: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """The result as a table of one row; of many features the first and last three."""
+        return super().frame.with_columns(features=pl.lit(ends_of(self.features)))
 
 
 @dataclass(frozen=True)
@@ -52,7 +63,7 @@ class ImportedTable:
     """A table that was read, and the model and dataset that it is imported as.
 
     con: has the table `manifest`; its column `line` is the row in `values`, counted from 1.
-    values: (N, D).
+    values: (N, D). left_out, extra: see `Imported`.
     """
 
     lake: Lake
@@ -63,6 +74,8 @@ class ImportedTable:
     values: NDArray[np.float64]
     level: str
     dataset: str
+    left_out: tuple[str, ...]
+    extra: tuple[str, ...]
 
     def landed(
         self,
@@ -84,6 +97,9 @@ class ImportedTable:
             num_new_plates,
             int((~np.isfinite(self.values)).sum()),
             dropped,
+            self.config.features,
+            self.left_out,
+            self.extra,
         )
 
     def register_model(self) -> None:

@@ -52,13 +52,16 @@ class Step:
 
 
 def learn_and_apply(
-    step: Step, profiles: Array, known: Sequence[Learnt] = ()
+    step: Step, profiles: Array, known: Sequence[Learnt] = (), *, fill: bool = False
 ) -> tuple[Array, list[Learnt]]:
     """Profiles (N, K) after one step, and the map of each unit.
 
-    profiles: (N, D); changed in place if K is D. known: maps that were learnt before and are
-    applied instead of learning; a single known map of this step is applied to all units.
-    Raises ProfileError if a unit has too few teaching profiles, or features that are not finite.
+    profiles: (N, D), NaN where a value is missing; changed in place if K is D. A feature that is
+    missing in all teaching profiles of a unit stays missing in the unit. known: maps that were
+    learnt before and are applied instead of learning; a single known map of this step is applied
+    to all units. fill: a missing value counts as the mean of the unit's teaching profiles, or as 0
+    if they have none; without it, a method that mixes features refuses missing values.
+    Raises ProfileError if a unit has too few teaching profiles, or features that are missing.
     """
     known = _of_step(known, step)
     all_teaching = profiles[step.teaches] if step.method in ALIGNING else profiles[:0]
@@ -71,14 +74,22 @@ def learn_and_apply(
         if known:
             return _known_map(known, name)
         teaching = rows[unit][step.teaches[rows[unit]]]
-        _check_teaching(step, name, profiles, teaching)
-        affine = METHODS[step.method](_take(profiles, teaching), all_teaching, step.epsilon)
+        _check_teaching(step, name, profiles, teaching, fill=fill)
+        taught = _take(profiles, teaching)
+        if fill:
+            _fill(taught, _means(taught))
+        with np.errstate(over="ignore", invalid="ignore"):
+            affine = METHODS[step.method](taught, all_teaching, step.epsilon)
         return Learnt(step.number, step.method, name, len(teaching), affine)
 
     def apply(unit: int) -> None:
         for start in range(0, len(rows[unit]), _BLOCK):
             block = rows[unit][start : start + _BLOCK]
-            out[block] = learnt[unit].map.apply(_take(profiles, block))
+            taken = _take(profiles, block)
+            if fill:
+                _fill(taken, learnt[unit].map.centre)
+            with np.errstate(over="ignore", invalid="ignore"):
+                out[block] = learnt[unit].map.apply(taken)
 
     # numpy releases the interpreter lock while it sorts and computes: threads run in parallel.
     with _without_nan_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -143,7 +154,23 @@ def _known_map(known: Sequence[Learnt], unit: str) -> Learnt:
     return by_unit[unit]
 
 
-def _check_teaching(step: Step, unit: str, profiles: Array, teaching: NDArray[np.int64]) -> None:
+def _means(profiles: Array) -> Array:
+    """Mean (D,) of the values that are not missing; 0 if all are missing."""
+    present = ~np.isnan(profiles)
+    means: Array = np.where(present, profiles, 0).sum(axis=0) / np.maximum(present.sum(axis=0), 1)
+    return means
+
+
+def _fill(profiles: Array, values: Array) -> None:
+    """Replace missing values of profiles (N, D) by those of their feature (D,), in place."""
+    missing = np.isnan(profiles)
+    if missing.any():
+        np.copyto(profiles, values, where=missing)
+
+
+def _check_teaching(
+    step: Step, unit: str, profiles: Array, teaching: NDArray[np.int64], *, fill: bool
+) -> None:
     least = 2 if step.method in NEEDS_TWO else 1
     if len(teaching) < least:
         raise ProfileError(
@@ -151,10 +178,11 @@ def _check_teaching(step: Step, unit: str, profiles: Array, teaching: NDArray[np
             " Check the control_type of its wells, or choose other controls (controls=all learns"
             " from every well) or another normalization"
         )
-    if step.method in NEEDS_TWO and not np.isfinite(profiles[teaching]).all():
+    if step.method in NEEDS_TWO and not fill and not np.isfinite(profiles[teaching]).all():
         raise ProfileError(
             f"wells of '{unit}' have features that are not finite, which {step.method} cannot use;"
-            " drop these features by select=na"
+            " drop these features by select=na, which counts the few missing values of the others"
+            " as their mean"
         )
 
 

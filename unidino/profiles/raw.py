@@ -83,7 +83,7 @@ def _mean_by_row(rows: pa.Table, fields: str) -> tuple[NDArray[np.int64], Array]
     is_first[1:] = (row_id[1:] != row_id[:-1]) | (channel[1:] != channel[:-1])
     starts = np.flatnonzero(is_first)
     if len(starts) < len(row_id):
-        missing = np.isnan(vectors)
+        missing = ~np.isfinite(vectors)
         if missing.any():
             shares = np.where(missing, 0.0, weights[:, None])
             vectors = np.where(missing, 0.0, vectors) * shares

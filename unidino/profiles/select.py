@@ -26,20 +26,23 @@ def select_features(
 ) -> tuple[NDArray[np.int64], dict[str, int]]:
     """Positions of the kept features, ascending, and the number that each selection dropped.
 
-    profiles: (N, D). names: (D,), of the features. selections: applied in order, each to the
-    features that are left. `na` drops features that are missing in more than 5 % of the profiles.
-    `variance` drops features with a variance of at most 1e-6. `correlation` drops, of each pair
-    that correlates above 0.9, the feature with the larger sum of absolute correlations. `blocklist`
-    drops features with a blocked name.
+    profiles: (N, D); a value that is not finite is missing. names: (D,), of the features.
+    selections: applied in order, each to the features that are left. `na` drops features that are
+    missing in more than 5 % of the profiles. `variance` drops features with a variance of at most
+    1e-6. `correlation` drops, of each pair that correlates above 0.9, the feature with the larger
+    sum of absolute correlations. `blocklist` drops features with a blocked name.
     Raises ProfileError if no feature is left.
     """
+    infinite = np.isinf(profiles)
+    if infinite.any():
+        profiles = np.where(infinite, np.nan, profiles)
     kept = np.arange(profiles.shape[1])
     dropped = {}
     for selection in selections:
         left = profiles[:, kept]
         match selection:
             case "na":
-                good = np.isnan(left).mean(axis=0) <= _MAX_MISSING
+                good = has_values(left)
             case "variance":
                 good = _variance(left) > _MIN_VARIANCE
             case "blocklist":
@@ -51,6 +54,12 @@ def select_features(
         if not len(kept):
             raise ProfileError(f"no feature is left after select={selection}")
     return kept, dropped
+
+
+def has_values(profiles: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether each feature (D,) is missing in at most 5 % of the profiles (N, D)."""
+    good: NDArray[np.bool_] = np.isnan(profiles).mean(axis=0) <= _MAX_MISSING
+    return good
 
 
 def _variance(profiles: NDArray[np.float64]) -> NDArray[np.float64]:

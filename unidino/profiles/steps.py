@@ -4,22 +4,40 @@ Shapes: N profiles, D features in, K features out.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from unidino.core import assets
-from unidino.core.errors import choose
+from unidino.core.errors import ProfileError, choose
 from unidino.core.sql import Connection, scratch
 from unidino.core.vectors import metadata_table
 from unidino.profiles.form import ProfileForm
-from unidino.profiles.methods import METHODS, Array
+from unidino.profiles.methods import METHODS, NEEDS_TWO, Array
 from unidino.profiles.normalize import Learnt, Step, learn_and_apply
-from unidino.profiles.select import select_features
+from unidino.profiles.select import has_values, select_features
 
 # Columns that a file of `sql/normalize` may read.
 _UNIT_COLUMNS = ("dataset", "source", "batch", "plate", "well", "control_type")
+_BLOCK = 4096
+
+
+@dataclass(frozen=True)
+class Normalized:
+    """Profiles after all steps of a normalization.
+
+    profiles: (N, K), NaN where a value is missing. learnt: the statistics of the steps. kept:
+    positions of the features that the steps worked on; the others, with too many missing values,
+    were dropped by select=na before a step that mixes features. dropped: reason and count.
+    """
+
+    profiles: Array
+    learnt: list[Learnt]
+    kept: NDArray[np.int64]
+    dropped: dict[str, int]
 
 
 def normalize_profiles(metadata: Any, vectors: Array, normalize: str = "mad_robustize") -> Array:
@@ -45,7 +63,7 @@ def normalize_profiles(metadata: Any, vectors: Array, normalize: str = "mad_robu
     con = scratch()
     try:
         con.register("raw_profile", pa.table(columns))
-        profiles, _ = normalized(con, np.array(vectors, dtype=np.float64), form, [])
+        profiles = normalized(con, np.array(vectors, dtype=np.float64), form, []).profiles
     finally:
         con.close()
     if form.clip is not None:
@@ -59,12 +77,17 @@ def normalize_profiles(metadata: Any, vectors: Array, normalize: str = "mad_robu
 
 def normalized(
     con: Connection, raw: Array, form: ProfileForm, known: Sequence[Learnt]
-) -> tuple[Array, list[Learnt]]:
-    """Profiles (N, K) after all steps, and the statistics of the steps.
+) -> Normalized:
+    """The profiles after all steps, and the statistics of the steps.
 
-    con: has the table raw_profile. raw: (N, D), may be changed. known: see `learn_and_apply`.
+    con: has the table raw_profile. raw: (N, D), may be changed; a value that is not finite is
+    missing. known: see `learn_and_apply`.
     """
+    _make_infinite_missing(raw)
+    kept = np.arange(raw.shape[1])
+    dropped: dict[str, int] = {}
     learnt: list[Learnt] = []
+    mixed = False
     number = 0
     for name in form.steps:
         con.execute(
@@ -73,9 +96,42 @@ def normalized(
         )
         for (part,) in con.execute("select distinct step from taught order by 1").fetchall():
             number += 1
-            raw, more = learn_and_apply(_step(con, part, number), raw, known)
+            step = _step(con, part, number)
+            fill = step.method in NEEDS_TWO and not mixed and "na" in form.select
+            if fill:
+                raw, kept, counts = _without_missing(raw)
+                dropped |= counts
+            mixed |= step.method in NEEDS_TWO
+            raw, more = learn_and_apply(step, raw, known, fill=fill)
             learnt += more
-    return raw, learnt
+    for reason, found in (
+        ("constant_feature", [(k.map.spread == 0).sum() for k in learnt]),
+        ("unknown_feature", [np.isnan(k.map.spread).sum() for k in learnt]),
+    ):
+        if sum(found):
+            dropped[reason] = int(sum(found))
+    return Normalized(raw, learnt, kept, dropped)
+
+
+def _make_infinite_missing(raw: Array) -> None:
+    """Replace infinite values of profiles (N, D) by NaN, in place."""
+    for start in range(0, len(raw), _BLOCK):
+        block = raw[start : start + _BLOCK]
+        infinite = np.isinf(block)
+        if infinite.any():
+            block[infinite] = np.nan
+
+
+def _without_missing(raw: Array) -> tuple[Array, NDArray[np.int64], dict[str, int]]:
+    """The profiles without the features that select=na drops, their positions, and the counts."""
+    good = has_values(raw)
+    if good.all() and not np.isnan(raw).any():
+        return raw, np.arange(raw.shape[1]), {}
+    if not good.any():
+        raise ProfileError("no feature is left after select=na")
+    raw = raw[:, good]
+    counts = {"feature_na": int((~good).sum()), "missing_as_mean": int(np.isnan(raw).sum())}
+    return raw, np.flatnonzero(good), {reason: num for reason, num in counts.items() if num}
 
 
 def _step(con: Connection, part: int, number: int) -> Step:

@@ -1,51 +1,48 @@
 """Wide tables of features: a row for each well, a column for each feature.
 
 Columns named Metadata_..., or like a column of the manifest, are metadata; other columns of numbers
-are features. Shapes: N rows, D features.
+are features, but for those that number, count or place the rows. Shapes: N rows, D features.
 """
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.feather
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from unidino.core import assets
+from unidino.core.account import Account, ends_of, listed
 from unidino.core.errors import InputError
 from unidino.core.log import log
 from unidino.core.sql import Connection, quoted
-from unidino.core.user_sql import ask, confined
-from unidino.plates import tables
-from unidino.plates.meaning import Reading, give_meaning
+from unidino.plates.meaning import Reading
+from unidino.profiles import feature_columns, mapping
+from unidino.profiles.feature_columns import INDEX, METADATA, canonical
+from unidino.profiles.mapping import compute, parse_map, rename
+from unidino.profiles.numerals import Numerals, as_numbers, read_numbers
+from unidino.profiles.wide_files import SUFFIXES, is_number, read_table
 
-SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".parquet", ".arrow", ".feather", ".h5ad")
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?inf(inity)?|nan", re.IGNORECASE)
-_METADATA = re.compile(r"^(image_)?metadata_", re.IGNORECASE)
+__all__ = ["SUFFIXES", "Wide", "compute", "parse_map", "read", "rename"]
+_SHOWN = 12
 
 
-def parse_map(text: str) -> dict[str, str]:
-    """Expressions by column of the manifest, from `plate=Metadata_Plate,batch=left(plate, 5)`.
+@dataclass(frozen=True)
+class Wide:
+    """A wide table that was read.
 
-    Commas inside parentheses and quotes are part of an expression.
-    Raises InputError for a column that is not in the manifest.
+    features: (D,), names. values: (N, D), NaN where missing. found: names that --map gives to
+    columns of the table. left_out: columns of numbers that are no features, and why.
     """
-    given = {}
-    known = [n for n in assets.manifest_schema()["properties"] if n not in ("path", "page")]
-    for part in re.findall(r"(?:[^,('\"]|\([^)]*\)|'[^']*'|\"[^\"]*\")+", text):
-        name, equals, value = part.partition("=")
-        if not equals or name.strip() not in known:
-            raise InputError(
-                f"--map '{part.strip()}': write COLUMN=ITS NAME, for one of {', '.join(known)}"
-            )
-        given[name.strip()] = value.strip()
-    return given
+
+    features: list[str]
+    values: NDArray[np.float64]
+    found: set[str]
+    left_out: dict[str, str]
 
 
 def read(
@@ -55,207 +52,259 @@ def read(
     mapped: Mapping[str, str],
     pattern: str | None,
     reading: Reading,
-) -> tuple[list[str], NDArray[np.float64], set[str]]:
-    """Names (D,) of the features of a file, their values (N, D), and which of `mapped` are columns.
+    *,
+    layer: str | None = None,
+    counts: bool = False,
+) -> Wide:
+    """The features of a file.
 
-    Missing values are NaN. The other columns become the table `name` in `con`: as text, in the
-    order of the file, with the names of the manifest.
+    Missing and infinite values are NaN. The other columns become the table `name` in `con`: as
+    text, in the order of the file, with the names of the manifest.
     mapped: see `parse_map`. pattern: regular expression that the names of features match; default:
-    every column of numbers that is not metadata.
-    Raises InputError if the file cannot be read, or has no features.
+    every column of numbers that is neither metadata nor numbers, counts or places the rows.
+    layer: matrix of an AnnData file. counts: columns that count or dose are features too.
+    Raises InputError if the file cannot be read, has no features, or has numbers that may be read
+    in two ways.
     """
-    table = _table(con, path)
-    features = [c for c in table.column_names if _is_feature(table, c, mapped, pattern)]
-    if not features:
-        raise InputError(
-            f"'{path}' has no features: no column of numbers"
-            + (f" matches '{pattern}'" if pattern else " that is not metadata")
-        )
-    for column in table.column_names:
-        if column not in features and (odd := _oddity(table, column, mapped, pattern)):
-            log.warning(
-                f"column '{column}' is not a feature: row {odd[0]} has '{odd[1]}', which is not a"
-                " number"
-            )
+    table, index = read_table(con, path, layer)
+    columns = set(mapping.columns_of(mapped, table.column_names).values())
+    candidates = _candidates(table, columns, pattern)
+    numbers = _numbers(table, candidates, path, asked=pattern is not None)
+    left_out = _unasked(table, numbers, index, counts) if pattern is None else {}
+    left_out |= _no_numbers(table, candidates, numbers, pattern)
+    features = [c for c in candidates if c in numbers.values and c not in left_out]
     values = np.empty((table.num_rows, len(features)))
     for i, column in enumerate(features):
-        values[:, i] = _numbers(table[column])
-    others = {
-        c: table[c].cast(pa.string())
+        values[:, i] = numbers.values.pop(column)
+    _make_infinite_missing(values, features, reading.account)
+    if pattern is None:
+        values, features = _without_counters(table, values, features, mapped, left_out)
+    _check(path, features, numbers, left_out, pattern)
+    _say(path, features, numbers, left_out, reading.account)
+    hidden = {c for c, why in left_out.items() if why == INDEX}
+    others = [c for c in table.column_names if c not in features and c not in hidden]
+    _create(con, name, table.select(others), path)
+    mapping.keep_features(con, features, values, mapped)
+    return Wide(features, values, rename(con, name, mapped, reading, path.name), left_out)
+
+
+def _candidates(table: pa.Table, columns: set[str], pattern: str | None) -> list[str]:
+    """Columns that are features if they are numbers. columns: those that --map names."""
+    try:
+        wanted = re.compile(pattern or "")
+    except re.error as error:
+        raise InputError(f"--features '{pattern}' is no regular expression: {error}") from error
+    return [
+        c
         for c in table.column_names
-        if c not in features and not pa.types.is_nested(table[c].type)
-    }
-    others |= {
-        "_line": pa.array(np.arange(table.num_rows) + 2),
-        "_file": pa.array([str(path)] * table.num_rows),
-    }
-    con.register("_wide", pa.table(others))
-    con.execute(f"create table {quoted(name)} as from _wide")
-    con.unregister("_wide")
-    return features, values, rename(con, name, mapped, reading, path.name)
+        if c not in columns
+        and not METADATA.match(c)
+        and (wanted.search(c) if pattern else canonical(c) is None)
+    ]
 
 
-def rename(
-    con: Connection, table: str, mapped: Mapping[str, str], reading: Reading, name: str
-) -> set[str]:
-    """Names in `mapped` whose value is a column of the table; columns get the manifest's names.
-
-    name: of the table's file. Columns are renamed by `mapped` first, then by the aliases of the
-    manifest; other columns lose the prefix Metadata_.
-    """
-    have = tables.columns(con, table)
-    found = {name for name, column in mapped.items() if column in have}
-    for name, column in mapped.items():
-        if name in found and column != name:
-            if name in have:
-                con.execute(f"alter table {quoted(table)} drop column {quoted(name)}")
-            con.execute(
-                f"alter table {quoted(table)} rename column {quoted(column)} to {quoted(name)}"
-            )
-    give_meaning(con, table, reading, name)
-    for column in tables.columns(con, table):
-        bare = _METADATA.sub("", column)
-        if bare != column and bare not in tables.columns(con, table):
-            con.execute(
-                f"alter table {quoted(table)} rename column {quoted(column)} to {quoted(bare)}"
-            )
+def _numbers(table: pa.Table, candidates: list[str], path: Path, *, asked: bool) -> Numerals:
+    """The candidates that are numbers; those of true and false only if they are asked for."""
+    typed, texts = {}, {}
+    for column in candidates:
+        kind = table[column].type
+        if is_number(kind) or (asked and pa.types.is_boolean(kind)):
+            numbers = as_numbers(table[column])
+            if numbers is None and asked and table[column].null_count == table.num_rows:
+                numbers = np.full(table.num_rows, np.nan)
+            if numbers is not None:
+                typed[column] = numbers
+        elif _is_text(kind):
+            texts[column] = table[column].cast(pa.string())
+    has_floats = any(not pa.types.is_integer(table[c].type) for c in typed)
+    found = read_numbers(texts, f"'{path}'", has_floats=has_floats)
+    found.values |= typed
     return found
 
 
-def compute(con: Connection, table: str, expressions: Mapping[str, str]) -> None:
-    """Set or add columns of a table by SQL expressions over its columns.
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
 
-    Raises InputError if an expression fails.
+
+def _unasked(table: pa.Table, numbers: Numerals, index: set[str], counts: bool) -> dict[str, str]:
+    """Columns of numbers that are no features by their names, and why; counts: keep these."""
+    names = table.column_names
+    why = {c: feature_columns.by_name(c, names) for c in numbers.values}
+    why |= {c: INDEX for c in index if c in why}
+    kept = ("count", "dose") if counts else ()
+    return {c: reason for c, reason in why.items() if reason and reason not in kept}
+
+
+def _no_numbers(
+    table: pa.Table, candidates: list[str], numbers: Numerals, pattern: str | None
+) -> dict[str, str]:
+    """Columns of numbers that have no value, and of true and false; with a pattern none of them.
+
+    A column of text without values is none of numbers.
     """
-    for name, expression in expressions.items():
-        have = tables.columns(con, table)
-        kept = f"* exclude ({quoted(name)})" if name in have else "*"
-        query = f"select {kept}, ({expression})::varchar as {quoted(name)} from {quoted(table)}"
-        try:
-            with confined({table: con.sql(f"from {quoted(table)}").to_arrow_table()}) as apart:
-                computed = ask(apart, query)
-        except InputError as error:
-            raise InputError(
-                f"--map {name}={expression}: this is neither a column nor an expression over"
-                f" {', '.join(have[:12])}, ..."
-            ) from error
-        con.register("_computed", computed)
-        con.execute(f"create or replace table {quoted(table)} as from _computed")
-        con.unregister("_computed")
-
-
-def _table(con: Connection, path: Path) -> pa.Table:
-    """The file as a table; a column of vectors becomes a column for each entry."""
-    name = path.name.lower()
-    if not path.is_file():
-        raise InputError(f"no such table: '{path}'")
-    if not name.endswith(SUFFIXES):
-        raise InputError(f"cannot read '{path}'; its name must end in one of {', '.join(SUFFIXES)}")
-    try:
-        if name.endswith(".h5ad"):
-            return _anndata(path)
-        if name.endswith(".parquet"):
-            table = pq.read_table(path)
-        elif name.endswith((".arrow", ".feather")):
-            table = pyarrow.feather.read_table(path)
-        else:
-            table = con.sql(
-                "select * from read_csv($path, all_varchar = true, header = true,"
-                " nullstr = ['', 'NA', 'na', 'N/A', 'nan', 'NaN', 'NULL', 'null'])",
-                params={"path": str(path)},
-            ).to_arrow_table()
-    except (OSError, ValueError, KeyError, pa.ArrowException, duckdb.Error) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"cannot read the table '{path}': {reason}") from error
-    return _spread(table)
-
-
-def _anndata(path: Path) -> pa.Table:
-    """The observations and the matrix of an AnnData file as one table."""
-    try:
-        import anndata
-    except ImportError as error:
-        raise InputError("reading .h5ad needs anndata: pip install 'unidino[anndata]'") from error
-    data = anndata.read_h5ad(path)
-    values = data.X.toarray() if hasattr(data.X, "toarray") else np.asarray(data.X)
-    table = pa.Table.from_pandas(data.obs, preserve_index=False)
-    texts = {
-        c: table[c].cast(pa.string()) if pa.types.is_dictionary(table[c].type) else table[c]
-        for c in table.column_names
-    }
-    # Columns of observations are metadata even if they are numbers.
-    texts = {c if _METADATA.match(c) else f"Metadata_{c}": v for c, v in texts.items()}
-    columns = {str(n): pa.array(values[:, i]) for i, n in enumerate(data.var_names)}
-    return pa.table(texts | columns)
-
-
-def _spread(table: pa.Table) -> pa.Table:
-    """The table, with a column of vectors replaced by a column for each entry."""
-    columns: dict[str, Any] = {}
-    for column in table.column_names:
+    found = {}
+    for column in candidates if pattern is None else ():
         kind = table[column].type
-        if pa.types.is_dictionary(kind):
-            columns[column] = table[column].cast(kind.value_type)
-        elif not (
-            pa.types.is_list(kind)
-            or pa.types.is_fixed_size_list(kind)
-            or pa.types.is_large_list(kind)
-        ) or not _is_number(kind.value_type):
-            columns[column] = table[column]
+        if pa.types.is_boolean(kind):
+            found[column] = "true or false"
+        elif column in numbers.values:
+            if not np.isfinite(numbers.values[column]).any():
+                found[column] = "no values"
+        elif is_number(kind) or pa.types.is_null(kind):
+            has_values = table[column].null_count < table.num_rows
+            found[column] = "whole numbers too large" if has_values else "no values"
+    return found
+
+
+def _without_counters(
+    table: pa.Table,
+    values: NDArray[np.float64],
+    features: list[str],
+    mapped: Mapping[str, str],
+    left_out: dict[str, str],
+) -> tuple[NDArray[np.float64], list[str]]:
+    """Values and names without the columns that number or place the rows; these are left out."""
+    plates, wells = (
+        None if column is None else table[column].cast(pa.string()).to_pylist()
+        for column in (_column_of(what, table, mapped) for what in ("plate", "well"))
+    )
+    columns = {c: table[c] for c in features}
+    counters = feature_columns.by_values(columns, values, plates, wells)
+    left_out |= counters
+    kept = [i for i, c in enumerate(features) if c not in counters]
+    return (values[:, kept], [features[i] for i in kept]) if counters else (values, features)
+
+
+def _column_of(what: str, table: pa.Table, mapped: Mapping[str, str]) -> str | None:
+    """The column of the plates or wells, if the table has one."""
+    columns = mapping.columns_of(mapped, table.column_names)
+    if what in mapped:
+        return columns.get(what)
+    return next((c for c in table.column_names if canonical(c) == what), None)
+
+
+def _check(
+    path: Path,
+    features: list[str],
+    numbers: Numerals,
+    left_out: dict[str, str],
+    pattern: str | None,
+) -> None:
+    """Raise InputError if no feature, or more columns that look like numbers than features."""
+    if not features:
+        why = f" matches '{pattern}'" if pattern else " that is not metadata"
+        raise InputError(
+            f"'{path}' has no features: no column of numbers{why}"
+            + (f"; {_odd_text(numbers)}" if numbers.odd else "")
+            + (f"; --features would take {_reasons(left_out)}" if left_out and not pattern else "")
+        )
+    if len(numbers.odd) > len(features):
+        raise InputError(
+            f"'{path}': {_odd_text(numbers)}; mend the values, or choose the"
+            f" {len(features)} other columns of numbers by --features"
+        )
+
+
+def _odd_text(numbers: Numerals) -> str:
+    """The columns that look like numbers, in words."""
+    (column, (row, text)), *more = numbers.odd.items()
+    told = f"column '{column}' is not a feature: row {row} has '{text}', which is not a number"
+    if more:
+        told += f"; the same holds for {_listed([c for c, _ in more])}"
+    return told
+
+
+def _make_infinite_missing(
+    values: NDArray[np.float64], features: list[str], account: Account
+) -> None:
+    infinite = np.isinf(values)
+    if infinite.any():
+        where = [features[i] for i in np.flatnonzero(infinite.any(axis=0))]
+        account.warn(
+            "numbers", f"{infinite.sum()} infinite values are missing values: {_listed(where)}"
+        )
+        values[infinite] = np.nan
+
+
+def _say(
+    path: Path,
+    features: list[str],
+    numbers: Numerals,
+    left_out: dict[str, str],
+    account: Account,
+) -> None:
+    """Say what is and what is not a feature."""
+    for note in numbers.notes:
+        account.warn("numbers", f"{path.name}: {note}")
+    if numbers.odd:
+        account.warn("numbers", _odd_text(numbers))
+    if left_out:
+        account.warn(
+            "not features", f"{_reasons(left_out)}; --features takes columns that it matches"
+        )
+    counts = feature_columns.counted(features)
+    more = f"; among them counts: {_listed(counts)}" if counts else ""
+    account.say("features", f"{len(features)}: {ends_of(features)}{more}")
+
+
+def _reasons(left_out: Mapping[str, str]) -> str:
+    """The columns by why they are left out: Row, Column (place), Count (count)."""
+    by_reason: dict[str, list[str]] = {}
+    for column, why in left_out.items():
+        no_name = not column or (why == INDEX and column.startswith("column0"))
+        by_reason.setdefault(why, []).append("a column without a name" if no_name else column)
+    return ", ".join(f"{_listed(columns)} ({why})" for why, columns in by_reason.items())
+
+
+def _listed(names: list[str]) -> str:
+    return listed(names, _SHOWN)
+
+
+def _create(con: Connection, name: str, table: pa.Table, path: Path) -> None:
+    """Create a table of text of the columns that are no features."""
+    texts: dict[str, Any] = {}
+    nested = []
+    for column in table.column_names:
+        twin = next((c for c in texts if c.lower() == column.lower()), None)
+        if twin is not None and canonical(column):
+            raise InputError(
+                f"'{path}' has the columns '{twin}' and '{column}'; rename one of them"
+            )
+        text = _as_text(table[column], column)
+        if text is None:
+            nested.append(column)
         else:
-            lengths = pc.list_value_length(table[column]).unique().to_pylist()
-            if len(lengths) != 1 or lengths[0] is None:
-                raise InputError(f"the vectors of column '{column}' have different lengths")
-            for i in range(lengths[0]):
-                columns[f"{column}_{i}"] = pc.list_element(table[column], i)
-    return pa.table(columns)
+            texts[column] = text
+    if nested:
+        log.warning(f"columns that are neither numbers nor text are left out: {_listed(nested)}")
+    texts["_line"] = pa.array(np.arange(table.num_rows) + 2)
+    texts["_file"] = pa.array([str(path)] * table.num_rows)
+    con.register("_wide", pa.table(texts))
+    kept = [f"text_of({quoted(c)}) as {quoted(c)}" for c in table.column_names if c in texts]
+    replaced = f" replace ({', '.join(kept)})" if kept else ""
+    con.execute(f"create table {quoted(name)} as select *{replaced} from _wide")
+    con.unregister("_wide")
 
 
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+def _as_text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray | None:
+    """The values as text; a number that is not finite is missing.
 
-
-def _is_feature(
-    table: pa.Table, column: str, mapped: Mapping[str, str], pattern: str | None
-) -> bool:
-    if column in mapped.values() or (pattern and not re.search(pattern, column)):
-        return False
-    if _METADATA.match(column) or (not pattern and column.lower() in _known()):
-        return False
-    kind = table[column].type
-    if not (_is_number(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        return False
-    return _numbers(table[column]) is not None
-
-
-def _oddity(
-    table: pa.Table, column: str, mapped: Mapping[str, str], pattern: str | None
-) -> tuple[int, str] | None:
-    """Row (from 1) and text of the first value that is not a number, if most values are numbers."""
-    if (
-        column in mapped.values()
-        or _METADATA.match(column)
-        or (not re.search(pattern, column) if pattern else column.lower() in _known())
-        or not pa.types.is_string(table[column].type)
-    ):
+    Names of plates and the like are whole, even if a missing value made the column one of floats.
+    """
+    kind = column.type
+    if pa.types.is_nested(kind):
         return None
-    texts = [(i, t) for i, t in enumerate(table[column].to_pylist(), 1) if t is not None]
-    odd = [(i, t) for i, t in texts if not _NUMBER.fullmatch(t.strip())]
-    return odd[0] if odd and 2 * len(odd) < len(texts) else None
-
-
-def _known() -> set[str]:
-    """Names and aliases of the columns of the manifest."""
-    properties = assets.manifest_schema()["properties"]
-    return {alias for n, rule in properties.items() for alias in (n, *rule.get("aliases", ()))}
-
-
-def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64] | None:
-    """The values as float64, NaN if missing; None if one is not a number or all are missing."""
-    if column.null_count == len(column) and len(column):
-        return None
+    if pa.types.is_floating(kind):
+        column = pc.if_else(pc.is_finite(column), column, pa.scalar(None, kind))
+        rule = assets.manifest_schema()["properties"].get(canonical(name) or "", {})
+        if rule.get("type") in ("string", "integer"):
+            try:
+                return column.cast(pa.int64()).cast(pa.string())
+            except pa.ArrowInvalid:  # not whole
+                pass
     try:
-        numbers = column.cast(pa.float64())
-    except pa.ArrowInvalid:
+        return column.cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return None
-    return np.asarray(pc.fill_null(numbers, np.nan).to_numpy())

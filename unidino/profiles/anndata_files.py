@@ -1,0 +1,138 @@
+"""AnnData files as tables: observations are metadata, variables are columns of numbers."""
+
+import re
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from unidino.core.errors import InputError
+from unidino.core.log import log
+from unidino.profiles.feature_columns import METADATA, canonical
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+_WELL = re.compile(r"[A-Za-z]{1,2}\d{1,3}")
+_EMBEDDING = "obsm:"
+_SHOWN = 3
+
+
+def read_anndata(path: Path, layer: str | None) -> pa.Table:
+    """The observations, as columns Metadata_..., and one matrix of an AnnData file or Zarr store.
+
+    layer: X, the name of a layer, raw, or obsm:NAME; default: X.
+    Raises InputError if the file is none, if the matrix is missing or all zero while there are
+    others, or if two columns have one name.
+    """
+    data = _opened(path)
+    names, values = _matrix(data, path, layer)
+    observations = _observations(data)
+    _check_names(names, observations, path)
+    columns = {name: pa.array(values[:, i]) for i, name in enumerate(names)}
+    return pa.table(observations | columns)
+
+
+def _opened(path: Path) -> "AnnData":
+    try:
+        import anndata
+        from anndata.io import read_zarr
+    except ImportError as error:
+        raise InputError("reading AnnData needs anndata: pip install 'unidino[anndata]'") from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of names that are not unique, which are checked here
+        try:
+            return read_zarr(path) if path.is_dir() else anndata.read_h5ad(path)
+        except (AttributeError, IndexError, TypeError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(f"'{path}' is no AnnData file: {reason}") from error
+
+
+def _matrix(data: "AnnData", path: Path, layer: str | None) -> tuple[list[str], Any]:
+    """Names (D,) of the columns of a matrix, and the matrix (N, D)."""
+    variables = [str(n) for n in data.var_names]
+    x = None if data.X is None else _dense(data.X)
+    others = [*data.layers, *(["raw"] if data.raw is not None else [])]
+    others += [f"{_EMBEDDING}{key}" for key in data.obsm]
+    have = ", ".join([*(["X"] if x is not None else []), *others]) or "none"
+    if layer is None:
+        if others and (x is None or not _has_values(x)):
+            what = "no X" if x is None else "an X without values other than 0"
+            raise InputError(f"'{path}' has {what}; choose a matrix by --layer: {have}")
+        if x is None:
+            raise InputError(f"'{path}' has no X and no other matrix of features")
+        if others:
+            log.info(f"{path.name}: the features are those of X; --layer chooses one of {have}")
+    if layer in (None, "X") and x is not None:
+        return variables, x
+    if layer in data.layers:
+        return variables, _dense(data.layers[layer])
+    if layer == "raw" and data.raw is not None:
+        return [str(n) for n in data.raw.var_names], _dense(data.raw.X)
+    key = (layer or "").removeprefix(_EMBEDDING)
+    if layer == f"{_EMBEDDING}{key}" and key in data.obsm:
+        found = data.obsm[key]
+        if hasattr(found, "columns"):
+            return [f"{key}_{c}" for c in found.columns], found.to_numpy(dtype=np.float64)
+        values = _dense(found)
+        return [f"{key}_{i}" for i in range(values.shape[1])], values
+    raise InputError(f"'{path}' has no layer '{layer}'; choose one of {have}")
+
+
+def _dense(matrix: Any) -> Any:
+    return np.asarray(matrix.toarray() if hasattr(matrix, "toarray") else matrix)
+
+
+def _has_values(values: Any) -> bool:
+    """Whether a value is neither 0 nor missing."""
+    return bool((np.isfinite(values) & (values != 0)).any())
+
+
+def _observations(data: "AnnData") -> dict[str, pa.ChunkedArray]:
+    """Columns of the observations; those of numbers are metadata too.
+
+    The names of the observations are the wells if there is no column of wells and all are names of
+    wells; they are a column if the wells or plates have none.
+    """
+    table = pa.Table.from_pandas(data.obs, preserve_index=False)
+    columns = {str(c): _values(table[i]) for i, c in enumerate(table.column_names)}
+    meant = {canonical(c) for c in columns}
+    names = [str(name) for name in data.obs_names]
+    title = str(data.obs_names.name or "")
+    if not {"plate", "well"} <= meant and names != [str(i) for i in range(len(names))]:
+        is_well = "well" not in meant and all(map(_WELL.fullmatch, names))
+        fallback = title if title and title not in columns else "obs_names"
+        columns["Well" if is_well and canonical(title) is None else fallback] = pa.chunked_array(
+            [pa.array(names, pa.string())]
+        )
+    return {c if METADATA.match(c) else f"Metadata_{c}": v for c, v in columns.items()}
+
+
+def _values(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    kind = column.type
+    return column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
+
+
+def _check_names(names: list[str], observations: dict[str, pa.ChunkedArray], path: Path) -> None:
+    """Raise InputError for two variables of one name, or a variable named like an observation."""
+    twice = [name for name, num in Counter(names).items() if num > 1]
+    if twice:
+        raise InputError(
+            f"'{path}' has several variables named {_listed(twice)}; make their names unique, as"
+            " var_names_make_unique() does"
+        )
+    meant = {canonical(c) for c in observations} - {None}
+    both = [n for n in names if canonical(n) in meant]
+    if both:
+        raise InputError(
+            f"'{path}' has a variable named {_listed(both)}, which the observations have too;"
+            " rename one of the two"
+        )
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(f"'{n}'" for n in names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
