@@ -171,19 +171,9 @@ def ingest(
         )
     if done.skipped:
         log.info(f"{len(done.skipped)} plates are in the lake already")
-    shown = {"account": done.account} if as_json else {}
-    emit(
-        as_json,
-        {
-            "plates": len(done.landed),
-            "skipped": len(done.skipped),
-            "wells": done.num_wells,
-            "fields": done.num_fields,
-            "images": done.num_images,
-            "problems": len(done.problems),
-        }
-        | shown,
-    )
+    if as_json or not dry_run:
+        account = {"account": done.account} if as_json else {}
+        emit(as_json, done.frame.to_dicts()[0] | account)
     if done.problems:
         raise InputError(
             f"{len(done.problems)} rows or images could not be used; the rest landed (correct them"

@@ -185,7 +185,8 @@ def import_profiles(
         "new_plates": done.num_new_plates,
         "missing": done.num_missing,
     }
-    emit(as_json, asdict(done) if as_json else shown)
+    if as_json or not dry_run:
+        emit(as_json, asdict(done) if as_json else shown)
 
 
 def export(

@@ -4,6 +4,7 @@ Shapes: N rows of a table, D features.
 """
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,7 +37,8 @@ class Imported(Result):
     num_rows: rows of the table that landed. num_new_plates: plates that were not in the lake.
     num_missing: missing or infinite values of the table. dropped: rows that did not land: reason
     and count. features: their names. left_out: columns of numbers that are no features. extra:
-    columns that are kept with new wells.
+    columns that are kept with new wells. account: what was understood of the table, as texts by
+    topic.
     """
 
     model: str
@@ -51,6 +53,7 @@ class Imported(Result):
     features: tuple[str, ...] = field(default=(), repr=False)
     left_out: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
+    account: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
 
     @property
     def frame(self) -> pl.DataFrame:
@@ -100,6 +103,7 @@ class ImportedTable:
             self.config.features,
             self.left_out,
             self.extra,
+            self.run.account.as_json(),
         )
 
     def register_model(self) -> None:
