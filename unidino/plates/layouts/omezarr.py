@@ -10,17 +10,15 @@ from typing import Any
 import pyarrow as pa
 
 from unidino.core.errors import InputError
-from unidino.core.wells import row_number, well_name
 from unidino.lake import arrays
 from unidino.lake.ngff import group_metadata
 from unidino.plates.layouts.notes import Notes, reason
 from unidino.plates.layouts.pixel_size import pixel_size_um
 from unidino.plates.layouts.well_images import WellImage, fields_of_plate
+from unidino.plates.layouts.zarr_wells import names_of_well, place_of_well
 from unidino.plates.manifest import Choice
 from unidino.plates.tables import text_table
 
-_SIZES = {"row": 32, "column": 48}  # of a plate of 1536 wells
-_ROW = re.compile(r"A[A-F]|[A-Z]", re.IGNORECASE | re.ASCII)
 _NUMBER = re.compile(r"\d{1,4}", re.ASCII)
 
 
@@ -141,9 +139,9 @@ def _images(
     for number, entry in enumerate(wells):
         where = plate
         try:
-            row, column = _names_of(entry)
+            row, column = names_of_well(entry)
             where = plate / row / column
-            well = _well(row, column, entry, metadata, f"plate '{name}'", notes)
+            well = place_of_well(row, column, entry, metadata, f"plate '{name}'", notes)
             listed = group_metadata(where)["well"]["images"]
             images = [_image(well, plate.resolve() / row / column, image) for image in listed]
         except arrays.DAMAGE as error:
@@ -159,80 +157,12 @@ def _images(
     return [image for found in by_well.values() if len(found) == 1 for image in found[0]]
 
 
-def _names_of(entry: Mapping[str, Any]) -> tuple[str, str]:
-    """Names of row and column of a well, by its path."""
-    parts = str(entry["path"]).split("/")
-    if len(parts) != 2 or set(parts) & {"", ".", ".."}:
-        raise ValueError(f"the path '{entry['path']}' of a well is not that of a row and column")
-    return parts[0], parts[1]
-
-
 def _image(well: str, folder: Path, entry: Mapping[str, Any]) -> WellImage:
     name = str(entry["path"])
     if "/" in name or name in ("", ".", ".."):
         raise ValueError(f"the path '{name}' of an image is not the name of a folder in its well")
     acquisition = entry.get("acquisition")
     return WellImage(well, folder / name, name, None if acquisition is None else int(acquisition))
-
-
-def _well(
-    row: str, column: str, entry: Mapping[str, Any], plate: Mapping[str, Any], of: str, notes: Notes
-) -> str:
-    """Name of a well by the names of its row and column, and by their places in the plate's lists.
-
-    Raises ValueError if they contradict each other.
-    """
-    if _NUMBER.fullmatch(row) and _ROW.fullmatch(column):
-        raise ValueError(f"the well '{row}/{column}' seems to name its column before its row")
-    return well_name(
-        _position("row", row, entry, plate, of, notes),
-        _position("column", column, entry, plate, of, notes),
-    )
-
-
-def _position(
-    kind: str, name: str, entry: Mapping[str, Any], plate: Mapping[str, Any], of: str, notes: Notes
-) -> int:
-    """Number of a row or column, from 1.
-
-    A letter of a row, or a number, says it. Any other name, and numbers from 0, are counted in the
-    plate's list. Plates before version 0.4 say no index.
-    """
-    listed = [str(item["name"]) for item in plate.get(f"{kind}s") or []]
-    index = entry.get(f"{kind}Index")
-    if index is None:
-        index = listed.index(name) if name in listed else None
-    elif not isinstance(index, int):
-        raise ValueError(f"its {kind}Index is '{index}'")
-    said = _said(kind, name)
-    there = listed[index] if index is not None and 0 <= index < len(listed) else None
-    if there not in (None, name) and (said is None or said != _said(kind, str(there))):
-        raise ValueError(
-            f"its path says {kind} '{name}', but its {kind}Index {index} says '{there}'"
-        )
-    if index is not None and listed and there is None and said != index + 1:
-        raise ValueError(
-            f"its {kind}Index {index} is beyond the {len(listed)} {kind}s of the plate"
-        )
-    if said is not None and not any(_said(kind, other) == 0 for other in (name, *listed)):
-        position = said
-    elif index is None or (said is not None and said != index):
-        raise ValueError(f"it is not clear which {kind} of a plate '{name}' is")
-    else:
-        position = index + 1
-        notes.add(f"{of}: a {kind} is counted in the plate's list, because of its name", name)
-    if not 1 <= position <= _SIZES[kind]:
-        raise ValueError(f"no plate has {kind} {position}")
-    return position
-
-
-def _said(kind: str, name: str) -> int | None:
-    """Number of a row or column that a name says: its letters, or its number."""
-    if _NUMBER.fullmatch(name):
-        return int(name)
-    if kind == "row" and _ROW.fullmatch(name):
-        return row_number(name.upper())
-    return None
 
 
 def _planes(group: Path, notes: Notes) -> Iterator[dict[str, str | None]]:
