@@ -30,6 +30,7 @@ from unidino.plates.layouts import (
     scanr,
 )
 from unidino.plates.manifest import Choice, Manifest
+from unidino.plates.measurements import take_unplaced
 
 # A reader takes the folder and --pattern, and returns a row of text columns per plane.
 _READERS: dict[str, Callable[[Path, str | None], pa.Table]] = {
@@ -75,7 +76,7 @@ def read_manifest(
     root = images or _image_root(path)
     given = [*([platemap] if platemap else []), *metadata]
     with _scratch_on_disk() as con:
-        notes, unplaced = _create_images(con, layout, path, root, given, pattern)
+        notes, faults = _create_images(con, layout, path, root, given, pattern)
         found = manifest.build(
             con,
             source=path,
@@ -83,7 +84,7 @@ def read_manifest(
             root=root,
             choice=choice or Choice(),
             allow_incomplete=allow_incomplete,
-            unplaced=unplaced,
+            faults=faults,
         )
         return Manifest(found.images, found.digests, tuple(notes), found.problems)
 
@@ -120,7 +121,7 @@ def _create_images(
     select = by_sql.Select.of(layout, path, root, given) if by_sql.is_sql(layout) else None
     joined = given if select is None else select.not_named
     loaded = {f"_joined_{number}": file for number, file in enumerate(joined)}
-    unplaced: list[str] = []
+    faults: list[str] = []
     for name, file in loaded.items():
         tables.load(con, name, [file])
     if select is not None:
@@ -131,14 +132,14 @@ def _create_images(
         rows = _READERS[choose("layout", layout, layouts())](path, pattern)
         con.register("scanned", rows)
         con.execute("create table _images as from scanned")
-        unplaced = tables.take_unplaced(con, "_images")
+        faults = take_unplaced(con, "_images")
     tables.rename_to_manifest(con, "_images")
     notes = []
     for name, file in loaded.items():
         tables.rename_to_manifest(con, name)
         manifest.check_metadata(con, name, file)
         notes.append(tables.join(con, "_images", name, file.name))
-    return notes, unplaced
+    return notes, faults
 
 
 def _image_root(path: Path) -> Path:
