@@ -118,9 +118,12 @@ def _by_names(path: Path, files: Sequence[Path]) -> list[Row]:
             f"{len(left_out)} of {len(images)} images are left out: their names do not match, such"
             f" as '{left_out[0]}'"
         )
+    folder = path.resolve()
+    above = [f for name in _NAMES if is_images(folder) and (f := folder.parent / name).is_file()]
+    hint = f"; the index '{above[0]}' lies above: pass it as PATH to have them" if above else ""
     log.info(
         f"no index under '{path}': {len(images) - len(left_out)} images are read by their names,"
-        " which say nothing of channel names and pixel size"
+        f" which say nothing of channel names and pixel size{hint}"
     )
     return from_places(parts.items())
 
