@@ -56,6 +56,7 @@ MADE = {
         " '' as control_type, '' as moa, '' as target, '' as cell_line, null::json as extra,"
         " [''] as channels",
     ),
+    "entry": "0 as line, '' as problem, '' as measurement",
     "known": "'' as plate_id, '' as dataset",
     "landed": "'' as plate, '' as uri, '' as fingerprint, '' as content_hash, '' as run_id",
     "illuminated": "'' as plate, 0 as channel_index, '' as uri",

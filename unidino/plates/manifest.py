@@ -12,6 +12,7 @@ from unidino.core.account import Account
 from unidino.core.errors import InputError
 from unidino.core.sql import Connection, first_row, quoted
 from unidino.plates import tables
+from unidino.plates.measurements import create_entries, problems_of_entries, refuse_mixed
 
 Row = dict[str, Any]  # one image of a manifest
 
@@ -117,7 +118,7 @@ def build(
     """
     problems = _Problems(texts=list(faults))
     _create_typed(con, "_images", source, required=True)
-    _create_damaged(con, "_images")
+    create_entries(con, "_images")
     problems.add(_type_problems(con, "_images"))
     con.execute("drop table numbered")
     con.execute("drop table _images")
@@ -139,12 +140,9 @@ def build(
             problems.refuse()
         raise InputError(f"'{source}': nothing is left of its images; {_channels_and_slices(con)}")
     con.execute("drop table typed")
-    problems.add_entries(
-        con.execute(
-            "select line, problem from manifest inner join damaged using (line) order by line"
-        ).fetchall()
-    )
-    con.execute("drop table damaged")
+    refuse_mixed(con)
+    problems.add_entries(problems_of_entries(con))
+    con.execute("drop table entry")
     _leave_out(con, problems.lines)
     for name in assets.names("checks"):
         if name.startswith("manifest_"):
@@ -249,16 +247,6 @@ def _create_typed(con: Connection, table: str, source: Path, *, required: bool) 
     con.execute(
         f"create or replace table typed as select {', '.join(typed)}, {extra_json} as extra,"
         " _number as line, _place as place from numbered"
-    )
-
-
-def _create_damaged(con: Connection, table: str) -> None:
-    """Create `damaged`: the number of each row that a reader found wrong, and the problem."""
-    listed = [row[0] for row in con.execute(f"describe {quoted(table)}").fetchall()]
-    problem = quoted(tables.PROBLEM) if tables.PROBLEM in listed else "null::varchar"
-    con.execute(
-        f"create table damaged as select _number as line, {problem} as problem from numbered"
-        f" where {problem} is not null"
     )
 
 

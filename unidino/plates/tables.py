@@ -15,7 +15,8 @@ from unidino.plates.text_files import create_from_text
 _TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".parquet")
 _KEY_FIRST = (("plate", "well"), ("well",), ("plate",))
 PROBLEM = "_problem"  # column of what a reader found wrong with a row
-_PLACE = ("_line", "_file", PROBLEM)  # columns that say where a row came from, and what is wrong
+MEASUREMENT = "_measurement"  # column of the place of a row's measurement
+_PLACE = ("_line", "_file", PROBLEM, MEASUREMENT)  # columns that say where a row came from
 _SHOWN = 5
 
 
@@ -97,18 +98,6 @@ def text_table(rows: Sequence[Mapping[str, str | None]]) -> pa.Table:
     return pa.table(
         {name: pa.array([row.get(name) for row in rows], pa.string()) for name in names}
     )
-
-
-def take_unplaced(con: Connection, table: str) -> list[str]:
-    """Remove the wrong rows that belong to no well; returns what is wrong with them."""
-    listed = [row[0] for row in con.execute(f"describe {quoted(table)}").fetchall()]
-    if PROBLEM not in listed or "well" not in listed:
-        return []
-    wrong = f"{quoted(PROBLEM)} is not null and well is null"
-    problems = con.execute(f"select {quoted(PROBLEM)} from {quoted(table)} where {wrong}")
-    found = [row[0] for row in problems.fetchall()]
-    con.execute(f"delete from {quoted(table)} where {wrong}")
-    return found
 
 
 def join(con: Connection, table: str, joined: str, name: str) -> str:

@@ -164,3 +164,15 @@ def test_jpeg_and_bmp_files_are_seen(
     ingest(new_lake, folder, "filename", pattern=pattern)
     np.testing.assert_array_equal(stored_plane(new_lake, "well = 'C04'"), plane_of(1))
     assert "1 JPEG or BMP files are left out" in caplog.text
+
+
+def test_a_folder_that_is_a_link_is_named(
+    tmp_path: Path, new_lake: Lake, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_plane(tmp_path / "elsewhere" / "C05_s1.tif", 1)
+    write_plane(tmp_path / "scope" / "C04_s1.tif", 1)
+    (tmp_path / "scope" / "more").symlink_to(tmp_path / "elsewhere")
+    pattern = r"(?P<well>[A-H]\d\d)_s(?P<field>\d+)"
+    ingest(new_lake, tmp_path / "scope", "filename", pattern=pattern)
+    assert new_lake.query("select well from image").rows() == [("C04",)]
+    assert "1 folders are links and are not followed" in " ".join(caplog.text.split())

@@ -55,11 +55,15 @@ def test_channels_described_in_maps(tmp_path: Path, new_lake: Lake, maps: str, s
 @pytest.mark.parametrize("index", ["Index.xml", "Index.idx.xml", "Index.ref.xml", "index.XML"])
 @pytest.mark.parametrize("beside", ["", "Images"])
 def test_an_index_beside_the_images_or_above(
-    tmp_path: Path, new_lake: Lake, index: str, beside: str
+    tmp_path: Path, new_lake: Lake, caplog: pytest.LogCaptureFixture, index: str, beside: str
 ) -> None:
     write_export(tmp_path / "M", index=index, beside=beside)
     ingest(new_lake, tmp_path / "M", "harmony")
     assert _channels(new_lake) == _DESCRIBED
+    if beside and index in ("Index.xml", "Index.idx.xml"):
+        caplog.set_level("INFO", "unidino")
+        ingest(Lake.create(tmp_path / "by names"), tmp_path / "M" / beside, "harmony")
+        assert f"M/{index}' lies above: pass it as PATH" in " ".join(caplog.text.split())
     np.testing.assert_array_equal(
         stored_plane(new_lake, "well = 'B03' and channel = 'Alexa 488'"), plane_of(4)
     )

@@ -45,5 +45,5 @@ def test_a_well_that_is_not_known_costs_its_field(
 def test_two_experiments_of_a_plate_are_refused(tmp_path: Path, new_lake: Lake) -> None:
     for day in ("Monday", "Tuesday"):
         _write(tmp_path / "screen" / day / "P1", "B2--")
-    with pytest.raises(InputError, match=r"plate P1 is in .*Monday.*Tuesday.* the well B2"):
+    with pytest.raises(InputError, match=r"plate P1 is in .*Monday.*Tuesday.* the well B02"):
         ingest(new_lake, tmp_path / "screen", "scanr")

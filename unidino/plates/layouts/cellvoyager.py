@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from unidino.core.errors import InputError
 from unidino.core.log import log
-from unidino.plates.layouts.entries import Entry, Row, unmixed, unplaced
+from unidino.plates.layouts.entries import Entry, Row, from_places, unplaced
 from unidino.plates.layouts.walk import walk_files
 from unidino.plates.layouts.xml import attributes, read_xml
 from unidino.plates.tables import text_table
@@ -22,7 +22,7 @@ def scan(path: Path) -> pa.Table:
     MeasurementDetail.mrf gives pixel sizes (um). The setting file that it names gives the channels:
     fluorophore or filter, excitation and emission (nm). The plate is the folder. What is damaged
     has its problem in a row.
-    Raises InputError if there is no measurement, or if two have a well of the same plate.
+    Raises InputError if there is no measurement.
     """
     files = [path] if path.is_file() else walk_files(path)
     named = [file for file in files if file.name == _DATA]
@@ -40,7 +40,7 @@ def scan(path: Path) -> pa.Table:
         parts.append((measurement, rows))
     if not any(rows for _, rows in parts):
         raise InputError(f"'{measurements[0]}' lists no image")
-    return text_table(unmixed(parts))
+    return text_table(from_places(parts))
 
 
 def _read_measurement(data: Path) -> list[Row]:

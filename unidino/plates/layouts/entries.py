@@ -6,18 +6,15 @@ with `--allow-incomplete`.
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from unidino.core.errors import InputError
-from unidino.core.log import log
 from unidino.core.wells import row_number, well_name
-from unidino.plates.tables import PROBLEM
+from unidino.plates.tables import MEASUREMENT, PROBLEM
 
 Row = dict[str, str | None]
 
 _NUM_ROWS, _NUM_COLUMNS = 32, 48
-_NUM_LISTED = 3
 _WHERE = {
     "plate": "plate",
     "well": "well",
@@ -144,33 +141,9 @@ def well_of_name(file: Path, row: str | None, column: str | None) -> Row:
     }
 
 
-def unmixed(
-    parts: Sequence[tuple[Path, Sequence[Row]]], shared: Sequence[str] = ("well",)
-) -> list[Row]:
-    """The rows of several measurements, each from a place of its own.
+def from_places(parts: Iterable[tuple[Path, Sequence[Row]]]) -> list[Row]:
+    """The rows of several measurements, each with the place of its measurement.
 
-    shared: columns that two places of one plate may not have in common. One plate that is put
-    together from several places is named in a warning.
-    Raises InputError if two places have them in common: which one is meant is not known.
+    Two measurements with a well of one plate are refused when the manifest is built.
     """
-    owners: dict[str, dict[tuple[str | None, ...], Path]] = {}
-    for place, rows in parts:
-        for row in rows:
-            if row["plate"] and row["well"]:
-                key = (row["well"].upper(), *(row.get(column) for column in shared[1:]))
-                owner = owners.setdefault(row["plate"], {}).setdefault(key, place)
-                if owner != place:
-                    raise InputError(
-                        f"plate {row['plate']} is in '{owner}' and in '{place}', and both have the"
-                        f" well {row['well']}; measurements are not mixed: pass one of the two as"
-                        " PATH"
-                    )
-    for plate, owned in owners.items():
-        places = [f"'{place}'" for place in dict.fromkeys(owned.values())]
-        if len(places) > 1:
-            more = f" and {len(places) - _NUM_LISTED} more" if len(places) > _NUM_LISTED else ""
-            log.warning(
-                f"plate {plate} is put together from {', '.join(places[:_NUM_LISTED])}{more}, which"
-                f" have no {'well' if len(shared) == 1 else 'plane'} in common"
-            )
-    return [row for _, rows in parts for row in rows]
+    return [row | {MEASUREMENT: str(place)} for place, rows in parts for row in rows]

@@ -92,40 +92,40 @@ def match_path(file: Path, expression: re.Pattern[str]) -> Row | None:
     return _groups(file, match) if match else None
 
 
-def _matched(files: list[Path], expression: re.Pattern[str], root: Path) -> dict[Path, Row]:
-    """Values of a pattern's groups in the path of each file that matches, from the folder on.
+def match_below(
+    file: Path, expression: re.Pattern[str], root: Path, *, others_below: bool = True
+) -> Row | None:
+    """Values of a pattern's groups in a path from the folder `root` on; None if it does not match.
 
-    The folder's own name may give the plate, but another group only if no path has it below.
-    """
-    found = {}
-    for others_below in (True, False):
-        for file in files:
-            if match := _search(file, expression, root, others_below=others_below):
-                found[file] = _groups(file, match)
-        if found:
-            break
-    return found
-
-
-def _search(
-    file: Path, expression: re.Pattern[str], root: Path, *, others_below: bool
-) -> re.Match[str] | None:
-    """The match of a pattern in the path of a file, nothing above the folder `root` included.
-
-    others_below: groups other than those of `_ABOVE` must lie below the folder.
+    others_below: the name of the folder itself may give the groups of `_ABOVE` only.
     """
     below = file.relative_to(root).as_posix()
-    starts = ["", f"{root.name}/", f"/{root.name}/"]
-    if not expression.pattern.startswith(("^", "\\A")):
-        starts = [*starts[1:], ""]
-    inner = set(expression.groupindex) - _ABOVE
+    starts = [f"{root.name}/", f"/{root.name}/", ""]
+    if expression.pattern.startswith(("^", r"\A")):
+        starts = ["", *starts[:2]]
+    others = set(expression.groupindex) - _ABOVE
     for start in starts:
         match = expression.search(start + below)
         if match and not (
-            others_below and any(0 <= match.start(group) < len(start) for group in inner)
+            others_below and any(0 <= match.start(group) < len(start) for group in others)
         ):
-            return match
+            return _groups(file, match)
     return None
+
+
+def _matched(files: list[Path], expression: re.Pattern[str], root: Path) -> dict[Path, Row]:
+    """Values of a pattern's groups in the path of each file that matches, from the folder on.
+
+    The folder's own name may give a well only if no path has it below.
+    """
+    found: dict[Path, Row] = {}
+    for others_below in (True, False):
+        for file in files:
+            if groups := match_below(file, expression, root, others_below=others_below):
+                found[file] = groups
+        if found:
+            break
+    return found
 
 
 def _groups(file: Path, match: re.Match[str]) -> Row:

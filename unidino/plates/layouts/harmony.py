@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from unidino.core.errors import InputError
 from unidino.core.log import log
-from unidino.plates.layouts.entries import Row, unmixed, unplaced, well_of_name
+from unidino.plates.layouts.entries import Row, from_places, unplaced, well_of_name
 from unidino.plates.layouts.filenames import IMAGE_SUFFIXES
 from unidino.plates.layouts.harmony_index import Index, is_images, plate_of_folder
 from unidino.plates.layouts.walk import walk_files
@@ -32,7 +32,7 @@ def scan(path: Path) -> pa.Table:
 
     An index gives channel names, wavelengths (nm), pixel size and stage position (um); file names
     do not. An index or an image that is damaged has its problem in a row.
-    Raises InputError if there is no image, or if two exports have a well of the same plate.
+    Raises InputError if there is no image.
     """
     if path.is_file():
         return text_table(_read([path]))
@@ -94,7 +94,7 @@ def _read(indexes: Sequence[Path]) -> list[Row]:
         parts.append((index, rows))
     if not any(rows for _, rows in parts):
         raise InputError(f"'{indexes[0]}' lists no image")
-    return unmixed(parts)
+    return from_places(parts)
 
 
 def _by_names(path: Path, files: Sequence[Path]) -> list[Row]:
@@ -118,11 +118,14 @@ def _by_names(path: Path, files: Sequence[Path]) -> list[Row]:
             f"{len(left_out)} of {len(images)} images are left out: their names do not match, such"
             f" as '{left_out[0]}'"
         )
+    folder = path.resolve()
+    above = [f for name in _NAMES if is_images(folder) and (f := folder.parent / name).is_file()]
+    hint = f"; the index '{above[0]}' lies above: pass it as PATH to have them" if above else ""
     log.info(
         f"no index under '{path}': {len(images) - len(left_out)} images are read by their names,"
-        " which say nothing of channel names and pixel size"
+        f" which say nothing of channel names and pixel size{hint}"
     )
-    return unmixed(list(parts.items()))
+    return from_places(parts.items())
 
 
 def _named(file: Path, match: re.Match[str]) -> Row:

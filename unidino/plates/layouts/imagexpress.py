@@ -10,7 +10,7 @@ import tifffile
 
 from unidino.core.errors import InputError
 from unidino.core.log import log
-from unidino.plates.layouts.entries import Row, unmixed, unplaced
+from unidino.plates.layouts.entries import Row, from_places, unplaced
 from unidino.plates.layouts.filenames import IMAGE_SUFFIXES
 from unidino.plates.layouts.htd import Settings, read_settings
 from unidino.plates.layouts.walk import walk_files
@@ -25,7 +25,6 @@ _NAME = re.compile(
 _THUMBNAIL = re.compile(rf".*_thumb{_ID}\.[a-z]+", re.IGNORECASE)
 _STEP = re.compile(r"ZStep_(\d+)", re.IGNORECASE)
 _TIME = re.compile(r"TimePoint_(\d+)", re.IGNORECASE)
-_PLANE = ("well", "field", "channel_index", "z", "timepoint")
 _NUM_OPENED = 8  # planes of a channel that are opened to find its optics
 
 
@@ -53,7 +52,7 @@ def scan(path: Path) -> pa.Table:
     The HTD file names the channels; the first plane of each channel gives pixel size (um) and
     emission (nm). ZStep_0 is the instrument's projection; it is left out of a channel that has
     slices. Without an HTD file, folders and names say plate, well, field and channel number.
-    Raises InputError if there are no planes, or if two measurements have a well of the same plate.
+    Raises InputError if there are no planes.
     """
     files = walk_files(path)
     planes = _planes(files)
@@ -73,7 +72,7 @@ def scan(path: Path) -> pa.Table:
     parts = []
     for folder, found in owned.items():
         parts += _read_folder(folder, plates[folder], found)
-    rows = unmixed(parts)
+    rows = from_places(parts)
     if not rows:
         raise InputError(f"no images beside '{next(iter(plates.values()))[0]}'")
     return text_table(rows)
@@ -142,7 +141,7 @@ def _by_names(path: Path, files: Sequence[Path], planes: Sequence[_Plane]) -> li
     parts = []
     for home, found in homes.items():
         parts.append((home, _read_plate(home.resolve().name, {}, found)))
-    return unmixed(parts)
+    return from_places(parts)
 
 
 def _read_folder(
@@ -186,10 +185,7 @@ def _read_folder(
 
 
 def _read_plate(plate: str, settings: Settings, planes: Sequence[_Plane]) -> list[Row]:
-    """Rows of the planes of a plate.
-
-    Raises InputError if two folders have the same plane.
-    """
+    """Rows of the planes of a plate."""
     waves: dict[str, list[_Plane]] = {}
     for plane in planes:
         waves.setdefault(plane.wave, []).append(plane)
@@ -201,7 +197,7 @@ def _read_plate(plate: str, settings: Settings, planes: Sequence[_Plane]) -> lis
             " out; their slices are projected instead"
         )
     optics = {wave: _optics([plane.file for plane in found]) for wave, found in waves.items()}
-    homes: dict[Path, list[Row]] = {}
+    rows = []
     for plane in planes:
         if plane.z == "0" and plane.wave in sliced:
             continue
@@ -217,8 +213,8 @@ def _read_plate(plate: str, settings: Settings, planes: Sequence[_Plane]) -> lis
             "z": plane.z,
             "timepoint": plane.timepoint,
         }
-        homes.setdefault(plane.home, []).append(row | optics[plane.wave])
-    return unmixed(list(homes.items()), _PLANE)
+        rows.append(row | optics[plane.wave])
+    return rows
 
 
 def _optics(files: Sequence[Path]) -> Row:

@@ -31,6 +31,7 @@ from unidino.plates.layouts import (
 )
 from unidino.plates.manifest import Choice, Manifest, say_content
 from unidino.plates.meaning import Reading, give_meaning
+from unidino.plates.measurements import take_unplaced
 
 # A reader takes the folder and --pattern, and returns a row of text columns per plane.
 _READERS: dict[str, Callable[[Path, str | None], pa.Table]] = {
@@ -156,7 +157,7 @@ def _create_images(
             rows = _READERS[layout](path, pattern)
         con.register("scanned", rows)
         con.execute("create table _images as from scanned")
-        faults += tables.take_unplaced(con, "_images")
+        faults += take_unplaced(con, "_images")
     give_meaning(con, "_images", reading, path.name if layout == "manifest" else None)
     for name, file in loaded.items():
         give_meaning(con, name, reading, file.name)

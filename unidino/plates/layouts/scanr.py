@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from unidino.core.errors import InputError
 from unidino.core.log import log
-from unidino.plates.layouts.entries import Row, unmixed, unplaced
+from unidino.plates.layouts.entries import Row, from_places, unplaced
 from unidino.plates.layouts.filenames import walk_images
 from unidino.plates.tables import text_table
 
@@ -23,7 +23,7 @@ def scan(path: Path) -> pa.Table:
 
     The plate is the folder that contains `data`. A name that has only the number of a well has a
     problem in its row: the export does not say where on the plate that is.
-    Raises InputError if no name matches, or if two experiments have a well of the same plate.
+    Raises InputError if no name matches.
     """
     files = walk_images(path)
     parts: dict[Path, list[Row]] = {}
@@ -51,7 +51,7 @@ def scan(path: Path) -> pa.Table:
             f"{len(left_out)} of {len(files)} images are left out: their names do not match, such"
             f" as '{left_out[0]}'"
         )
-    return text_table(unmixed(list(parts.items())))
+    return text_table(from_places(parts.items()))
 
 
 def _plate(file: Path) -> str:
