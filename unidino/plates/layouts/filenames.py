@@ -83,15 +83,6 @@ def walk_images(path: Path, suffixes: set[str] = IMAGE_SUFFIXES) -> list[Path]:
     return [file for file in walk_files(path) if file.suffix.lower() in suffixes]
 
 
-def match_path(file: Path, expression: re.Pattern[str]) -> Row | None:
-    """Values of a pattern's groups in a whole path; None if it does not match.
-
-    file: absolute path.
-    """
-    match = expression.search(file.as_posix())
-    return _groups(file, match) if match else None
-
-
 def match_below(
     file: Path, expression: re.Pattern[str], root: Path, *, others_below: bool = True
 ) -> Row | None:

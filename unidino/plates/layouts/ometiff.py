@@ -40,7 +40,7 @@ def scan(path: Path, pattern: str | None, choice: Choice, faults: list[str]) -> 
         raise InputError(f"no OME-TIFF under '{path}' (looked for {', '.join(_SUFFIXES)})")
     if pattern:
         filenames.compiled(pattern)
-    reader = _Reader(pattern, choice, faults)
+    reader = _Reader(path.resolve(), pattern, choice, faults)
     for file in files:
         reader.read(file)
     return reader.table(files)
@@ -49,7 +49,8 @@ def scan(path: Path, pattern: str | None, choice: Choice, faults: list[str]) -> 
 class _Reader:
     """Rows of the planes of OME-TIFF files; each plane of a file is taken once."""
 
-    def __init__(self, pattern: str | None, choice: Choice, faults: list[str]) -> None:
+    def __init__(self, root: Path, pattern: str | None, choice: Choice, faults: list[str]) -> None:
+        self._root = root if root.is_dir() else root.parent
         self._pattern = pattern
         self._choice = choice
         self._faults = faults
@@ -122,7 +123,7 @@ class _Reader:
             if image_id in wells.left_out:
                 return
             if is_wanted:
-                by_path = [place or _by_pattern(row["path"] or "", self._pattern) for row in rows]
+                by_path = [place or self._by_pattern(row["path"] or "") for row in rows]
                 for row, where in zip(rows, by_path, strict=True):
                     self._add(row | where, file)
         except (InputError, ValueError) as error:
@@ -177,6 +178,20 @@ class _Reader:
                 )
             self._contradicted |= fields
 
+    def _by_pattern(self, file: str) -> Place:
+        """Plate, well and field of an image that is in no OME plate."""
+        if not self._pattern:
+            raise InputError(
+                f"'{file}' is in no plate of its {_KIND}; say with --pattern which part of the path"
+                r" is its well, such as '(?P<plate>[^/]+)/(?P<well>[A-P]\d\d)_s(?P<field>\d+)'"
+            )
+        path = Path(file)
+        root = self._root if path.is_relative_to(self._root) else path.parent
+        groups = filenames.match_below(path, filenames.compiled(self._pattern), root)
+        if groups is None:
+            raise InputError(f"--pattern does not match '{file}'")
+        return {name: groups.get(name, "1") for name in ("plate", "well", "field")}
+
 
 def _field(row: Mapping[str, str | None]) -> tuple[str | None, ...]:
     return row["plate"], row["well"], row["field"]
@@ -184,16 +199,3 @@ def _field(row: Mapping[str, str | None]) -> tuple[str | None, ...]:
 
 def _words(row: Row) -> str:
     return ", ".join(f"{name} {row[name]}" for name in _PLACE if row.get(name) is not None)
-
-
-def _by_pattern(file: str, pattern: str | None) -> Place:
-    """Plate, well and field of an image that is in no OME plate."""
-    if not pattern:
-        raise InputError(
-            f"'{file}' is in no plate of its {_KIND}; say with --pattern which part of the path"
-            r" is its well, such as '(?P<plate>[^/]+)/(?P<well>[A-P]\d\d)_s(?P<field>\d+)'"
-        )
-    groups = filenames.match_path(Path(file), filenames.compiled(pattern))
-    if groups is None:
-        raise InputError(f"--pattern does not match '{file}'")
-    return {name: groups.get(name, "1") for name in ("plate", "well", "field")}
