@@ -34,10 +34,10 @@ for command in (
     insight.plot,
     insight.report,
     insight.explore,
-    lake.sql,
-    lake.check,
 ):
     app.command()(command)
+app.command(cls=lake.QueryCommand)(lake.sql)
+app.command()(lake.check)
 app.add_typer(models.app, name="models")
 _MAX_DETAILS = 1000
 

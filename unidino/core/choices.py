@@ -50,4 +50,4 @@ FigureKind = Literal[
 ]
 
 # Output.
-TableFormat = Literal["table", "csv", "json", "parquet", "arrow"]
+TableFormat = Literal["table", "csv", "json", "jsonl", "parquet", "arrow"]

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 from unidino.core import assets
 from unidino.core.errors import InputError
 from unidino.core.files import digest
-from unidino.core.text import cell, flat
+from unidino.core.formats import csv_frames
+from unidino.core.text import cell
 from unidino.core.user_sql import asked
 from unidino.lake.lake import Lake
 
@@ -54,16 +55,11 @@ def run_query(lake: Lake, query: str) -> Result:
 def file_of(lake: Lake, query: str, kind: str) -> Iterator[bytes]:
     """All rows of a query as CSV (lists as JSON) or Parquet, piece by piece; errors as above."""
     with lake.confined() as con, asked(con, query, patience_s=_PATIENCE_S) as relation:
-        reader = relation.to_arrow_reader(_BATCH)
-        yield from _csv(reader) if kind == "csv" else _parquet(reader)
-
-
-def _csv(reader: pa.RecordBatchReader) -> Iterator[bytes]:
-    empty: Any = pl.from_arrow(reader.schema.empty_table())
-    yield flat(empty).write_csv().encode()
-    for batch in reader:
-        rows: Any = pl.from_arrow(batch)
-        yield flat(rows).write_csv(include_header=False).encode()
+        if kind == "csv":
+            for number, rows in enumerate(csv_frames(relation)):
+                yield rows.write_csv(include_header=number == 0).encode()
+        else:
+            yield from _parquet(relation.to_arrow_reader(_BATCH))
 
 
 def _parquet(reader: pa.RecordBatchReader) -> Iterator[bytes]:

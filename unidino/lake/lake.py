@@ -18,6 +18,7 @@ import duckdb
 import polars as pl
 
 from unidino.core import assets
+from unidino.core.columns import portable
 from unidino.core.errors import InputError, LakeError
 from unidino.core.files import locked
 from unidino.core.log import log
@@ -29,7 +30,7 @@ from unidino.core.sql import (
     scratch,
     sql_error,
 )
-from unidino.core.user_sql import ask, confine
+from unidino.core.user_sql import ask, asked, confine
 from unidino.lake import schema
 from unidino.lake.views import create_views_over_parts, create_views_over_tables
 
@@ -206,6 +207,20 @@ class Lake:
         with self.confined() as con:
             return pl.DataFrame(ask(con, query, parameters, what=what))
 
+    @contextmanager
+    def answer(self, query: str) -> Iterator[duckdb.DuckDBPyRelation]:
+        """The rows of `query` as a relation of DuckDB, which must be read inside the block."""
+        with self.confined() as con, asked(con, query) as rows:
+            yield rows
+
+    def only_reads(self, query: str) -> bool:
+        """Whether `query` would take this text."""
+        try:
+            with self.answer(query):
+                return True
+        except InputError:
+            return False
+
     def look_up(self, query: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
         """Rows of a query of this program over tables of the catalog and views of them."""
         con = self._connect(read_only=True)
@@ -218,9 +233,19 @@ class Lake:
 
     def execute(self, query: str) -> None:
         """Execute statements that may write to the catalog, in one transaction."""
+        with self.executed(query):
+            pass
+
+    @contextmanager
+    def executed(self, query: str) -> Iterator[duckdb.DuckDBPyRelation | None]:
+        """The rows of the last of these statements, or None; all may write, in one transaction.
+
+        The rows must be read inside the block.
+        """
         try:
             with self.write() as con:
-                con.execute(query)
+                answer = con.sql(query)
+                yield None if answer is None else portable(answer)
         except duckdb.Error as error:
             raise InputError(sql_error(error)) from error
 
