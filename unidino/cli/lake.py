@@ -186,7 +186,7 @@ def sql(
     if as_json and format_ not in (None, "json", "jsonl"):
         raise InputError(f"--json and --format {format_} contradict each other; give one of them")
     rows_as: TableFormat = format_ or ("jsonl" if as_json else "table")
-    opened = open_lake(lake)
+    opened = open_lake(lake, writes=write)
     if not write or opened.only_reads(text):
         with opened.answer(text) as answer:
             print_rows(answer, rows_as)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unidino.core.choices import TableFormat
-from unidino.core.errors import InputError
+from unidino.core.errors import InputError, LakeError
 from unidino.core.log import log
 
 if TYPE_CHECKING:
@@ -32,11 +32,21 @@ _COMPUTED = r"^[=+\-@]"  # a spreadsheet computes such a cell
 _UNFOLDED = 1_000_000  # characters; no line of a table is as long
 
 
-def open_lake(lake: Path) -> "Lake":
-    """The lake in a folder; see `Lake.open`."""
+def open_lake(lake: Path, *, writes: bool = False) -> "Lake":
+    """The lake in a folder; see `Lake.open`.
+
+    writes: the command keeps its results in the lake. It ends before it computes them if the lake
+    may only be read; LakeError says so.
+    """
     from unidino.lake.lake import Lake
 
-    return Lake.open(lake)
+    opened = Lake.open(lake)
+    if writes and not Lake(lake).is_writable:
+        raise LakeError(
+            f"the lake '{lake}' is read-only here, and this command writes to it; ask its owner for"
+            " the right to write, or copy the lake"
+        )
+    return opened
 
 
 def create_lake(lake: Path) -> "Lake":

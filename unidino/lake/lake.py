@@ -6,6 +6,7 @@ over the files of vectors. It opens the catalog again only to land its results, 
 transaction.
 """
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -50,6 +51,7 @@ _TABLES = (
 )
 _LOCK_PATIENCE_S = 60.0
 _LOCKS = ".locks"
+ORIGIN = ".origin"  # in a temporary copy: a link to the lake whose files the copy links to
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ class Lake:
     def open(cls, path: str | Path) -> "Lake":
         """The lake in this folder; tables of an earlier version are brought up to date.
 
+        That happens in a temporary copy of the catalog if the lake may only be read.
         Raises LakeError if there is none.
         """
         lake = cls(Path(path))
@@ -105,6 +108,10 @@ class Lake:
             old = schema.outdated(con)
         finally:
             con.close()
+        if old and not lake.is_writable:
+            from unidino.lake.overlay import to_compute_in
+
+            return to_compute_in(lake)
         if old:
             log.info(f"bringing tables of the catalog up to date: {', '.join(old)}")
             with lake.write() as con:
@@ -124,6 +131,12 @@ class Lake:
         """The DuckDB file."""
         return self.path / "catalog.duckdb"
 
+    @property
+    def is_writable(self) -> bool:
+        """Whether this process may change the catalog and add files."""
+        places = (self.path, self.catalog, self.path / "profiles")
+        return all(os.access(place, os.W_OK) for place in places if place.exists())
+
     def resolve(self, uri: str) -> Path:
         """Path of a file or folder from its uri in the catalog; relative uris start at the lake."""
         return self.path / uri
@@ -131,6 +144,15 @@ class Lake:
     def lock(self, name: str, *, wait: bool = True) -> AbstractContextManager[bool]:
         """Lock `name` of this lake across processes; see `core.files.locked`."""
         return locked(self.path / _LOCKS, name, wait=wait)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """A block in which no process writes to the catalog."""
+        con = self._connect(read_only=True)
+        try:
+            yield
+        finally:
+            con.close()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -163,7 +185,7 @@ class Lake:
         con = self._patiently(self._attached)
         try:
             self._create_views(prepare(con))
-            confine(con, [self.path])
+            confine(con, [self.path, self.path / ORIGIN])
             yield con
         finally:
             con.close()
