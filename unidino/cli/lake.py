@@ -215,11 +215,17 @@ def _statement(query: str | None, file: Path | None) -> str:
         ) from error
 
 
-def check(lake: LakeOption = DEFAULT_LAKE, as_json: JsonOption = False) -> None:
+def check(
+    lake: LakeOption = DEFAULT_LAKE,
+    pixels: Annotated[
+        bool, typer.Option("--pixels", help="Read every plane too, and compare its mean.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Check the catalog and the files of a lake."""
     from unidino.lake.check import check as run_check
 
-    problems = run_check(open_lake(lake))
+    problems = run_check(open_lake(lake), pixels=pixels)
     if problems:
         emit(as_json, [{"check": p.check, "problem": p.problem} for p in problems])
         raise UnidinoError(f"{len(problems)} problems in the lake")

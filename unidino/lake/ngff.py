@@ -16,6 +16,8 @@ VERSIONS: tuple[NgffVersion, ...] = get_args(NgffVersion)
 # Colours of the channels in viewers, in order: blue, green, red, yellow, magenta, cyan, white.
 _COLOURS = ("0000FF", "00FF00", "FF0000", "FFFF00", "FF00FF", "00FFFF", "FFFFFF")
 
+_FIRST_AXES = ("t", "c", "z", "y", "x")
+
 
 @dataclass(frozen=True)
 class Display:
@@ -178,19 +180,49 @@ def write_group(path: Path, ome: Mapping[str, Any], version: NgffVersion) -> Non
 
 
 def group_metadata(group: Path) -> dict[str, Any]:
-    """The OME metadata of a Zarr group of version 0.4 or 0.5; empty if it has none.
+    """The OME metadata of a Zarr group of version 0.1 to 0.5; empty if it has none.
 
-    Raises OSError if there is no group, ValueError if its metadata are not JSON.
+    Raises OSError if there is no group, ValueError if its metadata are not a JSON object.
     """
-    metadata: dict[str, Any] = {}
     if (group / "zarr.json").is_file():
-        attributes = json.loads((group / "zarr.json").read_bytes()).get("attributes") or {}
-        metadata = attributes.get("ome") or {}
+        attributes = _read_object(group / "zarr.json").get("attributes") or {}
+        metadata = attributes.get("ome") or {} if isinstance(attributes, dict) else attributes
     elif (group / ".zattrs").is_file():
-        metadata = json.loads((group / ".zattrs").read_bytes())
+        metadata = _read_object(group / ".zattrs")
     else:
         (group / ".zgroup").read_bytes()
+        metadata = {}
+    if not isinstance(metadata, dict):
+        raise ValueError(f"the metadata in '{group}' are not a JSON object")
     return metadata
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    document = json.loads(path.read_bytes())
+    if not isinstance(document, dict):
+        raise ValueError(f"'{path.name}' is not a JSON object")
+    return document
+
+
+def axis_names(image: Mapping[str, Any], num_axes: int) -> tuple[str, ...]:
+    """Names of the axes of an image, by an entry of its `multiscales`.
+
+    num_axes: of its array. Versions 0.1 and 0.2 name no axes; theirs are t, c, z, y, x.
+    Raises ValueError if y and x are not the last axes, or if another is none of t, c and z.
+    """
+    axes = image.get("axes")
+    names: tuple[str, ...] = ()
+    if axes is not None:
+        names = tuple(axis["name"] if isinstance(axis, Mapping) else str(axis) for axis in axes)
+    elif num_axes == len(_FIRST_AXES):
+        names = _FIRST_AXES
+    leading = names[:-2]
+    if names[-2:] != ("y", "x") or set(leading) - set("tcz") or len(set(names)) < len(names):
+        raise ValueError(
+            f"its axes are {', '.join(map(str, names)) or 'not named'}; expected some of t, c, z,"
+            " and then y, x"
+        )
+    return names
 
 
 def _write_json(path: Path, document: Mapping[str, Any]) -> None:

@@ -8,28 +8,23 @@ other programs wrote, are read with the zarr library.
 Shapes: C channels, H height, W width.
 """
 
-import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
-from zarr.errors import BaseZarrError
 
 from unidino.core.choices import NgffVersion
 from unidino.core.errors import LakeError
-from unidino.lake import codec, ngff
+from unidino.lake import arrays, codec, ngff
+from unidino.lake.arrays import FieldArray
 from unidino.lake.ngff import Display
+from unidino.lake.stacks import Stack, stack_of
 
 Plane = NDArray[Any]  # of uint8 or uint16, (H, W)
-
-_DAMAGE = (OSError, KeyError, ValueError, RuntimeError, IndexError, BaseZarrError)
 
 
 def write_field(
@@ -94,81 +89,56 @@ def _write_file(path: str, parts: Sequence[bytes]) -> None:
 def read_plane(field: Path, channel_index: int) -> Plane:
     """One plane (H, W) of a field, at full resolution.
 
-    field: path of its group. `#t=2&z=max` at its end selects the time point and the slice, or the
-    maximum over slices, of an image with the axes t and z.
+    field: path of its group, with what is taken of a stack, as `stacks.stack_of` reads it.
     Raises LakeError if the group or the chunk is missing or damaged.
     """
-    group, _, choice = str(field).partition("#")
-    if not Path(group).is_dir():
-        raise LakeError(f"no image at {group}; was its plate moved? run `unidino check`")
+    stack = stack_of(str(field))
+    if not Path(stack.group).is_dir():
+        raise LakeError(f"no image at {stack.group}; was its plate moved? run `unidino check`")
     try:
-        array = _open_array(group)
+        array = _open_array(stack.group)
         if array.is_shard_of_planes:
-            chunk = codec.read_chunk(array.path / codec.SHARD, channel_index, array.shape[0])
-            return codec.decoded(chunk, array.shape[1:], array.dtype)
-        return _chosen_plane(array, channel_index, choice)
-    except _DAMAGE as error:
-        raise LakeError(f"cannot read channel {channel_index} of {field}: {error}") from error
+            return _plane_of_shard(array, channel_index)
+        planes = arrays.read_by_zarr(array, _index(array, channel_index, stack))
+        return np.asarray(planes.max(axis=0)) if planes.ndim == 3 else planes
+    except arrays.DAMAGE as error:
+        raise LakeError(
+            f"cannot read channel {channel_index} of {stack.group}: {_reason(error)}"
+        ) from error
 
 
-def read_page(field: Path, page: int) -> Plane:
+def read_page(group: Path, page: int) -> Plane:
     """One plane (H, W) of a field; `page` is its number over all axes except y and x.
 
+    group: path of its group, as it is.
     Raises LakeError if the group or the chunk is missing or damaged.
     """
     try:
-        array = _open_array(str(field))
+        array = arrays.find_array(group)
         if array.is_shard_of_planes:
-            return read_plane(field, page)
-        opened = zarr.open_array(str(array.path), mode="r")
-        return np.asarray(opened[np.unravel_index(page, array.shape[:-2])])
-    except _DAMAGE as error:
-        raise LakeError(f"cannot read plane {page} of {field}: {error}") from error
+            return _plane_of_shard(array, page)
+        place = np.unravel_index(page, array.shape[:-2])
+        return arrays.read_by_zarr(array, [int(index) for index in place])
+    except arrays.DAMAGE as error:
+        raise LakeError(f"cannot read plane {page} of {group}: {_reason(error)}") from error
 
 
-@dataclass(frozen=True)
-class _Array:
-    """A field at full resolution.
-
-    is_shard_of_planes: the field is stored as `write_field` stores fields of version 0.5.
-    """
-
-    path: Path
-    axes: tuple[str, ...]
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    is_shard_of_planes: bool
+def _plane_of_shard(array: FieldArray, index: int) -> Plane:
+    chunk = codec.read_chunk(array.path / codec.SHARD, index, array.shape[0])
+    return codec.decoded(chunk, array.shape[1:], np.dtype(array.dtype).newbyteorder("<"))
 
 
-def _chosen_plane(array: _Array, channel_index: int, choice: str) -> Plane:
-    """A plane (H, W) of the chosen time point and slice, read with the zarr library."""
-    chosen = {key: values[0] for key, values in parse_qs(choice).items()}
-    opened = zarr.open_array(str(array.path), mode="r")
-    index: list[Any] = []
-    for axis in array.axes[:-2]:
-        if axis == "c":
-            index.append(channel_index)
-        elif axis == "z" and chosen.get("z", "max") == "max":
-            index.append(slice(None))
-        else:
-            index.append(int(chosen.get(axis, 0)))
-    plane = np.asarray(opened[tuple(index)])
-    return np.asarray(plane.max(axis=0)) if plane.ndim == 3 else plane
+def _index(array: FieldArray, channel_index: int, stack: Stack) -> list[int | slice]:
+    """Where the planes of a channel are, over the axes before y and x."""
+    z = slice(None) if stack.z == "max" else int(stack.z)
+    places: dict[str, int | slice] = {"t": stack.timepoint, "c": channel_index, "z": z}
+    return [places[axis] for axis in array.axes[:-2]]
 
 
-@lru_cache(maxsize=65536)
-def _open_array(field: str) -> _Array:
-    """The array of a field at full resolution."""
-    group = Path(field)
-    version = ngff.version_of(group)
-    image = ngff.group_metadata(group)["multiscales"][0]
-    path = group / image["datasets"][0]["path"]
-    metadata = json.loads((path / ngff.array_file(version)).read_bytes())
-    shape = tuple(metadata["shape"])
-    axes = tuple(axis["name"] for axis in image["axes"])
-    dtype = metadata["data_type" if version == "0.5" else "dtype"]
-    is_shard_of_planes = False
-    if version == "0.5" and axes == ("c", "y", "x"):
-        expected = json.loads(codec.array_metadata(shape, dtype, version))
-        is_shard_of_planes = codec.same_chunks(metadata, expected)
-    return _Array(path, axes, shape, np.dtype(dtype).newbyteorder("<"), is_shard_of_planes)
+def _reason(error: Exception) -> str:
+    """What an error of a library says, in one line."""
+    text = " ".join(str(error).split())
+    return text if text and not isinstance(error, KeyError) else repr(error)
+
+
+_open_array = lru_cache(maxsize=65536)(lambda group: arrays.find_array(Path(group)))

@@ -1,0 +1,106 @@
+"""The array of a field at full resolution: where it is, its axes, and planes read from it by zarr.
+
+Arrays of OME-Zarr 0.1 to 0.5, written by any program, in any chunks and byte order.
+
+Shapes: H height, W width.
+"""
+
+import json
+import lzma
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.errors import BaseZarrError
+from zarr.storage import LocalStore, StorePath
+
+from unidino.lake import codec, ngff
+
+# What damaged metadata and chunks make the libraries raise.
+DAMAGE = (
+    OSError,
+    EOFError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ValueError,
+    ArithmeticError,
+    MemoryError,
+    RuntimeError,
+    zlib.error,
+    lzma.LZMAError,
+    BaseZarrError,
+)
+
+
+@dataclass(frozen=True)
+class FieldArray:
+    """The array of a field at full resolution.
+
+    axes: a name for each, y and x last. is_shard_of_planes: it is stored as `pixels.write_field`
+    stores fields of version 0.5.
+    """
+
+    path: Path
+    axes: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: str
+    is_shard_of_planes: bool
+
+
+def find_array(group: Path) -> FieldArray:
+    """The array of the group of a field.
+
+    Raises one of DAMAGE if its metadata are missing, damaged or contradict each other.
+    """
+    version = ngff.version_of(group)
+    image = ngff.group_metadata(group)["multiscales"][0]
+    path = group / image["datasets"][0]["path"]
+    metadata = json.loads((path / ngff.array_file(version)).read_bytes())
+    shape = tuple(int(length) for length in metadata["shape"])
+    axes = ngff.axis_names(image, len(shape))
+    if len(axes) != len(shape) or min(shape) < 1:
+        raise ValueError(f"its array has the shape {shape}, its axes are {', '.join(axes)}")
+    dtype = metadata["data_type" if version == "0.5" else "dtype"]
+    is_shard_of_planes = False
+    if version == "0.5" and axes == ("c", "y", "x"):
+        expected = json.loads(codec.array_metadata(shape, dtype, version))
+        is_shard_of_planes = codec.same_chunks(metadata, expected)
+    return FieldArray(path, axes, shape, str(dtype), is_shard_of_planes)
+
+
+def read_by_zarr(array: FieldArray, index: Sequence[int | slice]) -> NDArray[Any]:
+    """The planes at an index over the axes before y and x, in the byte order of this machine."""
+    found = np.asarray(_opened(array.path)[tuple(index)])
+    return found.astype(found.dtype.newbyteorder("="), copy=False)
+
+
+def has_chunks(array: FieldArray) -> bool:
+    """Whether anything but metadata is stored; a chunk that is not there is the fill value."""
+    return any(
+        not entry.name.startswith(".") and entry.name != "zarr.json"
+        for entry in array.path.iterdir()
+    )
+
+
+def _opened(path: Path) -> zarr.Array[Any]:
+    """The array as the zarr library opens it; the path is no URL, whatever characters it has."""
+    store = StorePath(LocalStore(path, read_only=True))
+    v2 = path / ".zarray"
+    if not (path / "zarr.json").exists() and v2.exists():
+        metadata = json.loads(v2.read_bytes())
+        if "dimension_separator" not in metadata and _has_nested_chunks(path):
+            metadata["dimension_separator"] = "/"
+            return zarr.Array(zarr.AsyncArray.from_dict(store, metadata))
+    return zarr.open_array(store, mode="r")
+
+
+def _has_nested_chunks(path: Path) -> bool:
+    """Whether the chunks of an array are files in folders, as early writers left unsaid."""
+    return any(re.fullmatch(r"\d+", entry.name) and entry.is_dir() for entry in path.iterdir())
