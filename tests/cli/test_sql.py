@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from unidino.cli.output import emit
 from unidino.lake.lake import Lake
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "sql" / "examples"
@@ -158,3 +159,20 @@ def test_a_type_that_a_format_lacks_is_one_line(ask) -> None:
     status, out, err = ask("select map {} as m", "--format", "parquet")
     assert (status, out, err.count("\n")) == (1, "", 1)
     assert "column 'm' has the type MAP" in err
+
+
+def test_json_of_every_command_has_null_for_what_json_lacks(capfd) -> None:
+    emit(True, [{"a": float("nan"), "b": [float("inf"), 1.5]}, {"a": {"c": float("-inf")}}])
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert lines == [{"a": None, "b": [None, 1.5]}, {"a": {"c": None}}]
+
+
+def test_a_file_that_cannot_be_written_is_one_line(run_cli, full: Lake, tmp_path: Path) -> None:
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "file").write_text("")
+    for name in ("folder.csv", "file/rows.csv", "x" * 300 + ".csv"):
+        status, out, err = run_cli(
+            "export", tmp_path / name, "--model", "first", "--lake", full.path
+        )
+        assert (status, out, err.count("\n")) == (1, "", 1), err
+        assert err.startswith(f"error: cannot read or write '{tmp_path}")

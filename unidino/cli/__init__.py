@@ -41,7 +41,11 @@ app.command(cls=lake.QueryCommand)(lake.sql)
 app.command()(lake.check)
 app.add_typer(models.app, name="models")
 _MAX_DETAILS = 1000
-_OF_THE_DISK = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+# Errors of files and disks that a user can mend.
+_OF_THE_DISK = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT),
+    *(errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG),
+)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unidino.core import assets
+from unidino.core.columns import for_people
 from unidino.core.errors import InputError
 from unidino.core.files import digest
 from unidino.core.formats import csv_frames
@@ -45,7 +46,8 @@ def run_query(lake: Lake, query: str) -> Result:
     if not query.strip():
         raise InputError("write a query, or choose an example")
     with lake.confined() as con, asked(con, query, patience_s=_PATIENCE_S) as relation:
-        table = relation.limit(MOST_ROWS + 1).pl() if _can_limit(query) else relation.pl()
+        rows = for_people(relation)
+        table = rows.limit(MOST_ROWS + 1).pl() if _can_limit(query) else rows.pl()
         num_rows = len(table)
         if num_rows > MOST_ROWS:
             (num_rows,) = relation.count("*").fetchall()[0]
