@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from unidino.core.errors import InputError
@@ -71,6 +72,8 @@ def test_what_reads_the_lake_passes(lake: Lake, door: str, tmp_path: Path) -> No
         "true; copy (select 1) to '{stolen}'",
         "true; attach '{stolen}' as x",
         "getenv('HOME') = ''",
+        "plate in (pivot (from read_csv('{secret}')) on a using count(*))",
+        "true) ; pivot well on plate using count(*); select (1",
     ],
 )
 def test_what_leaves_the_lake_is_one_line_and_does_nothing(
@@ -83,3 +86,94 @@ def test_what_leaves_the_lake_is_one_line_and_does_nothing(
         DOORS[door](lake, tmp_path, text)
     assert "\n" not in str(caught.value)
     assert not stolen.exists()
+
+
+def _hidden_copy(stolen: Path) -> str:
+    """A query that a function runs from its JSON, and that writes a file."""
+    text = f"with a as (copy (select 1 as z) to '{stolen}') from a"
+    with duckdb.connect() as con:
+        (plan,) = con.execute("select json_serialize_sql($text)", {"text": text}).fetchall()[0]
+    quoted = plan.replace("'", "''")
+    return f"from json_execute_serialized_sql('{quoted}')"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "with a as (copy well to '{stolen}') select * from a",
+        "with a as not materialized (/* x */ copy (select 1) to '{stolen}') select 1",
+        "explain analyze with a as (copy well to '{stolen}') from a",
+        "explain (analyze) with a as (copy well to '{stolen}') from a",
+        "describe with a as (copy well to '{stolen}') from a",
+        "with a as (copy well to '{stolen}') pivot well on moa using count(*)",
+        "with a as -- x\n(COPY(from well) to '{stolen}'), b as (pivot well on moa using count(*))"
+        " from b",
+        "copy (pivot well on moa using count(*)) to '{stolen}'",
+        "explain analyze copy (pivot well on moa using count(*)) to '{stolen}'",
+        "pivot well on moa using count(*); copy well to '{stolen}'",
+        "{hidden}",
+        "pivot ({hidden}) on z using count(*)",
+        "from query('{hidden_again}')",
+        "pivot (from query('{hidden_again}')) on z using count(*)",
+        "with a as (truncate well) select 1",
+        "with a as (delete from well returning *) from a",
+        "with a as (delete from well returning *) pivot a on moa using count(*)",
+        "with a as (update well set moa = 'x' returning *) from a",
+        "delete from well where moa in (pivot well on moa using count(*))",
+        "insert into well pivot well on moa using count(*)",
+        "create table t as pivot well on moa using count(*)",
+        "create or replace temp table t as (pivot well on moa using count(*))",
+        "prepare p as pivot well on moa using count(*)",
+        "set variable x = (pivot well on moa using count(*))",
+        "pivot well on moa using count(*)) as a; drop table well; from (select 1",
+        "from checkpoint()",
+        "from enable_logging(storage = 'file', storage_config = {{'path': '{stolen}'}})",
+        "pragma memory_limit = '1GB'",
+        "call enable_logging()",
+        "load httpfs",
+        "export database '{stolen}'",
+    ],
+)
+def test_nothing_is_written_even_inside_the_lake(lake: Lake, statement: str) -> None:
+    stolen = lake.path / "embeddings" / "stolen.parquet"
+    hidden = _hidden_copy(stolen)
+    text = statement.format(stolen=stolen, hidden=hidden, hidden_again=hidden.replace("'", "''"))
+    before = {path: path.read_bytes() for path in lake.path.rglob("*") if path.is_file()}
+    with pytest.raises(InputError) as caught:
+        lake.query(text)
+    assert "\n" not in str(caught.value)
+    assert {path: path.read_bytes() for path in lake.path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "pivot well on control_type using count(*) group by plate",
+        "pivot well on control_type in ('trt') using count(*)",
+        "-- a comment\npivot_wider well on control_type using count(*); -- the end",
+        "from (pivot well on control_type using count(*)) where plate = 'tiny_b1_p1; -- é'",
+        "with a as (pivot well on control_type using count(*)) from a join well using (plate)",
+        "describe (pivot well on control_type using count(*))",
+        "summarize (pivot well on control_type using count(*))",
+        "explain pivot well on control_type using count(*)",
+        "select 1 in (select trt from (pivot well on control_type using count(*))) as found",
+        "select 'copy', /* insert */ * from (pivot well on control_type using count(*))",
+        "unpivot (select plate, well_row, well_column from well) on columns(* exclude plate) into"
+        " name n value v",
+        "select * from well pivot (count(*) for control_type in ('trt', 'negcon'))",
+        "explain /* why */ analyze -- not\n from well",
+        "explain (format json) (select 1)",
+        "explain table well",
+        "show tables",
+        "show all tables",
+        "summarize well",
+        "values (1), (2);;",
+        "(from well)",
+        "; from well",
+        "from well select plate",
+        "from plate positional join well",
+        "from generate_series(3)",
+    ],
+)
+def test_every_statement_that_reads_runs(lake: Lake, statement: str) -> None:
+    lake.query(statement)

@@ -1,6 +1,7 @@
 """Results print as tables, and stay what they are."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 import polars as pl
@@ -8,10 +9,12 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from unidino.core.errors import ProfileError
 from unidino.core.reasons import WhyNot, reason_text
 from unidino.core.results import Result, Results, as_html, as_text
+from unidino.core.text import cell
 from unidino.core.vectors import matrix_of, vector_column
 
 
@@ -76,3 +79,26 @@ def test_matrices_come_back_from_columns(num: int, num_dims: int, fixed: bool) -
     matrix = np.random.default_rng(num).normal(size=(num, num_dims)).astype(np.float32)
     column = vector_column(matrix, fixed=fixed)
     np.testing.assert_array_equal(matrix_of(pa.chunked_array([column])), matrix)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("two\nlines\tand \x1b[31m", "two\\nlines\\tand \\x1b[31m"),
+        ("evil\u202etxt\u2028", "evil\\u202etxt\\u2028"),
+        ("naïve 日本 😀", "naïve 日本 😀"),
+        (["a\nb"], "[a\\nb]"),
+        ({"k\n": [1, None]}, "{k\\n: [1, ]}"),
+        (Decimal("1E+5"), "100000"),
+        ("x" * 1500, "x" * 1000 + "... 1,500 characters"),
+    ],
+)
+def test_a_cell_is_one_line(value: object, shown: str) -> None:
+    assert cell(value) == shown
+
+
+def test_wide_characters_keep_the_columns_aligned() -> None:
+    frame = pl.DataFrame({"name": ["日本語", "ab"], "n": [1, 2]})
+    lines = as_text(frame).splitlines()
+    assert [cell_len(line) for line in lines] == [10] * 4
+    assert len(as_text(pl.DataFrame({"a\nb": ["x\ny"]})).splitlines()) == 3

@@ -27,6 +27,21 @@ def test_rows_are_counted_and_the_first_are_shown(cached: CachedLake) -> None:
     assert run_query(cached.lake, "explain from plate").num_rows >= 1
 
 
+def test_values_of_any_type_are_shown_and_downloaded(cached: CachedLake) -> None:
+    statement = (
+        "select interval 1 day as i, date 'infinity' as d, [union_value(n := 1)] as u,"
+        " 'a' || chr(10) as t, [1.5, 'nan'::double] as l, '\\x00'::blob as b, 1 as x, 2 as x"
+    )
+    result = run_query(cached.lake, statement)
+    (row,) = shown(result.rows)
+    assert list(row.values()) == ["1 day", "infinity", "[1]", "a\\n", "[1.5, nan]", "\\x00", 1, 2]
+    text = b"".join(file_of(cached.lake, statement, "csv")).decode()
+    assert '"[1.5,null]"' in text
+    assert len(b"".join(file_of(cached.lake, statement, "parquet"))) > 0
+    pivot = run_query(cached.lake, "-- a table\npivot well on control_type using count(*)")
+    assert {"trt", "negcon"} <= set(pivot.rows.columns)
+
+
 @pytest.mark.parametrize(
     "statement",
     [

@@ -4,6 +4,7 @@ Results go to standard output, progress and messages to standard error. Exit sta
 1 for an error that the user can fix, 2 for wrong usage.
 """
 
+import errno
 import sys
 from typing import Annotated
 
@@ -34,16 +35,24 @@ for command in (
     insight.plot,
     insight.report,
     insight.explore,
-    lake.sql,
-    lake.check,
 ):
     app.command()(command)
+app.command(cls=lake.QueryCommand)(lake.sql)
+app.command()(lake.check)
 app.add_typer(models.app, name="models")
 _MAX_DETAILS = 1000
+# Errors of files and disks that a user can mend.
+_OF_THE_DISK = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT),
+    *(errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG),
+)
 
 
 def main() -> None:
-    """Run the command line; a UnidinoError is printed as one line, with exit status 1."""
+    """Run the command line; a UnidinoError is printed as one line, with exit status 1.
+
+    A disk that is full, and a file or folder that may not be written, are errors of that kind too.
+    """
     show_messages()
     try:
         app()
@@ -53,6 +62,12 @@ def main() -> None:
         if len(error.details) > _MAX_DETAILS:
             log.error(f"... and {len(error.details) - _MAX_DETAILS} more")
         log.error(f"error: {error}")
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in _OF_THE_DISK:
+            raise
+        place = f" '{error.filename}'" if error.filename else ""
+        log.error(f"error: cannot read or write{place}: {error.strerror}")
         sys.exit(1)
 
 

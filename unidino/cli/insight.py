@@ -47,7 +47,7 @@ def attribute(
     from unidino.profiles.selection import Selection
     from unidino.scores.channels import score_channels
 
-    opened = open_lake(lake)
+    opened = open_lake(lake, writes=True)
     selection = Selection(models=[model], level=level, normalize=normalize, where=where)
     scored = (
         score_channels(
@@ -125,7 +125,7 @@ def readouts(
     if output:
         readout_scores.check_suffix(output)
     scores = predict_readouts(
-        open_lake(lake),
+        open_lake(lake, writes=True),
         table,
         Selection(models=model or (), level=level, normalize=normalize, where=where),
         by=names(by),

@@ -2,9 +2,10 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from unidino.cli.output import (
     DEFAULT_LAKE,
@@ -15,6 +16,7 @@ from unidino.cli.output import (
     lake_to_fill,
     names,
     open_lake,
+    print_rows,
     show,
 )
 from unidino.core.choices import NgffVersion, TableFormat
@@ -182,39 +184,83 @@ def ingest(
         )
 
 
+class QueryCommand(TyperCommand):
+    """A command whose argument may begin with `--`, as SQL does that begins with a comment."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        options = {name for parameter in self.params for name in parameter.opts}
+        return super().parse_args(ctx, [f"\n{a}" if _is_comment(a, options) else a for a in args])
+
+
+def _is_comment(argument: str, options: set[str]) -> bool:
+    name = argument.partition("=")[0]
+    has_blank = "\n" in argument or any(c.isspace() for c in name)
+    return argument.startswith("--") and name not in options and has_blank
+
+
 def sql(
-    query: Annotated[str, typer.Argument(help="One SQL statement.")],
+    query: Annotated[
+        str | None, typer.Argument(help="One SQL statement, or - for standard input.")
+    ] = None,
     lake: LakeOption = DEFAULT_LAKE,
+    file: Annotated[Path | None, typer.Option(help="Read the statement from a file.")] = None,
     write: Annotated[bool, typer.Option("--write", help="Allow changes to the catalog.")] = False,
-    format_: Annotated[TableFormat, typer.Option("--format", help="Format of the rows.")] = "table",
+    format_: Annotated[
+        TableFormat | None,
+        typer.Option(
+            "--format",
+            help="Format of the rows, default table; json is one document, jsonl one object a line."
+            " Lists are JSON in csv; NaN and infinity are null in JSON; types that a format lacks,"
+            " such as intervals, are text.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Query tables of the lake: plate, well, field, image, embedding, profile, score ..."""
-    opened = open_lake(lake)
-    if write:
-        opened.execute(query)
+    text = _statement(query, file)
+    if as_json and format_ not in (None, "json", "jsonl"):
+        raise InputError(f"--json and --format {format_} contradict each other; give one of them")
+    rows_as: TableFormat = format_ or ("jsonl" if as_json else "table")
+    opened = open_lake(lake, writes=write)
+    if not write or opened.only_reads(text):
+        with opened.answer(text) as answer:
+            print_rows(answer, rows_as)
         return
-    rows = opened.query(query)
-    match "json" if as_json else format_:
-        case "table":
-            show(rows)
-        case "json":
-            emit(True, rows.to_dicts())
-        case "csv":
-            from unidino.core.text import flat
-
-            print(flat(rows).write_csv(), end="")
-        case "parquet":
-            rows.write_parquet(sys.stdout.buffer)
-        case "arrow":
-            rows.write_ipc_stream(sys.stdout.buffer)
+    with opened.executed(text) as done:
+        if done is not None and done.columns not in (["Count"], ["Success"]):
+            print_rows(done, rows_as)
+        elif done is not None and (counts := done.fetchall()):
+            log.info(f"{counts[0][0]} rows changed")
 
 
-def check(lake: LakeOption = DEFAULT_LAKE, as_json: JsonOption = False) -> None:
+def _statement(query: str | None, file: Path | None) -> str:
+    """The text of the statement, from the command line, a file or standard input."""
+    if (query is None) == (file is None):
+        raise InputError("give one statement, --file FILE, or - for standard input")
+    try:
+        if file is not None:
+            return file.read_text(encoding="utf-8-sig")
+        assert query is not None
+        return sys.stdin.buffer.read().decode("utf-8-sig") if query == "-" else query
+    except FileNotFoundError as error:
+        raise InputError(f"no such file: '{file}'") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"cannot read {file or 'standard input'} as UTF-8 text: {error}"
+        ) from error
+
+
+def check(
+    lake: LakeOption = DEFAULT_LAKE,
+    pixels: Annotated[
+        bool, typer.Option("--pixels", help="Read every plane too, and compare its mean.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Check the catalog and the files of a lake."""
     from unidino.lake.check import check as run_check
 
-    problems = run_check(open_lake(lake))
+    problems = run_check(open_lake(lake), pixels=pixels)
     if problems:
         emit(as_json, [{"check": p.check, "problem": p.problem} for p in problems])
         raise UnidinoError(f"{len(problems)} problems in the lake")

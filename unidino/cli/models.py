@@ -66,7 +66,7 @@ def models_create(
     from unidino.models.baselines import create_model
 
     name = create_model(
-        open_lake(lake),
+        open_lake(lake, writes=True),
         preset,
         model,
         like=like,
@@ -116,7 +116,7 @@ def models_import(
     from unidino.models.weights import import_model
 
     config = import_model(
-        open_lake(lake),
+        open_lake(lake, writes=True),
         file,
         model,
         architecture=architecture,
@@ -186,7 +186,7 @@ def models_fetch(
         emit(as_json, rows if as_json else short)
         return
     config = fetch_model(
-        open_lake(lake),
+        open_lake(lake, writes=True),
         name,
         model,
         accept_licence=accept_licence,

@@ -1,7 +1,9 @@
 """Shared parts of the commands: options, tables for people, JSON for programs."""
 
 import json
-from collections.abc import Iterator, Mapping
+import math
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,10 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from unidino.core.errors import InputError
+from unidino.core.choices import TableFormat
+from unidino.core.errors import InputError, LakeError
+from unidino.core.log import log
 
 if TYPE_CHECKING:
     import polars as pl
+    from duckdb import DuckDBPyRelation
 
     from unidino.lake.lake import Lake
 
@@ -25,15 +30,31 @@ UnitOption = Annotated[
         help="Unit of concentrations without one: M, mM, uM, nM ...; none: no concentrations."
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+JsonOption = Annotated[
+    bool,
+    typer.Option("--json", help="Print JSON, one object a line; NaN and infinity are null."),
+]
 DEFAULT_LAKE = Path("lake")
+_EXPLAINED = ["explain_key", "explain_value"]
+_COMPUTED = r"^[=+\-@]"  # a spreadsheet computes such a cell
+_UNFOLDED = 1_000_000  # characters; no line of a table is as long
 
 
-def open_lake(lake: Path) -> "Lake":
-    """The lake in a folder; see `Lake.open`."""
+def open_lake(lake: Path, *, writes: bool = False) -> "Lake":
+    """The lake in a folder; see `Lake.open`.
+
+    writes: the command keeps its results in the lake. It ends before it computes them if the lake
+    may only be read; LakeError says so.
+    """
     from unidino.lake.lake import Lake
 
-    return Lake.open(lake)
+    opened = Lake.open(lake)
+    if writes and not Lake(lake).is_writable:
+        raise LakeError(
+            f"the lake '{lake}' is read-only here, and this command writes to it; ask its owner for"
+            " the right to write, or copy the lake"
+        )
+    return opened
 
 
 def create_lake(lake: Path) -> "Lake":
@@ -65,8 +86,11 @@ def one_of(new: str, value: Any, old: str, old_value: Any) -> Any:
     return old_value if value is None else value
 
 
-def show(table: "pl.DataFrame") -> None:
-    """Print a table for people: as wide as the terminal, or 1000 characters without a terminal."""
+def show(table: "pl.DataFrame", numbers: Collection[str] = ()) -> None:
+    """Print a table for people, as wide as the terminal; without a terminal a row is one line.
+
+    numbers: columns that hold numbers as text.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -75,12 +99,13 @@ def show(table: "pl.DataFrame") -> None:
 
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name, dtype in zip(table.columns, table.dtypes, strict=True):
-        grid.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
+        align = "right" if dtype.is_numeric() or name in numbers else "left"
+        grid.add_column(cell(name), justify=align, overflow="fold")  # type: ignore[arg-type]
     for row in table.iter_rows():
         grid.add_row(*(cell(value) for value in row))
-    console = Console(highlight=False, markup=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
-        console.width = 1000
+        console.width = _UNFOLDED
     console.print(grid)
 
 
@@ -88,13 +113,90 @@ def emit(as_json: bool, document: Any, table: "pl.DataFrame | None" = None) -> N
     """Print a result: as lines of JSON, or as a table (default: a table of the document)."""
     if as_json:
         for line in document if isinstance(document, list) else [document]:
-            print(json.dumps(line, default=str))
+            print(json.dumps(_finite(line), default=str, allow_nan=False))
     elif table is not None:
         show(table)
     else:
         import polars as pl
 
         show(pl.DataFrame([document]) if isinstance(document, Mapping) else pl.DataFrame(document))
+
+
+def _finite(value: Any) -> Any:
+    """A document with null for NaN and infinity, which JSON lacks."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def print_rows(answer: "DuckDBPyRelation", format_: TableFormat) -> None:
+    """Print the rows of a query in a format; all of them are computed before the first is printed.
+
+    Raises InputError for a column that the format cannot hold, and for bytes on a terminal.
+    """
+    import polars as pl
+
+    from unidino.core import formats
+
+    match format_:
+        case "table":
+            _show_rows(answer)
+        case "csv":
+            rows = pl.concat(formats.csv_frames(answer))
+            _warn_of_spreadsheets(rows)
+            _print_text([rows.write_csv()])
+        case "json":
+            _print_text(["[", ",\n ".join(formats.json_objects(answer)), "]\n"])
+        case "jsonl":
+            _print_text([f"{line}\n" for line in formats.json_objects(answer)])
+        case "parquet":
+            _print_bytes(formats.parquet(answer), format_)
+        case "arrow":
+            _print_bytes(formats.arrow(answer), format_)
+
+
+def _show_rows(answer: "DuckDBPyRelation") -> None:
+    import polars as pl
+
+    from unidino.core.columns import for_people, is_number
+
+    rows = pl.DataFrame(for_people(answer).to_arrow_table())
+    if rows.columns == _EXPLAINED:  # a drawing
+        _print_text([f"{text}\n" for text in rows["explain_value"]])
+    else:
+        kinds = zip(answer.columns, answer.types, strict=True)
+        show(rows, [name for name, kind in kinds if is_number(kind)])
+
+
+def _warn_of_spreadsheets(rows: "pl.DataFrame") -> None:
+    """Say which columns have texts that a spreadsheet takes for formulas; they stay as they are."""
+    import polars as pl
+
+    for column in rows.select(pl.col(pl.String)).iter_columns():
+        texts = column.filter(column.str.contains(_COMPUTED))
+        if texts.cast(pl.Float64, strict=False).null_count():
+            log.warning(
+                f"column '{column.name}' has texts that begin with = + - or @; they are written as"
+                " they are, and a spreadsheet may compute them: import this column as text"
+            )
+
+
+def _print_text(pieces: Iterable[str]) -> None:
+    """Print text in UTF-8, whatever the terminal is set to."""
+    sys.stdout.flush()
+    for piece in pieces:
+        sys.stdout.buffer.write(piece.encode(errors="surrogatepass"))
+    sys.stdout.buffer.flush()
+
+
+def _print_bytes(content: bytes, format_: TableFormat) -> None:
+    if sys.stdout.isatty():
+        raise InputError(f"{format_} is no text; write it to a file: `> rows.{format_}`")
+    sys.stdout.flush()
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()
 
 
 def names(listed: str | None) -> list[str]:

@@ -272,7 +272,7 @@ def score(
         from unidino.scores.paper import score_preset
 
         scores: Sequence[Any] = score_preset(
-            open_lake(lake),
+            open_lake(lake, writes=True),
             preset,
             models=model or [],
             dataset=dataset[0] if dataset else None,
@@ -287,7 +287,7 @@ def score(
     from unidino.profiles.selection import Selection
     from unidino.scores.question import Question
 
-    at = open_lake(lake)
+    at = open_lake(lake, writes=True)
     asked = [
         Question(
             rule,

@@ -64,7 +64,7 @@ def train(
     changes = read_changes(config) if config else {}
     changes |= {name: value for name, value in options.items() if value is not None}
     figures = train(
-        open_lake(lake),
+        open_lake(lake, writes=True),
         model,
         recipe=one_of("--recipe", recipe, "--preset", preset) or "paper",
         config=changes,

@@ -51,4 +51,4 @@ FigureKind = Literal[
 ]
 
 # Output.
-TableFormat = Literal["table", "csv", "json", "parquet", "arrow"]
+TableFormat = Literal["table", "csv", "json", "jsonl", "parquet", "arrow"]

@@ -19,7 +19,7 @@ def console() -> "Console":
     """The console of standard error; rich is imported at the first call."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, emoji=False)
 
 
 class _ConsoleHandler(logging.Handler):

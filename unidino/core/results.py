@@ -18,15 +18,20 @@ _MAX_ROWS = 60
 
 def as_text(frame: pl.DataFrame) -> str:
     """A table as plain text, in aligned columns; at most 60 rows."""
+    from rich.cells import cell_len  # the width in a terminal: a Chinese character has two columns
+
+    names = [cell(name) for name in frame.columns]
     rows = [[cell(value) for value in row] for row in frame.head(_MAX_ROWS).iter_rows()]
-    widths = [max(len(t) for t in column) for column in zip(frame.columns, *rows, strict=True)]
+    widths = [max(cell_len(t) for t in column) for column in zip(names, *rows, strict=True)]
     right = [dtype.is_numeric() for dtype in frame.dtypes]
+
+    def aligned(text: str, width: int, flush_right: bool) -> str:
+        blanks = " " * (width - cell_len(text))
+        return blanks + text if flush_right else text + blanks
+
     lines = [
-        "   ".join(
-            text.rjust(width) if flush else text.ljust(width)
-            for text, width, flush in zip(row, widths, right, strict=True)
-        ).rstrip()
-        for row in [frame.columns, ["─" * width for width in widths], *rows]
+        "   ".join(map(aligned, row, widths, right)).rstrip()
+        for row in [names, ["─" * width for width in widths], *rows]
     ]
     more = len(frame) - len(rows)
     return "\n".join([*lines, *([f"... and {more} more rows"] if more else [])])

@@ -3,6 +3,7 @@
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,24 @@ from unidino.core import assets
 from unidino.core.errors import InputError
 
 Connection = duckdb.DuckDBPyConnection
+_EXPLAIN = re.compile(r"explain\b\s*(analy[sz]e\b\s*)?(verbose\b\s*)?(?P<rest>.*)", re.I | re.S)
+_OPTIONS = re.compile(r"^\([^()]*\)\s*")
+# A WITH clause may hold statements that write.
+_WRITING_WITH = re.compile(
+    r"\bas\s+(not\s+)?(materialized\s+)?\(\s*(?P<verb>copy|insert|update|delete|truncate|merge)\b",
+    re.I,
+)
+# DuckDB runs parts of a PIVOT even to explain it, so what may write is refused before by its name.
+_PIVOT_WITHOUT = re.compile(
+    r"\b(?P<verb>copy|insert|update|delete|truncate|merge|query|json_execute_serialized_sql)\b",
+    re.I,
+)
+# Operators of a plan that write; COPY of a WITH clause writes files, also those of the lake. The
+# last runs a query that is hidden from the plan.
+_WRITES = re.compile(
+    r"COPY(?=_TO_FILE)|INSERT|UPDATE|DELETE|MERGE|TRUNCATE|CREATE|DROP|ALTER|ATTACH|EXPORT|SET\b"
+    r"|CHECKPOINT|JSON_EXECUTE_SERIALIZED_SQL"
+)
 CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -59,29 +78,96 @@ def keep_small(con: Connection) -> None:
         con.execute("set temp_directory = $folder", {"folder": tempfile.gettempdir()})
 
 
-def read_only_statement(con: Connection, query: str) -> str:
-    """The query, if it is one statement that only reads.
+def read_only_statement(
+    con: Connection, query: str, parameters: Mapping[str, Any] | None = None
+) -> str:
+    """The query without comments, if it is one statement that only reads.
 
+    DuckDB rewrites PIVOT into several statements; it reads if it can stand where a table can. What
+    DuckDB plans to do decides at last, because a WITH clause may hold COPY, INSERT and others.
     Raises InputError for a statement that writes, for several statements, and for invalid SQL.
     """
+    statement = _one_statement(con, query)
+    read = _without_comments(statement.query)
+    explained = _explained(con, read)
+    if explained is not None:
+        statement = _one_statement(con, explained)
+    text, code = _without_comments(statement.query), _code(statement.query)
+    is_pivot = statement.type == duckdb.StatementType.MULTI
+    if is_pivot and not _stands_for_a_table(con, text):
+        writes: str | None = text.split(maxsplit=1)[0]
+    elif is_pivot or statement.type == duckdb.StatementType.SELECT:
+        found = (_PIVOT_WITHOUT if is_pivot else _WRITING_WITH).search(code)
+        writes = found["verb"] if found else _planned_writes(con, text, parameters)
+    else:
+        writes = statement.type.name
+    if writes:
+        raise InputError(
+            f"{writes.lower()} statements are refused: a query only reads"
+            " (`unidino sql --write` may change the catalog)"
+        )
+    return read
+
+
+def _one_statement(con: Connection, query: str) -> duckdb.Statement:
     try:
         statements = con.extract_statements(query)
     except duckdb.Error as error:
         raise InputError(sql_error(error)) from error
     if len(statements) != 1:
         raise InputError(f"expected one SQL statement, got {len(statements)}")
-    kind = statements[0].type
-    explains_a_write = kind == duckdb.StatementType.EXPLAIN and not re.match(
-        r"\s*explain\s+(analyze\s+)?(\([^)]*\)\s*)?(select|from|with|values|describe)\b",
-        query,
-        re.I,
-    )
-    if kind not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN) or explains_a_write:
-        raise InputError(
-            f"{kind.name.lower()} statements are refused: a query only reads"
-            " (`unidino sql --write` may change the catalog)"
-        )
-    return query
+    return statements[0]
+
+
+def _without_comments(query: str) -> str:
+    """The statement without comments and without semicolons at its end."""
+    return _kept(query, {duckdb.token_type.comment}).strip().rstrip("; \n\r\t")
+
+
+def _code(query: str) -> str:
+    """The statement without comments and constant texts."""
+    return _kept(query, {duckdb.token_type.comment, duckdb.token_type.string_const})
+
+
+def _kept(query: str, left_out: set[duckdb.token_type]) -> str:
+    text = query.encode()  # tokens count bytes
+    tokens = [*duckdb.tokenize(query), (len(text), None)]
+    kept = [
+        b" " if kind in left_out else text[start:end]
+        for (start, kind), (end, _) in pairwise(tokens)
+    ]
+    return b"".join(kept).decode()
+
+
+def _explained(con: Connection, text: str) -> str | None:
+    """The statement that an EXPLAIN explains; None for another statement."""
+    found = _EXPLAIN.match(text)
+    if not found:
+        return None
+    rest = found["rest"]
+    try:
+        con.extract_statements(rest)  # parentheses may hold the statement, or options before it
+    except duckdb.Error:
+        return _OPTIONS.sub("", rest)
+    return rest
+
+
+def _stands_for_a_table(con: Connection, text: str) -> bool:
+    """Whether a statement is a query, which `from (...)` takes; other statements it does not."""
+    try:
+        return len(con.extract_statements(f"from (\n{text}\n)")) == 1
+    except duckdb.Error:
+        return False
+
+
+def _planned_writes(con: Connection, text: str, parameters: Mapping[str, Any] | None) -> str | None:
+    """What a query would write, by the plan of DuckDB; None if it only reads."""
+    plans = con.execute(f"explain (format json) {text}", dict(parameters or {})).fetchall()
+    for _, plan in plans:
+        for name in re.findall(r'"name": *"([^"]*)"', plan):
+            if found := _WRITES.search(name):
+                return found[0]
+    return None
 
 
 def insert(

@@ -1,35 +1,38 @@
-"""Values of tables as short text, and tables that CSV can hold."""
+"""Values of tables as short text of one line."""
 
-import json
+import re
+from decimal import Decimal
 from typing import Any
 
-import polars as pl
-
 _MAX_ITEMS = 6
+_MAX_TEXT = 1000
+# Characters that end a line, move the cursor, change the direction of text or cannot be printed.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def cell(value: Any) -> str:
-    """A value as short text: numbers with four digits, long vectors with their first items."""
+    """A value as short text in one line, for people.
+
+    Numbers have four digits, long vectors show their first items, and long texts their beginning.
+    Line ends and other control characters are escaped: `\\n`.
+    """
     if value is None:
         return ""
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.1f}"
+    if isinstance(value, Decimal):
+        return f"{value:f}"
     if isinstance(value, list) and len(value) > _MAX_ITEMS:
         return f"[{', '.join(cell(v) for v in value[:4])}, ... {len(value)} values]"
     if isinstance(value, list):
         return f"[{', '.join(cell(v) for v in value)}]"
-    return str(value)
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{cell(k)}: {cell(v)}' for k, v in value.items())}}}"
+    return _one_line(str(value))
 
 
-def flat(rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows with lists written as JSON text, for CSV."""
-    lists = [name for name, dtype in rows.schema.items() if dtype.is_nested()]
-    texts = [
-        pl.Series(
-            name,
-            [json.dumps(v.to_list() if isinstance(v, pl.Series) else v) for v in rows[name]],
-            pl.String,
-        )
-        for name in lists
-    ]
-    return rows.with_columns(texts)
+def _one_line(text: str) -> str:
+    shown = text[:_MAX_TEXT]
+    if _CONTROLS.search(shown):
+        shown = _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), shown)
+    return shown if len(text) <= _MAX_TEXT else f"{shown}... {len(text):,} characters"

@@ -14,6 +14,7 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
+from unidino.core.columns import portable
 from unidino.core.errors import InputError
 from unidino.core.sql import Connection, literal_path, read_only_statement, scratch, sql_error
 
@@ -72,7 +73,8 @@ def asked(
     timer.daemon = True
     timer.start()
     try:
-        yield con.sql(read_only_statement(con, query), params=dict(parameters or {}))
+        statement = read_only_statement(con, query, parameters)
+        yield portable(con.sql(statement, params=dict(parameters or {})))
     except InputError as error:
         raise InputError(f"{prefix}{error}") from error
     except (duckdb.Error, pa.ArrowException) as error:

@@ -11,9 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unidino.core import assets
+from unidino.core.columns import for_people
 from unidino.core.errors import InputError
 from unidino.core.files import digest
-from unidino.core.text import cell, flat
+from unidino.core.formats import csv_frames
+from unidino.core.text import cell
 from unidino.core.user_sql import asked
 from unidino.lake.lake import Lake
 
@@ -44,7 +46,8 @@ def run_query(lake: Lake, query: str) -> Result:
     if not query.strip():
         raise InputError("write a query, or choose an example")
     with lake.confined() as con, asked(con, query, patience_s=_PATIENCE_S) as relation:
-        table = relation.limit(MOST_ROWS + 1).pl() if _can_limit(query) else relation.pl()
+        rows = for_people(relation)
+        table = rows.limit(MOST_ROWS + 1).pl() if _can_limit(query) else rows.pl()
         num_rows = len(table)
         if num_rows > MOST_ROWS:
             (num_rows,) = relation.count("*").fetchall()[0]
@@ -54,16 +57,11 @@ def run_query(lake: Lake, query: str) -> Result:
 def file_of(lake: Lake, query: str, kind: str) -> Iterator[bytes]:
     """All rows of a query as CSV (lists as JSON) or Parquet, piece by piece; errors as above."""
     with lake.confined() as con, asked(con, query, patience_s=_PATIENCE_S) as relation:
-        reader = relation.to_arrow_reader(_BATCH)
-        yield from _csv(reader) if kind == "csv" else _parquet(reader)
-
-
-def _csv(reader: pa.RecordBatchReader) -> Iterator[bytes]:
-    empty: Any = pl.from_arrow(reader.schema.empty_table())
-    yield flat(empty).write_csv().encode()
-    for batch in reader:
-        rows: Any = pl.from_arrow(batch)
-        yield flat(rows).write_csv(include_header=False).encode()
+        if kind == "csv":
+            for number, rows in enumerate(csv_frames(relation)):
+                yield rows.write_csv(include_header=number == 0).encode()
+        else:
+            yield from _parquet(relation.to_arrow_reader(_BATCH))
 
 
 def _parquet(reader: pa.RecordBatchReader) -> Iterator[bytes]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from unidino.core.choices import FigureKind
 from unidino.core.errors import InputError, choose
 from unidino.lake.lake import Lake
+from unidino.lake.overlay import to_compute_in
 from unidino.profiles.selection import Selection
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def _make(
         if name not in (*source.reads, *parameters):
             allowed = ", ".join(_option(n) for n in (*source.reads, *parameters))
             raise InputError(f"`plot {kind}` has no {_option(name)}; it takes {allowed}")
-    return draw(lake, selection, **options, width_mm=width_mm)
+    return draw(to_compute_in(lake), selection, **options, width_mm=width_mm)
 
 
 def _option(name: str) -> str:

@@ -19,6 +19,7 @@ from unidino.core.reasons import reason_text
 from unidino.core.results import Result, Results
 from unidino.insight.points import METHODS, points_and_method
 from unidino.lake.lake import Lake
+from unidino.lake.overlay import to_compute_in
 from unidino.lake.parts import Part, Parts, current
 from unidino.lake.runs import Run
 from unidino.profiles.groups import groups
@@ -59,7 +60,8 @@ def project(
 ) -> Results[Projected]:
     """Profiles as points, apart for each model, dataset and set of channels.
 
-    Points that the lake has are read; missing profiles are computed. method: see `points_of`.
+    Points that the lake has are read; missing profiles are computed. A lake that may only be read
+    keeps neither. method: see `points_of`.
     Raises UnidinoError for an unknown name, ProfileError if no profile is left.
 
     >>> import unidino as ud
@@ -70,6 +72,7 @@ def project(
     run = Run.of("project", locals())
     choose("method of projection", method, METHODS)
     selection = selection.with_channels_in_form()
+    lake = to_compute_in(lake)
     found: list[Projected] = []
     for profiled in profile(lake, selection):
         table = look_up_points(lake, profiled.uri, method, selection, seed)

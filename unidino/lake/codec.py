@@ -11,6 +11,7 @@ Shapes: C channels, H height, W width.
 import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -61,20 +62,39 @@ def read_chunk(shard: Path, channel_index: int, num_channels: int) -> bytes:
 
     Raises ValueError if the shard is damaged, IndexError if it has no chunk of the channel.
     """
-    num_bytes = 16 * num_channels + _CHECKSUM_BYTES
     with shard.open("rb", buffering=0) as file:
-        size = file.seek(-num_bytes, os.SEEK_END) + num_bytes
-        stored = file.read(num_bytes)
-        index = stored[:-_CHECKSUM_BYTES]
-        if _checksum(index) != stored[-_CHECKSUM_BYTES:]:
-            raise ValueError("the index of its shard is damaged")
-        offset, length = (int(v) for v in np.frombuffer(index, "<u8").reshape(-1, 2)[channel_index])
+        index, size = _read_index(file, num_channels)
+        offset, length = (int(value) for value in index[channel_index])
         if offset == _NO_CHUNK:
             raise IndexError("it has no pixels")
         if offset + length > size:
             raise ValueError("its shard is truncated")
         file.seek(offset)
         return file.read(length)
+
+
+def absent_channels(shard: Path, num_channels: int) -> list[int]:
+    """Indices of the channels of which a shard has no chunk.
+
+    Raises ValueError if the shard is damaged, by its index and its size.
+    """
+    with shard.open("rb", buffering=0) as file:
+        index, size = _read_index(file, num_channels)
+    places = index.tolist()
+    if any(offset + length > size for offset, length in places if offset != _NO_CHUNK):
+        raise ValueError("its shard is truncated")
+    return [channel for channel, (offset, _) in enumerate(places) if offset == _NO_CHUNK]
+
+
+def _read_index(file: FileIO, num_channels: int) -> tuple[NDArray[np.uint64], int]:
+    """Offset and length (C, 2) of the chunks of a shard, and the size of the file."""
+    num_bytes = 16 * num_channels + _CHECKSUM_BYTES
+    size = file.seek(-num_bytes, os.SEEK_END) + num_bytes
+    stored = file.read(num_bytes)
+    index = stored[:-_CHECKSUM_BYTES]
+    if _checksum(index) != stored[-_CHECKSUM_BYTES:]:
+        raise ValueError("the index of its shard is damaged")
+    return np.frombuffer(index, "<u8").reshape(-1, 2), size
 
 
 def _checksum(data: bytes) -> bytes:

@@ -6,6 +6,7 @@ over the files of vectors. It opens the catalog again only to land its results, 
 transaction.
 """
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ import duckdb
 import polars as pl
 
 from unidino.core import assets
+from unidino.core.columns import portable
 from unidino.core.errors import InputError, LakeError
 from unidino.core.files import locked
 from unidino.core.log import log
@@ -29,7 +31,7 @@ from unidino.core.sql import (
     scratch,
     sql_error,
 )
-from unidino.core.user_sql import ask, confine
+from unidino.core.user_sql import ask, asked, confine
 from unidino.lake import schema
 from unidino.lake.views import create_views_over_parts, create_views_over_tables
 
@@ -51,6 +53,7 @@ _LOCK_PATIENCE_S = 60.0
 _LOCKS = ".locks"
 # Files that file managers write into every folder that is looked at.
 _NO_CONTENT = {_LOCKS, ".DS_Store", "._.DS_Store", "Thumbs.db", "desktop.ini", ".directory"}
+ORIGIN = ".origin"  # in a temporary copy: a link to the lake whose files the copy links to
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,7 @@ class Lake:
     def open(cls, path: str | Path) -> "Lake":
         """The lake in this folder; tables of an earlier version are brought up to date.
 
+        That happens in a temporary copy of the catalog if the lake may only be read.
         Raises LakeError if there is none.
         """
         lake = cls(Path(path))
@@ -111,6 +115,10 @@ class Lake:
             old = schema.outdated(con)
         finally:
             con.close()
+        if old and not lake.is_writable:
+            from unidino.lake.overlay import to_compute_in
+
+            return to_compute_in(lake)
         if old:
             log.info(f"bringing tables of the catalog up to date: {', '.join(old)}")
             with lake.write() as con:
@@ -130,6 +138,12 @@ class Lake:
         """The DuckDB file."""
         return self.path / "catalog.duckdb"
 
+    @property
+    def is_writable(self) -> bool:
+        """Whether this process may change the catalog and add files."""
+        places = (self.path, self.catalog, self.path / "profiles")
+        return all(os.access(place, os.W_OK) for place in places if place.exists())
+
     def resolve(self, uri: str) -> Path:
         """Path of a file or folder from its uri in the catalog; relative uris start at the lake."""
         return self.path / uri
@@ -137,6 +151,15 @@ class Lake:
     def lock(self, name: str, *, wait: bool = True) -> AbstractContextManager[bool]:
         """Lock `name` of this lake across processes; see `core.files.locked`."""
         return locked(self.path / _LOCKS, name, wait=wait)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """A block in which no process writes to the catalog."""
+        con = self._connect(read_only=True)
+        try:
+            yield
+        finally:
+            con.close()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -169,7 +192,7 @@ class Lake:
         con = self._patiently(self._attached)
         try:
             self._create_views(prepare(con))
-            confine(con, [self.path])
+            confine(con, [self.path, self.path / ORIGIN])
             yield con
         finally:
             con.close()
@@ -213,6 +236,20 @@ class Lake:
         with self.confined() as con:
             return pl.DataFrame(ask(con, query, parameters, what=what))
 
+    @contextmanager
+    def answer(self, query: str) -> Iterator[duckdb.DuckDBPyRelation]:
+        """The rows of `query` as a relation of DuckDB, which must be read inside the block."""
+        with self.confined() as con, asked(con, query) as rows:
+            yield rows
+
+    def only_reads(self, query: str) -> bool:
+        """Whether `query` would take this text."""
+        try:
+            with self.answer(query):
+                return True
+        except InputError:
+            return False
+
     def look_up(self, query: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
         """Rows of a query of this program over tables of the catalog and views of them."""
         con = self._connect(read_only=True)
@@ -225,9 +262,19 @@ class Lake:
 
     def execute(self, query: str) -> None:
         """Execute statements that may write to the catalog, in one transaction."""
+        with self.executed(query):
+            pass
+
+    @contextmanager
+    def executed(self, query: str) -> Iterator[duckdb.DuckDBPyRelation | None]:
+        """The rows of the last of these statements, or None; all may write, in one transaction.
+
+        The rows must be read inside the block.
+        """
         try:
             with self.write() as con:
-                con.execute(query)
+                answer = con.sql(query)
+                yield None if answer is None else portable(answer)
         except duckdb.Error as error:
             raise InputError(sql_error(error)) from error
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from unidino.core.errors import LakeError
 from unidino.core.files import file_sha256, written_beside
 from unidino.core.sql import Connection, insert
 from unidino.lake.lake import Lake
@@ -70,8 +71,16 @@ class Parts:
         dropped: rows that are left out of the file: reason and count. details: how it was computed.
         """
         path = self._lake.resolve(part.uri)
-        with written_beside(path) as temporary:
-            yield temporary
+        try:
+            with written_beside(path) as temporary:
+                yield temporary
+        except OSError as error:
+            if self._lake.is_writable:
+                raise
+            raise LakeError(
+                f"the lake '{self._lake.path}' is read-only here, so that"
+                f" {part.uri} cannot be kept: {error.strerror}"
+            ) from error
         sha256 = file_sha256(path)
         self._rows.append(
             asdict(part)

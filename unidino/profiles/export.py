@@ -21,6 +21,7 @@ from unidino.core.errors import InputError, ProfileError
 from unidino.core.files import written_beside
 from unidino.core.results import Result
 from unidino.lake.lake import Lake
+from unidino.lake.overlay import to_compute_in
 from unidino.profiles.groups import Group, groups
 from unidino.profiles.selection import Selection, nothing_fits
 
@@ -52,6 +53,7 @@ def export_profiles(lake: Lake, file: Path | str, selection: Selection | None = 
     file = Path(file)
     if not file.name.lower().endswith(SUFFIXES):
         raise InputError(f"cannot write '{file}'; its name must end in {', '.join(SUFFIXES)}")
+    lake = to_compute_in(lake)
     found = [group for group in groups(lake, selection or Selection()) if len(group.vectors)]
     if not found:
         raise ProfileError(nothing_fits(selection))

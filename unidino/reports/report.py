@@ -11,6 +11,7 @@ from unidino import __version__
 from unidino.core.errors import choose
 from unidino.core.files import written_beside
 from unidino.lake.lake import Lake
+from unidino.lake.overlay import to_compute_in
 from unidino.reports import content, results, structure
 from unidino.reports.page import render
 from unidino.scores.rules import LABELS
@@ -28,6 +29,7 @@ def report(lake: Lake, output: str | Path, *, model: str | None = None, label: s
     'report.html'
     """
     choose("label", label, LABELS)
+    lake = to_compute_in(lake)
     if model:
         choose("model", model, lake.look_up("select model from model")["model"].to_list())
     profiles = structure.shown_profiles(lake, model)
