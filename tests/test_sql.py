@@ -59,6 +59,10 @@ MADE = {
     "known": "'' as plate_id, '' as dataset",
     "landed": "'' as plate, '' as uri, '' as fingerprint, '' as content_hash, '' as run_id",
     "illuminated": "'' as plate, 0 as channel_index, '' as uri",
+    "named_channel": "'' as plate, 0 as given_index, '' as given_channel, '' as channel,"
+    " true as is_kept, 0 as channel_index",
+    "single_slice": "'' as plate, '' as well, 0 as field, '' as channel",
+    "unchosen": "'' as plate, '' as well, 0 as field, '' as channel, '' as lacks",
     "image_list": "'' as plate, '' as well, 0 as field, 0 as channel_index, [''] as paths",
 }
 
@@ -79,7 +83,8 @@ def _relations(con: Connection, path: Path) -> None:
         f"create table typed as select {typed}, null::json as extra, 0 as line, '' as place"
     )
     con.execute(
-        "create table manifest as select *, 1 as well_row, 1 as well_column, [path] as paths"
+        "create table manifest as select *, 1 as well_row, 1 as well_column, [path] as paths,"
+        " well as spelling"
         " from typed"
     )
     con.execute(f"create table measured as {assets.sql('register', 'absent')}")
@@ -108,6 +113,8 @@ def test_every_query_explains_on_an_empty_lake(empty: Lake, path: Path, tmp_path
             "z": None,
             "timepoint": None,
             "keep_index": False,
+            "by_rank": True,
+            "rules": [{"plate": "p", "folder": None, "given": "q"}],
             "every_channel": False,
             "whole_repeats": False,
             "parts_of_channels": False,

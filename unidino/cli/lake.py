@@ -58,6 +58,10 @@ def ingest(
         str | None,
         typer.Option(help="With --layout filename: regular expression with named groups."),
     ] = None,
+    plate_names: Annotated[
+        list[str] | None,
+        typer.Option(help="New names of plates: OLD=NEW, or FOLDER=NEW; repeatable."),
+    ] = None,
     channel_names: Annotated[
         str | None, typer.Option(help="Names of the channels, by channel index: DNA,Actin,Tubulin.")
     ] = None,
@@ -82,6 +86,12 @@ def ingest(
     allow_incomplete: Annotated[
         bool,
         typer.Option("--allow-incomplete", help="Ingest complete fields and list the others."),
+    ] = False,
+    absent_channels: Annotated[
+        bool,
+        typer.Option(
+            "--absent-channels", help="Register channels that some fields lack as absent there."
+        ),
     ] = False,
     illumination: Annotated[
         str | None,
@@ -119,9 +129,11 @@ def ingest(
             drop_channels=names(drop_channels),
             z=z,
             timepoint=timepoint,
+            plate_names=plate_names or [],
         ),
         form=Form(ngff=ngff, pyramid=pyramid, illumination=illumination, in_place=in_place),
         allow_incomplete=allow_incomplete,
+        absent_channels=absent_channels,
         metadata_only=metadata_only,
         jobs=jobs,
         overwrite=overwrite,

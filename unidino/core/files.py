@@ -1,5 +1,6 @@
 """Hashes, locks across processes, and files that are written completely or not at all."""
 
+import glob
 import hashlib
 import json
 import os
@@ -52,6 +53,11 @@ def file_sha256(path: Path) -> str:
     """SHA-256 (hex) of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def as_glob(path: Path) -> str:
+    """The path as a pattern of DuckDB that matches nothing else."""
+    return glob.escape(str(path))
 
 
 @contextmanager

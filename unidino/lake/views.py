@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from unidino.core import assets
 from unidino.core.errors import LakeError
+from unidino.core.files import as_glob
 from unidino.core.log import log
 from unidino.core.sql import Connection, sql_error
 
@@ -49,7 +50,7 @@ def create_views_over_parts(con: Connection, folder: Path) -> None:
     for kind in OVER_PARTS:
         query = "select uri from part where kind = $kind order by uri"
         paths = [folder / uri for (uri,) in con.execute(query, {"kind": kind}).fetchall()]
-        files = [str(path) for path in paths if path.is_file()]
+        files = [as_glob(path) for path in paths if path.is_file()]
         if missing := len(paths) - len(files):
             log.warning(f"{missing} {kind} files are missing; run `unidino check`")
         if not files:

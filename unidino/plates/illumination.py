@@ -5,6 +5,7 @@ Shapes: H height, W width.
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def functions_of_plate(
     if source is None:
         return {}
     channels: dict[int, list[Row]] = {}
-    for row in rows:
+    for row in filter(itemgetter("paths"), rows):
         channels.setdefault(row["channel_index"], []).append(row)
     if source != ESTIMATE:
         folder = Path(source)

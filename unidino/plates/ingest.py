@@ -19,6 +19,7 @@ from unidino.plates.inputs import num_wells_fields_images, plates_with_files
 from unidino.plates.landing import Landing
 from unidino.plates.layouts.read import read_manifest
 from unidino.plates.manifest import Choice, Manifest
+from unidino.plates.plate_names import check_case
 from unidino.plates.register import register_absent
 
 _EVERY_IMAGE = Choice()
@@ -68,13 +69,14 @@ def ingest(
     choice: Choice = _EVERY_IMAGE,
     form: Form = _FULL_RESOLUTION,
     allow_incomplete: bool = False,
+    absent_channels: bool = False,
     metadata_only: bool = False,
     jobs: int | None = None,
     overwrite: bool = False,
 ) -> Ingested:
     """The plates that were written and registered, and those that were in the lake already.
 
-    path: folder of the images, or a manifest file. dataset ... allow_incomplete: see
+    path: folder of the images, or a manifest file. dataset ... absent_channels: see
     `read_manifest`. metadata_only: register images whose pixels are not here. jobs: threads,
     default one per core. overwrite: replace plates that have other content.
 
@@ -108,7 +110,9 @@ def ingest(
         images=None if images is None else Path(images),
         choice=choice,
         allow_incomplete=allow_incomplete,
+        absent_channels=absent_channels,
     )
+    check_case(lake, manifest.digests)
     for note in manifest.notes:
         log.warning(note)
     tally = _Tally(manifest)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
+from unicodedata import normalize
 
 import pyarrow as pa
 
@@ -11,6 +12,15 @@ from unidino.core import assets
 from unidino.core.errors import InputError
 from unidino.core.sql import Connection, first_row, quoted
 from unidino.plates import tables
+from unidino.plates.channels import name_channels, two_names_hint
+from unidino.plates.missing import (
+    NEXT_STEP,
+    add_absent,
+    find_single_slices,
+    find_unchosen,
+    say_same_planes,
+)
+from unidino.plates.plate_names import RENAMING, refuse_two_measurements, rename_plates
 
 Row = dict[str, Any]  # one image of a manifest
 
@@ -37,9 +47,9 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Choice:
-    """Which of the images to take.
+    """Which of the images to take, and what plates and channels are called.
 
-    channel_names: new names, by channel index. channels, drop_channels: names or patterns (`*`,
+    plate_names: new names, as OLD=NEW or FOLDER=NEW. channel_names: new names, by channel index. channels, drop_channels: names or patterns (`*`,
     `?`) to keep and to leave out. z: `max` for the maximum over slices, or the number of a slice.
     timepoint: the time point to take. keep_index: channels keep the index that they were given,
     even if that leaves gaps.
@@ -51,6 +61,7 @@ class Choice:
     z: str = "max"
     timepoint: int | None = None
     keep_index: bool = False
+    plate_names: Sequence[str] = ()
 
     def slice_number(self) -> int | None:
         """Number of the slice to take, None for all.
@@ -93,12 +104,14 @@ def build(
     root: Path,
     choice: Choice,
     allow_incomplete: bool,
+    absent_channels: bool = False,
 ) -> Manifest:
     """The manifest of the rows in the table `_images`.
 
     source: file or folder that messages name if the file of a row is not known. dataset: default
     collection. root: folder that relative paths start from. allow_incomplete: leave out the fields
-    of wrong rows instead of raising.
+    of wrong rows instead of raising. absent_channels: fields that lack channels of their plate get
+    images without files.
     Raises InputError, with a line for every wrong row.
     """
     problems = _Problems()
@@ -106,29 +119,27 @@ def build(
     problems.add(_type_problems(con, "_images"))
     con.execute("drop table numbered")
     con.execute("drop table _images")
-    parameters = {
-        "dataset": dataset,
-        "root": str(root.resolve()),
-        "channel_names": list(choice.channel_names),
-        "channels": list(choice.channels),
-        "drop_channels": list(choice.drop_channels),
-        "z": choice.slice_number(),
-        "timepoint": choice.timepoint,
-        "keep_index": choice.keep_index,
-    }
+    rename_plates(con, choice.plate_names, source, root)
+    name_channels(con, choice)
     _check_choice(con, choice)
-    con.execute(f"create table manifest as {assets.sql('queries', 'manifest')}", parameters)
+    chosen = {"z": choice.slice_number(), "timepoint": choice.timepoint}
+    find_single_slices(con, chosen)
+    con.execute(
+        f"create table manifest as {assets.sql('queries', 'manifest')}",
+        chosen | {"dataset": normalize("NFC", dataset.strip()), "root": str(root.resolve())},
+    )
     if first_row(con, "select count(*) from manifest") == (0,):
         raise InputError(f"'{source}': nothing is left of its images; {_channels_and_slices(con)}")
+    find_unchosen(con, chosen, absent_channels=absent_channels)
+    next_step = _check_rows(
+        con, problems, source, refuse=not allow_incomplete, complete=not absent_channels
+    )
     con.execute("drop table typed")
-    _leave_out(con, problems.lines)
-    for name in assets.names("checks"):
-        if name.startswith("manifest_"):
-            found = check(con, name)
-            problems.add(found)
-            _leave_out(con, [row[0] for row in found])
     if problems.texts and not allow_incomplete:
-        problems.refuse("; mend it, or pass --allow-incomplete to land the fields that are whole")
+        problems.refuse(next_step)
+    if absent_channels:
+        add_absent(con)
+    say_same_planes(con)
     con.execute(f"create table image_list as {assets.sql('queries', 'manifest_image')}")
     con.execute("drop table manifest")
     digests = dict(con.execute(assets.sql("queries", "manifest_digest")).fetchall())
@@ -136,6 +147,33 @@ def build(
         raise InputError(f"'{source}': no field is whole; the first problem: {problems.texts[0]}")
     images = con.sql("from image_list").to_arrow_table()
     return Manifest(images, digests, problems=tuple(problems.texts))
+
+
+def _check_rows(
+    con: Connection, problems: _Problems, source: Path, *, refuse: bool, complete: bool
+) -> str:
+    """Run the checks of `sql/checks`, leave out what they find, and return the next step.
+
+    refuse: raise InputError at once for a plate of two measurements. complete: also check that
+    fields have every channel of their plate.
+    """
+    next_step = "; mend it, or pass --allow-incomplete to land the fields that are whole"
+    _leave_out(con, problems.lines)
+    for name in assets.names("checks"):
+        if not name.startswith("manifest_") or (
+            name == "manifest_incomplete_field" and not complete
+        ):
+            continue
+        found = check(con, name)
+        if name == "manifest_duplicate" and found and refuse:
+            refuse_two_measurements(con, source)
+        if name == "manifest_incomplete_field" and found and not problems.texts:
+            next_step = two_names_hint(con) + NEXT_STEP
+        if name == "manifest_name":
+            found = [(*row[:3], row[3] + RENAMING[row[2]]) for row in found]
+        problems.add(found)
+        _leave_out(con, [row[0] for row in found], whole_plates=name == "manifest_name")
+    return next_step
 
 
 def check(con: Connection, name: str) -> list[tuple[int, str, str, str]]:
@@ -250,8 +288,8 @@ def _channels_and_slices(con: Connection) -> str:
     )
 
 
-def _leave_out(con: Connection, lines: Sequence[int]) -> None:
-    """Delete from `manifest` the whole fields of these rows."""
+def _leave_out(con: Connection, lines: Sequence[int], *, whole_plates: bool = False) -> None:
+    """Delete from `manifest` the whole fields, or plates, of these rows."""
     if lines:
         con.execute(
             "create or replace temp table wrong as select * from manifest"
@@ -260,6 +298,10 @@ def _leave_out(con: Connection, lines: Sequence[int]) -> None:
         )
         con.execute(
             "delete from manifest using wrong where manifest.plate is not distinct from wrong.plate"
-            " and manifest.well is not distinct from wrong.well"
-            " and manifest.field is not distinct from wrong.field"
+            + (
+                ""
+                if whole_plates
+                else " and manifest.well is not distinct from wrong.well"
+                " and manifest.field is not distinct from wrong.field"
+            )
         )

@@ -19,6 +19,8 @@ from unidino.lake.runs import Run
 from unidino.models.config import ModelConfig
 from unidino.models.registry import load_config, model_names
 from unidino.plates import manifest, tables
+from unidino.plates.identifiers import clean_identifiers
+from unidino.plates.plate_names import RENAMING, check_case
 from unidino.profiles import wide
 from unidino.profiles.landing import Imported, ImportedTable, land_level, land_wells
 
@@ -61,12 +63,15 @@ def import_profiles(
     con = scratch()
     try:
         names, values, found = wide.read(con, "_rows", file, mapped, features)
+        clean_identifiers(con, "_rows")
         for table in metadata:
             tables.load(con, "joined", [table])
             found |= wide.rename(con, "joined", mapped)
+            clean_identifiers(con, "joined")
             _one_row_a_key(con, "joined")
             log.warning(tables.join(con, "_rows", "joined", table.name))
         wide.compute(con, "_rows", {k: v for k, v in mapped.items() if k not in found})
+        clean_identifiers(con, "_rows")
         # Joins may change the order of the rows; the vectors are in the order of the file.
         con.execute("create or replace table _rows as from _rows order by _line")
         _check_level(con, level, file)
@@ -79,9 +84,11 @@ def import_profiles(
         )
         config = _config(lake, model, names)
         imported = ImportedTable(lake, run, con, model, config, values, level, name)
+        _check_rows(con, "manifest_name", RENAMING | {"plate": "; rename it by --map plate=..."})
         if level in _OTHER_LEVELS:
             return land_level(imported)
         _check_wells(con, file)
+        check_case(lake, [row[0] for row in con.sql("select plate from manifest").fetchall()])
         _say_known(con, dataset)
         return land_wells(imported)
     finally:
@@ -153,22 +160,31 @@ def _check_level(con: Connection, level: str, file: Path) -> None:
 
 
 def _check_wells(con: Connection, file: Path) -> None:
-    for name in ("manifest_well", "manifest_name", "manifest_control_type"):
-        found = manifest.check(con, name)
-        if found:
-            _, place, _, problem = found[0]
-            more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-            raise InputError(f"{place}: {problem}{more}")
+    for name in ("manifest_well", "manifest_control_type"):
+        _check_rows(con, name, {})
     twice = first_row(
         con,
-        "select plate, well, field, min(line), max(line) from manifest group by all"
-        " having count(*) > 1 order by all limit 1",
+        "select plate, well, min(line) as first, max(line) as last, arg_min(spelling, line),"
+        " arg_max(spelling, line) from manifest group by plate, well, field"
+        " having count(*) > 1 order by plate, well, first limit 1",
     )
     if twice:
+        plate, well, first, last, one, other = twice
+        spelled = "" if one == other else f", spelled {one} and {other}"
         raise InputError(
-            f"'{file}' has two rows for plate {twice[0]}, well {twice[1]} (rows {twice[3]} and"
-            f" {twice[4]}); aggregate them first, or pass --level field with a column for the field"
+            f"'{file}' has two rows for plate {plate}, well {well} (rows {first} and"
+            f" {last}{spelled}); aggregate them first, or pass --level field with a column for the"
+            " field"
         )
+
+
+def _check_rows(con: Connection, name: str, next_steps: Mapping[str, str]) -> None:
+    """Raise InputError for the first row that a check finds. next_steps: by column."""
+    found = manifest.check(con, name)
+    if found:
+        _, place, column, problem = found[0]
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise InputError(f"{place}: {problem}{more}{next_steps.get(column, '')}")
 
 
 def _config(lake: Lake, model: str, names: list[str]) -> ModelConfig:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from unidino.core import assets
 from unidino.core.errors import ProfileError, choose
+from unidino.core.files import as_glob
 from unidino.core.sql import Connection, first_row
 from unidino.profiles.form import ProfileForm
 from unidino.profiles.methods import Array
@@ -45,7 +46,7 @@ def raw_vectors(con: Connection, files: Mapping[str, Path], form: ProfileForm, p
     for plate, file in files.items():
         rows = con.sql(
             assets.sql("queries", "raw_vector"),
-            params={"file": str(file), "channels": list(form.channels)},
+            params={"file": as_glob(file), "channels": list(form.channels)},
         ).to_arrow_table()
         if not rows.num_rows:
             continue

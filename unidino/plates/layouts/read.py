@@ -19,6 +19,7 @@ from unidino.core import assets
 from unidino.core.errors import InputError, choose
 from unidino.core.sql import Connection, keep_small, scratch
 from unidino.plates import manifest, tables
+from unidino.plates.identifiers import clean_identifiers
 from unidino.plates.layouts import (
     by_sql,
     cellvoyager,
@@ -59,6 +60,7 @@ def read_manifest(
     images: Path | None = None,
     choice: Choice | None = None,
     allow_incomplete: bool = False,
+    absent_channels: bool = False,
 ) -> Manifest:
     """The manifest of the images under a path.
 
@@ -68,6 +70,7 @@ def read_manifest(
     regular expression with named groups, for the layouts `filename` and `ome-tiff`. images: folder
     that relative paths of images start from. choice: channels, slice and time point to take.
     allow_incomplete: leave out fields with wrong rows instead of raising.
+    absent_channels: register images of channels that a field lacks as absent.
     Raises InputError that names the file, line and column of what is wrong.
     """
     if not path.exists():
@@ -83,6 +86,7 @@ def read_manifest(
             root=root,
             choice=choice or Choice(),
             allow_incomplete=allow_incomplete,
+            absent_channels=absent_channels,
         )
         return Manifest(found.images, found.digests, tuple(notes), found.problems)
 
@@ -130,9 +134,11 @@ def _create_images(
         con.register("scanned", rows)
         con.execute("create table _images as from scanned")
     tables.rename_to_manifest(con, "_images")
+    clean_identifiers(con, "_images")
     notes = []
     for name, file in loaded.items():
         tables.rename_to_manifest(con, name)
+        clean_identifiers(con, name)
         manifest.check_metadata(con, name, file)
         notes.append(tables.join(con, "_images", name, file.name))
     return notes
