@@ -22,13 +22,15 @@ select
     "column",
     case
         when strlen(name) > 150
-            then 'its name ''' || left(name, 40) || '...'' has ' || strlen(name)
+            then
+                'its name ''' || left(name, 40) || '...'' has ' || strlen(name)
                 || ' bytes; 150 are allowed'
         when regexp_matches(name, '[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]')
             then 'it may not be named ' || regexp_replace(
                 to_json(name)::varchar, '[\p{Cf}\p{Zl}\p{Zp}]', '?', 'g'
             ) || ': marks that do not show are reserved'
-        else 'it may not be named ''' || name
+        else
+            'it may not be named ''' || name
             || ''': ''/'', ''\'', a leading ''.'' and a last ''~'' are reserved'
     end as problem
 from named

@@ -5,7 +5,8 @@ select
     'well' as "column",
     case
         when well is null then 'the well is missing'
-        else 'no plate has the well ''' || well
+        else
+            'no plate has the well ''' || well
             || '''; wells are A01 to AF48, also spelled a1, A001, A-01 or r01c01'
     end as problem
 from manifest

@@ -18,7 +18,7 @@ select
     pair.plate,
     pair.given_index,
     pair.channel,
-    count(distinct (typed.well, typed.field)) as num_fields,
+    count(distinct row(typed.well, typed.field)) as num_fields,
     arg_min(typed.well, typed.line) as well,
     arg_min(typed.field, typed.line) as field
 from pair

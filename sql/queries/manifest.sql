@@ -9,7 +9,7 @@ with placed as (
         well_or_text(well) as well,
         row_of(canonical_well(well)) as well_row,
         column_of(canonical_well(well)) as well_column
-    from (select distinct well from typed)
+    from (select distinct well from typed) as given
 )
 
 select

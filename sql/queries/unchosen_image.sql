@@ -28,10 +28,12 @@ select
     image.field,
     image.channel,
     case
-        when list_contains(image.timepoints, $timepoint) or len(image.timepoints) = 0
+        when
+            list_contains(image.timepoints, $timepoint) or len(image.timepoints) = 0
             or $timepoint is null
             then 'slice ' || $z || ' (it has ' || array_to_string(image.slices, ', ') || ')'
-        else 'time point ' || $timepoint
+        else
+            'time point ' || $timepoint
             || ' (it has ' || array_to_string(image.timepoints, ', ') || ')'
     end as lacks
 from image

@@ -105,8 +105,8 @@ def _check_names_of_indices(con: Connection, names: list[str]) -> None:
             raise InputError(
                 f"--channel-names goes by index, but channel {index} is named {listed} in different"
                 f" fields or plates, and {moved} has the indices"
-                f" {' and '.join(map(str, sorted(by_name[moved])))}; leave --channel-names out:"
-                " channels are then matched by their names"
+                f" {' and '.join(map(str, sorted(by_name[moved])))}; leave --channel-names out, so"
+                " that channels are matched by their names, or ingest plates of one order at a time"
             )
         if len(found) > 1:
             log.warning(

@@ -49,10 +49,10 @@ class Manifest:
 class Choice:
     """Which of the images to take, and what plates and channels are called.
 
-    plate_names: new names, as OLD=NEW or FOLDER=NEW. channel_names: new names, by channel index. channels, drop_channels: names or patterns (`*`,
-    `?`) to keep and to leave out. z: `max` for the maximum over slices, or the number of a slice.
-    timepoint: the time point to take. keep_index: channels keep the index that they were given,
-    even if that leaves gaps.
+    plate_names: new names, as OLD=NEW or FOLDER=NEW. channel_names: new names, by channel index.
+    channels, drop_channels: names or patterns (`*`, `?`) to keep and to leave out. z: `max` for the
+    maximum over slices, or the number of a slice. timepoint: the time point to take. keep_index:
+    channels keep the index that they were given, even if that leaves gaps.
     """
 
     channel_names: Sequence[str] = ()
@@ -137,9 +137,9 @@ def build(
     con.execute("drop table typed")
     if problems.texts and not allow_incomplete:
         problems.refuse(next_step)
+    say_same_planes(con)
     if absent_channels:
         add_absent(con)
-    say_same_planes(con)
     con.execute(f"create table image_list as {assets.sql('queries', 'manifest_image')}")
     con.execute("drop table manifest")
     digests = dict(con.execute(assets.sql("queries", "manifest_digest")).fetchall())

@@ -1,4 +1,4 @@
-"""Images that fields do not have: not taken, not chosen by --z or --timepoint, or absent if asked."""
+"""Images that fields lack: not taken, or not chosen by --z or --timepoint; absent if asked."""
 
 from unidino.core import assets
 from unidino.core.errors import InputError
@@ -23,8 +23,8 @@ def find_single_slices(con: Connection, chosen: Parameters) -> None:
         "select plate, channel, count(*) from single_slice group by all order by all"
     ).fetchall():
         log.warning(
-            f"plate {plate}: channel {channel} has no slice {chosen['z']}; its one slice a field is kept"
-            f" beside that of the other channels ({num} images)"
+            f"plate {plate}: channel {channel} has no slice {chosen['z']}; its one slice a field is"
+            f" kept beside that of the other channels ({num} images)"
         )
 
 

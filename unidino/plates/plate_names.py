@@ -15,7 +15,7 @@ Rule = dict[str, str | None]  # plate or folder, and the name that is given
 
 # The next step for a name that cannot be one.
 RENAMING = {
-    "plate": "; give it another name by --plate-names OLD=NEW",
+    "plate": "; give it another name by --plate-names OLD=NEW or FOLDER=NEW",
     "dataset": "; give it another name by --dataset, or in the table that names it",
 }
 
@@ -49,8 +49,8 @@ def rename_plates(con: Connection, renamings: Sequence[str], source: Path, root:
         ).fetchall()
         if not found:
             raise InputError(
-                f"--plate-names {old}={new}: there is no plate and no folder of images of this name;"
-                f" the plates are {', '.join(known)}"
+                f"--plate-names {old}={new}: no plate and no folder of images has this name; the"
+                f" plates are {', '.join(known)}"
             )
         rules.append({"plate": None, "folder": found[0][0], "given": new})
     rules.sort(key=lambda rule: rule["folder"] is None)  # a folder says more than a name
