@@ -63,6 +63,10 @@ MADE = {
     "image_list": "'' as plate, '' as well, 0 as field, 0 as channel_index, '' as channel,"
     " '' as control_type, [''] as paths",
     "stated": "0 as line, '' as value, '' as unit, '' as molar_mass",
+    "named_channel": "'' as plate, 0 as given_index, '' as given_channel, '' as channel,"
+    " true as is_kept, 0 as channel_index",
+    "single_slice": "'' as plate, '' as well, 0 as field, '' as channel",
+    "unchosen": "'' as plate, '' as well, 0 as field, '' as channel, '' as lacks",
 }
 
 
@@ -82,7 +86,8 @@ def _relations(con: Connection, path: Path) -> None:
         f"create table typed as select {typed}, null::json as extra, 0 as line, '' as place"
     )
     con.execute(
-        "create table manifest as select *, 1 as well_row, 1 as well_column, [path] as paths"
+        "create table manifest as select *, 1 as well_row, 1 as well_column, [path] as paths,"
+        " well as spelling"
         " from typed"
     )
     con.execute(f"create table measured as {assets.sql('register', 'absent')}")
@@ -111,6 +116,8 @@ def test_every_query_explains_on_an_empty_lake(empty: Lake, path: Path, tmp_path
             "z": None,
             "timepoint": None,
             "keep_index": False,
+            "by_rank": True,
+            "rules": [{"plate": "p", "folder": None, "given": "q"}],
             "every_channel": False,
             "whole_repeats": False,
             "parts_of_channels": False,

@@ -7,7 +7,8 @@ with repeated as (
         field,
         channel,
         z,
-        count(*) as num_rows
+        count(*) as num_rows,
+        list(distinct spelling order by spelling) as spellings
     from manifest
     group by all
     having count(*) > 1
@@ -16,7 +17,13 @@ with repeated as (
 select
     manifest.line,
     'path' as "column",
-    'plate ' || manifest.plate || ' well ' || manifest.well || ' field ' || manifest.field
+    'plate ' || manifest.plate || ' well ' || manifest.well
+    || case
+        when len(repeated.spellings) > 1
+            then ' (spelled ' || array_to_string(repeated.spellings, ' and ') || ')'
+        else ''
+    end
+    || ' field ' || manifest.field
     || ' channel ' || manifest.channel || coalesce(' slice ' || manifest.z, '')
     || ' is named ' || repeated.num_rows || ' times' as problem
 from manifest

@@ -1,5 +1,5 @@
 -- Fields that lack a channel of their plate.
--- Grain: one row per plate, well, field and missing channel.   Reads: manifest.
+-- Grain: one row per plate, well, field and missing channel.   Reads: manifest, unchosen.
 with plate_channel as (
     select distinct
         plate,
@@ -37,7 +37,10 @@ select
     incomplete.line,
     'channel' as "column",
     'plate ' || incomplete.plate || ' well ' || incomplete.well || ' field ' || incomplete.field
-    || ' has no channel ' || plate_channel.channel as problem
+    || case
+        when unchosen.lacks is null then ' has no channel ' || plate_channel.channel
+        else ' channel ' || plate_channel.channel || ' has no ' || unchosen.lacks
+    end as problem
 from incomplete
 inner join plate_channel on incomplete.plate = plate_channel.plate
 left join manifest
@@ -46,5 +49,11 @@ left join manifest
         and incomplete.well = manifest.well
         and incomplete.field = manifest.field
         and plate_channel.channel = manifest.channel
+left join unchosen
+    on
+        incomplete.plate = unchosen.plate
+        and incomplete.well = unchosen.well
+        and incomplete.field = unchosen.field
+        and plate_channel.channel = unchosen.channel
 where manifest.plate is null
 order by incomplete.line, plate_channel.channel

@@ -2,6 +2,19 @@
 create or replace temp macro agreed(v) as
 case when count(distinct v) = 1 and count(v) = count(*) then any_value(v) end;
 
+-- A text without blanks at its ends, also those of other alphabets and of byte order marks.
+create or replace temp macro trimmed(value) as
+trim(
+    value::varchar,
+    ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(160) || chr(8203)
+    || chr(8239) || chr(12288) || chr(65279)
+);
+
+-- An identifier as it is compared and kept: trimmed, in Unicode's composed form (NFC); NULL if
+-- nothing is left.
+create or replace temp macro identifier_of(value) as
+nullif(nfc_normalize(trimmed(value)), '');
+
 -- Row and column of a well, counted from 1: A01 is row 1, column 1; AF48 is row 32, column 48.
 create or replace temp macro row_of(well) as
 case
@@ -12,10 +25,85 @@ end;
 create or replace temp macro column_of(well) as
 try_cast(regexp_extract(well, '[0-9]+$') as integer);
 
--- The name of a well as A01; the input may be a1, A1 or A001.
+-- Letters of a row, counted from 1; NULL beyond the 32 rows of 1536 wells (SLAS 4-2004).
+create or replace temp macro letters_of(row_number) as
+nullif(
+    trim(
+        substr(
+            ' A B C D E F G H I J K L M N O P Q R S T U V W X Y ZAAABACADAEAF',
+            2 * try_cast(row_number as integer) - 1,
+            2
+        )
+    ),
+    ''
+);
+
+-- The name of a well, as A01, by its row (letters or a number) and its column (a number), counted
+-- from 1; NULL unless both are known. Spreadsheets write 3 as 3.0.
+create or replace temp macro well_of(row_text, column_text) as
+coalesce(
+    nullif(regexp_extract(upper(identifier_of(row_text)), '^(?:[A-Z]|A[A-F])$'), ''),
+    letters_of(
+        regexp_extract(identifier_of(row_text), '^0*([1-9]|[12][0-9]|3[0-2])(?:\.0*)?$', 1)
+    )
+) || lpad(
+    nullif(
+        regexp_extract(
+            identifier_of(column_text), '^0*([1-9]|[1-3][0-9]|4[0-8])(?:\.0*)?$', 1
+        ),
+        ''
+    ),
+    2,
+    '0'
+);
+
+-- The name of a well as A01; NULL unless the spelling is known. Known are the letters of the row with
+-- the number of the column (a1, A001, A-01, A_1, A - 1, A/1, AF48), and the numbers of both (r01c01,
+-- R1-C1, row 1 column 1).
 create or replace temp macro canonical_well(well) as
-upper(regexp_extract(trim(well), '^[A-Za-z]{1,2}'))
-|| lpad(ltrim(regexp_extract(trim(well), '[0-9]+$'), '0'), 2, '0');
+case
+    when regexp_full_match(well::varchar, '[A-P](0[1-9]|1[0-9]|2[0-4])') then well::varchar
+    else coalesce(
+        regexp_extract(
+            upper(identifier_of(well)),
+            '^([A-Z]|A[A-F])\s*[-_/:]?\s*0*([1-9]|[1-3]\d|4[0-8])$',
+            1
+        ) || lpad(
+            nullif(
+                regexp_extract(
+                    upper(identifier_of(well)),
+                    '^([A-Z]|A[A-F])\s*[-_/:]?\s*0*([1-9]|[1-3]\d|4[0-8])$',
+                    2
+                ),
+                ''
+            ),
+            2,
+            '0'
+        ),
+        letters_of(
+            regexp_extract(
+                upper(identifier_of(well)),
+                '^R(?:OW)?\s*0*([1-9]|[12]\d|3[0-2])\s*[-_,/]?\s*C(?:OL(?:UMN)?)?\s*0*([1-9]|[1-3]\d|4[0-8])$',
+                1
+            )
+        ) || lpad(
+            nullif(
+                regexp_extract(
+                    upper(identifier_of(well)),
+                    '^R(?:OW)?\s*0*([1-9]|[12]\d|3[0-2])\s*[-_,/]?\s*C(?:OL(?:UMN)?)?\s*0*([1-9]|[1-3]\d|4[0-8])$',
+                    2
+                ),
+                ''
+            ),
+            2,
+            '0'
+        )
+    )
+end;
+
+-- The name of a well as A01, or its text as given if the spelling is not known.
+create or replace temp macro well_or_text(well) as
+coalesce(canonical_well(well), well);
 
 -- The unit whose profiles are normalized together: a plate, a batch of a source, or the dataset.
 create or replace temp macro unit_of(per, plate, source, batch, dataset) as

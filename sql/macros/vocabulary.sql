@@ -1,11 +1,3 @@
--- A text without blanks at its ends, also those of other alphabets and of byte order marks.
-create or replace temp macro trimmed(value) as
-trim(
-    value::varchar,
-    ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(160) || chr(8203)
-    || chr(8239) || chr(12288) || chr(65279)
-);
-
 -- What programs write for a missing value. Words that differ in case alone may mean something: Na.
 create or replace temp macro missing_words() as
 [

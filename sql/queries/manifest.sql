@@ -1,51 +1,16 @@
 -- The manifest: every plane with its metadata, the same columns for every layout.
--- Grain: one row per plane of a file.   Reads: typed (the layout's rows in the manifest's columns).
--- $dataset: default dataset; $root: folder where relative paths start; $channel_names: new names, by
--- channel index; $channels, $drop_channels: names or patterns (*, ?) to keep and to leave out;
--- $timepoint, $z: the one to keep, NULL for all; $keep_index: channels keep their given index;
--- $negcon: compound that is the negative control where no control type is stated.
-with given as (
-    select distinct
-        plate,
-        channel_index,
-        channel
-    from typed
-),
-
-channel_order as (
+-- Grain: one row per plane of a file.
+-- Reads: typed (the layout's rows in the manifest's columns), named_channel, single_slice.
+-- $dataset: default dataset; $root: folder where relative paths start; $timepoint, $z: the one to
+-- keep, NULL for all; $negcon: compound that is the negative control where no control type is
+-- stated. spelling: the well as it is given.
+with placed as (
     select
-        plate,
-        channel_index as given_index,
-        channel as given_channel,
-        dense_rank() over (
-            partition by plate order by channel_index nulls last, channel
-        ) - 1 as position
-    from given
-),
-
-named as (
-    select
-        *,
-        coalesce(
-            ($channel_names::varchar[])[position + 1], given_channel, 'ch' || given_index
-        ) as channel
-    from channel_order
-),
-
-kept as (
-    select
-        *,
-        case
-            when $keep_index then coalesce(given_index, position)
-            else dense_rank() over (partition by plate order by position) - 1
-        end::integer as channel_index
-    from named
-    where
-        (
-            len($channels::varchar[]) = 0
-            or len(list_filter($channels::varchar[], lambda name: channel glob name)) > 0
-        )
-        and len(list_filter($drop_channels::varchar[], lambda name: channel glob name)) = 0
+        well as spelling,
+        well_or_text(well) as well,
+        row_of(canonical_well(well)) as well_row,
+        column_of(canonical_well(well)) as well_column
+    from (select distinct well from typed) as given
 )
 
 select
@@ -55,23 +20,32 @@ select
             when typed.path[1] = '/' then typed.path else $root || '/' || typed.path
         end as path,
         coalesce(typed.dataset, $dataset) as dataset,
-        canonical_well(typed.well) as well,
+        placed.well as well,
         case
             when typed.control_type is not null then canonical_control_type(typed.control_type)
             when lower(typed.compound) = lower($negcon::varchar) then 'negcon'
             when typed.compound is not null then 'trt'
         end as control_type
     ),
-    kept.channel_index,
-    kept.channel,
-    row_of(canonical_well(typed.well)) as well_row,
-    column_of(canonical_well(typed.well)) as well_column
+    named_channel.channel_index,
+    named_channel.channel,
+    placed.well_row,
+    placed.well_column,
+    placed.spelling
 from typed
-inner join kept
+inner join named_channel
     on
-        typed.plate is not distinct from kept.plate
-        and typed.channel_index is not distinct from kept.given_index
-        and typed.channel is not distinct from kept.given_channel
+        typed.plate is not distinct from named_channel.plate
+        and typed.channel_index is not distinct from named_channel.given_index
+        and typed.channel is not distinct from named_channel.given_channel
+inner join placed on typed.well is not distinct from placed.spelling
+left join single_slice
+    on
+        typed.plate = single_slice.plate
+        and typed.well = single_slice.well
+        and typed.field = single_slice.field
+        and named_channel.channel = single_slice.channel
 where
-    ($timepoint is null or typed.timepoint is null or typed.timepoint = $timepoint)
-    and ($z is null or typed.z is null or typed.z = $z)
+    named_channel.is_kept
+    and ($timepoint is null or typed.timepoint is null or typed.timepoint = $timepoint)
+    and ($z is null or typed.z is null or typed.z = $z or single_slice.plate is not null)

@@ -1,4 +1,5 @@
--- The images of the manifest. The slices of a stack are one image, with its files in order of z.
+-- The images of the manifest. The slices of a stack are one image, with its files in order of z; an
+-- image that is absent has none.
 -- Grain: one row per plate, well, field, channel_index.   Reads: manifest.
 with stack as (
     select
@@ -6,15 +7,19 @@ with stack as (
         well,
         field,
         channel_index,
-        list(path order by z, page, path) as paths,
-        list(page order by z, page, path) as pages,
+        coalesce(
+            list(path order by z, page, path) filter (path is not null), []::varchar[]
+        ) as paths,
+        coalesce(
+            list(page order by z, page, path) filter (path is not null), []::integer[]
+        ) as pages,
         min(line) as line
     from manifest
     group by all
 )
 
 select
-    manifest.* exclude (line, place, path, page),
+    manifest.* exclude (line, place, path, page, spelling),
     stack.paths,
     stack.pages
 from manifest

@@ -1,4 +1,4 @@
--- The images of each plate that lands.
+-- The images of each plate that lands; the origin of an image that its field does not have is empty.
 -- Grain: one row per plate, well, field, channel_index.   Reads: landed_image.
 select
     plate,
@@ -14,8 +14,8 @@ select
     focus,
     qc,
     problem,
-    paths[1] as origin,
+    coalesce(paths[1], '') as origin,
     origin_hash,
-    len(paths)::integer as num_slices
+    greatest(len(paths), 1)::integer as num_slices
 from landed_image
 order by plate, well_row, well_column, field, channel_index

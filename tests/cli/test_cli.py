@@ -46,7 +46,9 @@ def test_the_lane_from_plates_to_a_report(run_cli, tiny_export: Path, tmp_path: 
         *at,
     )
     assert status == 0
-    assert json.loads(out) == {
+    done = json.loads(out)
+    assert done.pop("account")["channels"] == ["0 DNA, 1 Actin, 2 Tubulin (2 plates)"]
+    assert done == {
         "plates": 2,
         "skipped": 0,
         "wells": 12,

@@ -28,7 +28,9 @@ def _counts(lake: Lake) -> dict[str, int]:
 
 
 def _manifest(folder: Path, text: str) -> Path:
-    tifffile.imwrite(folder / "a.tif", np.arange(64 * 64, dtype=np.uint16).reshape(64, 64))
+    plane = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
+    for number, name in enumerate(("a.tif", "b.tif", "c.tif")):
+        tifffile.imwrite(folder / name, plane + np.uint16(number))
     path = folder / "manifest.csv"
     path.write_text(text)
     return path
@@ -38,8 +40,8 @@ def _manifest(folder: Path, text: str) -> Path:
     ("text", "message"),
     [
         ("path,plate,well,field\na.tif,p,A01,1\n", "lacks the column channel"),
-        ("path,plate,well,field,channel\nb.tif,p,A01,1,DNA\n", "no image file .*b.tif"),
-        ("path,plate,well,field,channel\na.tif,p,ZZ9,1,DNA\n", "line 2, column well: .*'ZZ09'"),
+        ("path,plate,well,field,channel\nd.tif,p,A01,1,DNA\n", "no image file .*d.tif"),
+        ("path,plate,well,field,channel\na.tif,p,ZZ9,1,DNA\n", "line 2, column well: .*'ZZ9'"),
         ("path,plate,well,field,channel\na.tif,p,A49,1,DNA\n", "column well"),
         (
             "path,plate,well,field,channel\na.tif,p,A01,x,DNA\n",
@@ -55,7 +57,7 @@ def _manifest(folder: Path, text: str) -> Path:
             "column pixel_size_um",
         ),
         (
-            "path,plate,well,field,channel\na.tif,p,A01,1,DNA\na.tif,p,A01,1,RNA\n"
+            "path,plate,well,field,channel\na.tif,p,A01,1,DNA\nb.tif,p,A01,1,RNA\n"
             "a.tif,p,A02,1,DNA\n",
             "line 4, .*well A02 field 1 has no channel RNA",
         ),
@@ -84,18 +86,18 @@ def _rows_of_manifest(*rows: str) -> str:
 
 BROKEN = _rows_of_manifest(
     "a.tif,p,A01,1,DNA,trt",
-    "a.tif,p,A01,1,RNA,trt",
+    "b.tif,p,A01,1,RNA,trt",
     "a.tif,p,A02,1,DNA,trt",  # lacks RNA
     "a.tif,p,Z99,1,DNA,trt",  # no such well
-    "a.tif,p,Z99,1,RNA,trt",
+    "b.tif,p,Z99,1,RNA,trt",
     "a.tif,p,A03,1,DNA,dmso",  # no such control type
-    "a.tif,p,A03,1,RNA,trt",
+    "b.tif,p,A03,1,RNA,trt",
     "a.tif,p,A04,1,DNA,trt",
     "a.tif,p,A04,1,DNA,trt",  # twice
-    "a.tif,p,A04,1,RNA,trt",
+    "b.tif,p,A04,1,RNA,trt",
     "a.tif,p,A05,one,DNA,trt",  # no number
     "a.tif,p,A06,1,DNA,trt",
-    "a.tif,p,A06,1,RNA,trt",
+    "b.tif,p,A06,1,RNA,trt",
 )
 
 

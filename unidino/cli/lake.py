@@ -61,6 +61,10 @@ def ingest(
         str | None,
         typer.Option(help="With --layout filename: regular expression with named groups."),
     ] = None,
+    plate_names: Annotated[
+        list[str] | None,
+        typer.Option(help="New names of plates: OLD=NEW, or FOLDER=NEW; repeatable."),
+    ] = None,
     channel_names: Annotated[
         str | None, typer.Option(help="Names of the channels, by channel index: DNA,Actin,Tubulin.")
     ] = None,
@@ -94,6 +98,12 @@ def ingest(
     allow_incomplete: Annotated[
         bool,
         typer.Option("--allow-incomplete", help="Ingest complete fields and list the others."),
+    ] = False,
+    absent_channels: Annotated[
+        bool,
+        typer.Option(
+            "--absent-channels", help="Register channels that some fields lack as absent there."
+        ),
     ] = False,
     negcon: Annotated[
         str,
@@ -153,6 +163,7 @@ def ingest(
                 drop_channels=names(drop_channels),
                 z=z,
                 timepoint=timepoint,
+                plate_names=plate_names or [],
                 acquisition=acquisition,
                 image_name=image_name,
             ),
@@ -167,6 +178,7 @@ def ingest(
             unit=unit,
             dry_run=dry_run,
             allow_incomplete=allow_incomplete,
+            absent_channels=absent_channels,
             metadata_only=metadata_only,
             jobs=jobs,
             overwrite=overwrite,

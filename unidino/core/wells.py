@@ -1,5 +1,7 @@
 """Names of wells and their rows and columns: A01 is row 1, column 1; AF48 is row 32, column 48."""
 
+_LAST_LETTERS = 52  # row AZ
+
 
 def row_letters(row: int) -> str:
     """Letters of a row, counted from 1: A to Z, then AA to AF."""
@@ -12,7 +14,12 @@ def row_number(letters: str) -> int:
 
 
 def well_name(row: int, column: int) -> str:
-    """Name of the well at a row and column, both counted from 1: A01 for 1, 1."""
+    """Name of the well at a row and column, both counted from 1: A01 for 1, 1.
+
+    A place that no row has letters for is text that is no name of a well, and so is refused later.
+    """
+    if not (1 <= row <= _LAST_LETTERS and column >= 1):
+        return f"row {row}, column {column}"
     return f"{row_letters(row)}{column:02d}"
 
 

@@ -4,6 +4,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from glob import escape
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -234,7 +235,7 @@ class _Work:
     def _remove_left_overs(self, uri: str) -> None:
         """Remove temporary files of killed processes; the caller has the plate's lock."""
         target = self._lake.resolve(uri)
-        for left_over in target.parent.glob(f".{target.name}.*.tmp"):
+        for left_over in target.parent.glob(f".{escape(target.name)}.*.tmp"):
             left_over.unlink(missing_ok=True)
 
 

@@ -78,10 +78,6 @@ class Lake:
         lake = cls(Path(path))
         if lake.catalog.exists():
             return cls.open(path)
-        if "?" in str(lake.path.resolve()):
-            raise LakeError(
-                f"a lake cannot be at '{path}': its path has a '?'; choose another --lake"
-            )
         if lake.path.is_dir() and any(p.name not in _NO_CONTENT for p in lake.path.iterdir()):
             raise LakeError(f"'{path}' is neither empty nor a lake; choose another --lake")
         lake._refuse_question_mark()

@@ -49,7 +49,7 @@ def convert_concentration(
 
     Returns, for the new column, what it was read from; empty if the table has no concentration.
     name: of the table's file. unit: of numbers without any; `none` leaves them as they are.
-    Raises InputError, with a line for every value whose unit is missing or unknown.
+    Raises InputError if a unit is missing or unknown.
     """
     have = columns(con, table)
     amount = _amount(con, have, name)
@@ -161,7 +161,7 @@ def _read(
 
 
 def _refuse_problems(con: Connection, table: str, column: str, name: str) -> None:
-    """Raise InputError if `converted` has problems."""
+    """Raise InputError if `converted` has problems: the first of each kind, and their number."""
     line = "_line" if "_line" in _all_columns(con, table) else "_row"
     rows = con.execute(
         f"select t.{line}, c.value, c.problem from converted as c inner join"
@@ -170,10 +170,14 @@ def _refuse_problems(con: Connection, table: str, column: str, name: str) -> Non
     ).fetchall()
     if not rows:
         return
-    texts = [f"'{name}', line {at}, column {column}: {value}: {why}" for at, value, why in rows]
-    more = f" (and {len(texts) - 1} more)" if len(texts) > 1 else ""
+    first = {why: (at, value) for at, value, why in reversed(rows)}
+    texts = [
+        f"'{name}', line {at}, column {column}: {value}: {why}"
+        for why, (at, value) in reversed(first.items())
+    ]
+    more = f" (and {len(rows) - 1} more)" if len(rows) > 1 else ""
     step = _NEXT.get(rows[0][2], f"known units are {_KNOWN}")
-    raise InputError(f"{texts[0]}{more}; {step}", texts if more else ())
+    raise InputError(f"{texts[0]}{more}; {step}", texts if len(texts) > 1 else ())
 
 
 def _all_columns(con: Connection, table: str) -> list[str]:

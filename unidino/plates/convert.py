@@ -145,9 +145,10 @@ def _convert_field(
     for row in rows:
         plane, content, reason = None, None, None
         try:
-            content = files.hash_of(row["paths"], row["pages"])
-            plane = files.read_image(row["paths"], row["pages"])
-            if row["channel_index"] in functions:
+            if row["paths"]:
+                content = files.hash_of(row["paths"], row["pages"])
+                plane = files.read_image(row["paths"], row["pages"])
+            if plane is not None and row["channel_index"] in functions:
                 plane = illumination.corrected(plane, functions[row["channel_index"]])
         except InputError as error:
             plane, reason = None, str(error)
@@ -166,7 +167,7 @@ def _convert_field(
         return _Field([], hashes, problems, files.notes)
     statistics = [None if plane is None else plane_statistics(plane) for plane in planes]
     well, number = rows[0]["well"], rows[0]["field"]
-    path = _path_in_place(rows[0], z) if form.in_place else ngff.field_path(well, number)
+    path = _path_in_place(rows, z) if form.in_place else ngff.field_path(well, number)
     if not form.in_place:
         displays = [_display(row, known) for row, known in zip(rows, statistics, strict=True)]
         pixels.write_field(
@@ -175,7 +176,7 @@ def _convert_field(
     measured = []
     images = zip(rows, planes, statistics, hashes, reasons, strict=True)
     for row, plane, known, content, reason in images:
-        values = _UNMEASURED | {"qc": "damaged"}
+        values = _UNMEASURED | {"qc": "damaged" if row["paths"] else "absent"}
         if plane is not None and known is not None:
             values = asdict(known) | {"dtype": plane.dtype.name, "qc": known.qc}
         measured.append(
@@ -235,15 +236,16 @@ def _display(row: Row, known: PlaneStatistics | None) -> Display:
     return Display(row["channel"], start, end)
 
 
-def _path_in_place(row: Row, z: str) -> str:
+def _path_in_place(rows: Sequence[Row], z: str) -> str:
     """Path of a field's group in the plate that stays in place, with the time point and slice."""
-    group = Path(row["paths"][0]).relative_to(plate_in_place(row)).as_posix()
+    row = next(row for row in rows if row["paths"])
+    group = Path(row["paths"][0]).relative_to(plate_in_place(rows)).as_posix()
     return stack_path(group, row["timepoint"], None if row["z"] is None else z)
 
 
-def plate_in_place(row: Row) -> Path:
-    """Folder of the OME-Zarr plate of an image, whose field is the group row/column/field."""
-    return Path(row["paths"][0]).parents[2]
+def plate_in_place(rows: Sequence[Row]) -> Path:
+    """Folder of the OME-Zarr plate of images, whose fields are the groups row/column/field."""
+    return next(Path(row["paths"][0]).parents[2] for row in rows if row["paths"])
 
 
 def default_jobs() -> int:

@@ -6,6 +6,7 @@ Shapes: H height, W width.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ def functions_of_plate(
     if source is None:
         return {}
     channels: dict[int, list[Row]] = {}
-    for row in rows:
+    for row in filter(itemgetter("paths"), rows):
         channels.setdefault(row["channel_index"], []).append(row)
     if source != ESTIMATE:
         folder = Path(source)

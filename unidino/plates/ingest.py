@@ -26,6 +26,7 @@ from unidino.plates.layouts.flatfield import save_functions
 from unidino.plates.layouts.read import read_manifest
 from unidino.plates.manifest import Choice, Manifest
 from unidino.plates.meaning import Reading
+from unidino.plates.plate_names import check_case
 from unidino.plates.register import register_absent
 
 _EVERY_IMAGE = Choice()
@@ -79,18 +80,19 @@ def ingest(
     unit: str | None = None,
     dry_run: bool = False,
     allow_incomplete: bool = False,
+    absent_channels: bool = False,
     metadata_only: bool = False,
     jobs: int | None = None,
     overwrite: bool = False,
 ) -> Ingested:
     """The plates that were written and registered, and those that were in the lake already.
 
-    path: folder of the images, or a manifest file. dataset ... choice, allow_incomplete: see
-    `read_manifest`. negcon: compound that is the negative control, where no control_type is stated.
-    unit: of concentrations whose table states none, such as nM; `none`: these are not
-    concentrations. dry_run: only say what was understood; nothing lands. metadata_only: register
-    images whose pixels are not here. jobs: threads, default one per core. overwrite: replace plates
-    that have other content.
+    path: folder of the images, or a manifest file. dataset ... choice, allow_incomplete,
+    absent_channels: see `read_manifest`. negcon: compound that is the negative control, where no
+    control_type is stated. unit: of concentrations whose table states none, such as nM; `none`:
+    these are not concentrations. dry_run: only say what was understood; nothing lands.
+    metadata_only: register images whose pixels are not here. jobs: threads, default one per core.
+    overwrite: replace plates that have other content.
 
     An image that cannot be used is registered as damaged and named in `problems`.
     Raises InputError if the manifest is wrong or a file is missing (nothing is written), or if a
@@ -127,7 +129,9 @@ def ingest(
         negcon=negcon,
         reading=Reading(unit, run.account),
         allow_incomplete=allow_incomplete,
+        absent_channels=absent_channels,
     )
+    check_case(lake, manifest.digests)
     run.account.tell()
     tally = _Tally(manifest, run.account)
     if dry_run:

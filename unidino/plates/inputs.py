@@ -11,7 +11,7 @@ from unidino.core.errors import InputError
 from unidino.core.files import digest, file_sha256
 from unidino.plates import illumination
 from unidino.plates.conversion import parse
-from unidino.plates.convert import Form, by_field
+from unidino.plates.convert import Form, by_field, plate_in_place
 from unidino.plates.images import file_state
 from unidino.plates.manifest import Manifest, Row
 
@@ -40,7 +40,7 @@ def plates_with_files(
     """Plates with the fields whose files are there, and a line for each file that is missing.
 
     Raises InputError for missing files, unless incomplete plates are allowed and some field has all
-    its files.
+    its files; and for a plate in several folders that is to stay in place.
     """
     plates, missing = [], []
     for name, images in split_by_plate(manifest.images).items():
@@ -49,6 +49,8 @@ def plates_with_files(
         if lost:
             keys = zip(images["well"].to_pylist(), images["field"].to_pylist(), strict=True)
             images = images.filter(pa.array([key not in lost for key in keys]))
+        if form.in_place:
+            _check_one_folder(name, images)
         kept = _fields(images) if lost else None
         said = digest(manifest.digests[name], kept, _described(form, name, images))
         if images.num_rows:
@@ -61,6 +63,17 @@ def plates_with_files(
             missing if more else (),
         )
     return plates, missing
+
+
+def _check_one_folder(plate: str, images: pa.Table) -> None:
+    """Raise InputError if the images of a plate that stays in place are of several folders."""
+    paths = [row for row in images.select(["paths"]).to_pylist() if row["paths"]]
+    folders = sorted({str(plate_in_place([row])) for row in paths})
+    if len(folders) > 1:
+        raise InputError(
+            f"--in-place: plate '{plate}' is in {len(folders)} folders, '{folders[0]}' and"
+            f" '{folders[1]}'; name one by --plate-names '{folders[1]}={plate}_2'"
+        )
 
 
 def _states(

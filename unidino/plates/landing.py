@@ -21,6 +21,7 @@ from unidino.plates.images import Files
 from unidino.plates.inputs import Plate
 from unidino.plates.manifest import Row
 from unidino.plates.register import register
+from unidino.plates.twins import say_twins
 
 
 class Landing:
@@ -68,6 +69,7 @@ class Landing:
         )
         converted, uri = self._write(rows, functions, advance, old)
         self._register(converted, uri, functions)
+        say_twins(self._plate.name, rows, converted.hashes, converted.measured)
         self._remove_all_but(self._lake.resolve(uri))
         return converted
 
@@ -75,11 +77,14 @@ class Landing:
         """Whether the files say what the registered plate was made of, whatever their times."""
         if found["fingerprint"] == self._plate.fingerprint:
             return True
-        hashes = []
+        hashes: list[str | None] = []
         try:
             for field_rows in by_field(rows).values():
                 files = Files()
-                hashes += [files.hash_of(row["paths"], row["pages"]) for row in field_rows]
+                hashes += [
+                    files.hash_of(row["paths"], row["pages"]) if row["paths"] else None
+                    for row in field_rows
+                ]
         except InputError:
             return False
         return digest(self._plate.digest, hashes) == found["content_hash"]
@@ -105,7 +110,7 @@ class Landing:
                 advance=advance,
             )
             if self._form.in_place:
-                return converted, str(plate_in_place(rows[0]))
+                return converted, str(plate_in_place(rows))
             place = next(p for p in self._places if p != old)
             self._temporary.rename(place)
             return converted, f"plates/{place.name}"

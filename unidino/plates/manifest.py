@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
+from unicodedata import normalize
 
 import pyarrow as pa
 
@@ -12,7 +13,16 @@ from unidino.core.account import Account
 from unidino.core.errors import InputError
 from unidino.core.sql import Connection, first_row, quoted
 from unidino.plates import tables
+from unidino.plates.channels import name_channels, two_names_hint
 from unidino.plates.measurements import create_entries, problems_of_entries, refuse_mixed
+from unidino.plates.missing import (
+    NEXT_STEP,
+    add_absent,
+    find_single_slices,
+    find_unchosen,
+    say_same_planes,
+)
+from unidino.plates.plate_names import RENAMING, refuse_two_measurements, rename_plates
 
 Row = dict[str, Any]  # one image of a manifest
 
@@ -41,13 +51,14 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Choice:
-    """Which of the images to take.
+    """Which of the images to take, and what plates and channels are called.
 
-    channel_names: new names, by channel index. channels, drop_channels: names or patterns (`*`,
-    `?`) to keep and to leave out. z: `max` for the maximum over slices, or the number of a slice.
-    timepoint: the time point to take. acquisition: number of the acquisition to take of an OME
-    plate. image_name: name or pattern of the images of a well of an OME-Zarr plate; default: plain
-    numbers. keep_index: channels keep the index that they were given, even if that leaves gaps.
+    plate_names: new names, as OLD=NEW or FOLDER=NEW. channel_names: new names, by channel index.
+    channels, drop_channels: names or patterns (`*`, `?`) to keep and to leave out. z: `max` for the
+    maximum over slices, or the number of a slice. timepoint: the time point to take. acquisition:
+    number of the acquisition to take of an OME plate. image_name: name or pattern of the images of
+    a well of an OME-Zarr plate; default: plain numbers. keep_index: channels keep the index that
+    they were given, even if that leaves gaps.
     """
 
     channel_names: Sequence[str] = ()
@@ -58,6 +69,7 @@ class Choice:
     acquisition: int | None = None
     image_name: str | None = None
     keep_index: bool = False
+    plate_names: Sequence[str] = ()
 
     def slice_number(self) -> int | None:
         """Number of the slice to take, None for all.
@@ -107,6 +119,7 @@ def build(
     negcon: str,
     allow_incomplete: bool,
     faults: Sequence[str] = (),
+    absent_channels: bool = False,
 ) -> Manifest:
     """The manifest of the rows in the table `_images`.
 
@@ -114,6 +127,7 @@ def build(
     collection. root: folder that relative paths start from. negcon: compound that is the negative
     control where no control_type is stated. allow_incomplete: leave out the fields of wrong rows
     instead of raising. faults: a line for each thing that the layout could not read.
+    absent_channels: fields that lack channels of their plate get images without files.
     Raises InputError, with a line for every fault and wrong row.
     """
     problems = _Problems(texts=list(faults))
@@ -122,35 +136,37 @@ def build(
     problems.add(_type_problems(con, "_images"))
     con.execute("drop table numbered")
     con.execute("drop table _images")
-    parameters = {
-        "dataset": dataset,
-        "negcon": negcon,
-        "root": str(root.resolve()),
-        "channel_names": list(choice.channel_names),
-        "channels": list(choice.channels),
-        "drop_channels": list(choice.drop_channels),
-        "z": choice.slice_number(),
-        "timepoint": choice.timepoint,
-        "keep_index": choice.keep_index,
-    }
+    rename_plates(con, choice.plate_names, source, root)
+    name_channels(con, choice)
     _check_choice(con, choice)
-    con.execute(f"create table manifest as {assets.sql('queries', 'manifest')}", parameters)
+    chosen = {"z": choice.slice_number(), "timepoint": choice.timepoint}
+    find_single_slices(con, chosen)
+    con.execute(
+        f"create table manifest as {assets.sql('queries', 'manifest')}",
+        chosen
+        | {
+            "dataset": normalize("NFC", dataset.strip()),
+            "negcon": negcon,
+            "root": str(root.resolve()),
+        },
+    )
     if first_row(con, "select count(*) from manifest") == (0,):
         if problems.texts:
             problems.refuse()
         raise InputError(f"'{source}': nothing is left of its images; {_channels_and_slices(con)}")
-    con.execute("drop table typed")
+    find_unchosen(con, chosen, absent_channels=absent_channels)
     refuse_mixed(con)
     problems.add_entries(problems_of_entries(con))
     con.execute("drop table entry")
-    _leave_out(con, problems.lines)
-    for name in assets.names("checks"):
-        if name.startswith("manifest_"):
-            found = check(con, name)
-            problems.add(found)
-            _leave_out(con, [row[0] for row in found])
+    next_step = _check_rows(
+        con, problems, source, refuse=not allow_incomplete, complete=not absent_channels
+    )
+    con.execute("drop table typed")
     if problems.texts and not allow_incomplete:
-        problems.refuse("; mend it, or pass --allow-incomplete to land the fields that are whole")
+        problems.refuse(next_step)
+    say_same_planes(con)
+    if absent_channels:
+        add_absent(con)
     con.execute(f"create table image_list as {assets.sql('queries', 'manifest_image')}")
     con.execute("drop table manifest")
     digests = dict(con.execute(assets.sql("queries", "manifest_digest")).fetchall())
@@ -175,6 +191,33 @@ def say_wells(con: Connection, account: Account) -> None:
     account.say("wells", ", ".join(f"{num} {control}" for control, num in wells))
     if "negcon" not in (control for control, _ in wells):
         account.say("controls", NO_NEGCON)
+
+
+def _check_rows(
+    con: Connection, problems: _Problems, source: Path, *, refuse: bool, complete: bool
+) -> str:
+    """Run the checks of `sql/checks`, leave out what they find, and return the next step.
+
+    refuse: raise InputError at once for a plate of two measurements. complete: also check that
+    fields have every channel of their plate.
+    """
+    next_step = "; mend it, or pass --allow-incomplete to land the fields that are whole"
+    _leave_out(con, problems.lines)
+    for name in assets.names("checks"):
+        if not name.startswith("manifest_") or (
+            name == "manifest_incomplete_field" and not complete
+        ):
+            continue
+        found = check(con, name)
+        if name == "manifest_duplicate" and found and refuse:
+            refuse_two_measurements(con, source)
+        if name == "manifest_incomplete_field" and found and not problems.texts:
+            next_step = two_names_hint(con) + NEXT_STEP
+        if name == "manifest_name":
+            found = [(*row[:3], row[3] + RENAMING[row[2]]) for row in found]
+        problems.add(found)
+        _leave_out(con, [row[0] for row in found], whole_plates=name == "manifest_name")
+    return next_step
 
 
 def check(con: Connection, name: str) -> list[tuple[int, str, str, str]]:
@@ -289,8 +332,8 @@ def _channels_and_slices(con: Connection) -> str:
     )
 
 
-def _leave_out(con: Connection, lines: Sequence[int]) -> None:
-    """Delete from `manifest` the whole fields of these rows."""
+def _leave_out(con: Connection, lines: Sequence[int], *, whole_plates: bool = False) -> None:
+    """Delete from `manifest` the whole fields, or plates, of these rows."""
     if lines:
         con.execute(
             "create or replace temp table wrong as select * from manifest"
@@ -299,6 +342,10 @@ def _leave_out(con: Connection, lines: Sequence[int]) -> None:
         )
         con.execute(
             "delete from manifest using wrong where manifest.plate is not distinct from wrong.plate"
-            " and manifest.well is not distinct from wrong.well"
-            " and manifest.field is not distinct from wrong.field"
+            + (
+                ""
+                if whole_plates
+                else " and manifest.well is not distinct from wrong.well"
+                " and manifest.field is not distinct from wrong.field"
+            )
         )

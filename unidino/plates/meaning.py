@@ -3,6 +3,7 @@
 A column that means nothing certain keeps its name and is kept with the well.
 """
 
+import re
 from dataclasses import dataclass, field
 
 from unidino.core import assets
@@ -12,6 +13,12 @@ from unidino.plates.concentration import convert_concentration
 from unidino.plates.decimals import use_points
 from unidino.plates.tables import bare_name, columns
 
+_COLUMN = ("column", "col")
+_PLACES = (  # names of a row and a column that make a well, without blanks and signs
+    *((f"{kind}row", f"{kind}{column}") for kind in ("", "well", "plate") for column in _COLUMN),
+    ("rowletter", "columnnumber"),
+    ("rowname", "columnname"),
+)
 _CONVERTED = ("control_type", "concentration_um")  # by their values, not by their names alone
 
 
@@ -34,6 +41,7 @@ def give_meaning(con: Connection, table: str, reading: Reading, name: str | None
     """
     was = convert_concentration(con, table, name or "the table", reading.unit)
     was |= _rename(con, table)
+    was |= _well(con, table)
     was |= _control_type(con, table, name, reading.account)
     points = [
         column
@@ -73,6 +81,25 @@ def _rename(con: Connection, table: str) -> dict[str, str]:
             was[canonical] = column
             present = (present - {column}) | {canonical}
     return was
+
+
+def _well(con: Connection, table: str) -> dict[str, str]:
+    """Make the column `well` of a row and a column, as letters or numbers, if there is none.
+
+    A place that is no well of a plate stays as it is written, and is refused later.
+    """
+    have = columns(con, table)
+    named = {re.sub(r"[\s_.]", "", bare_name(column)): column for column in reversed(have)}
+    for row, column in _PLACES:
+        if "well" not in have and row in named and column in named:
+            parts = quoted(named[row]), quoted(named[column])
+            place = f"coalesce(well_of({parts[0]}, {parts[1]}), {parts[0]} || ', ' || {parts[1]})"
+            con.execute(f"alter table {quoted(table)} add column well varchar")
+            con.execute(f"update {quoted(table)} set well = {place}")
+            for part in parts:
+                con.execute(f"alter table {quoted(table)} drop column {part}")
+            return {"well": f"{named[row]} and {named[column]}"}
+    return {}
 
 
 def _rename_column(con: Connection, table: str, column: str, new: str) -> None:

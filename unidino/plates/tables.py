@@ -111,7 +111,7 @@ def join(con: Connection, table: str, joined: str, name: str) -> str:
     keys = _join_keys(have, new, name)
     for side in (table, joined):
         if "well" in keys:
-            con.execute(f"update {quoted(side)} set well = canonical_well(well)")
+            con.execute(f"update {quoted(side)} set well = well_or_text(well)")
         for key in set(keys) & _numbers():  # 0.3 and 0.300 are the same key
             column = quoted(key)
             con.execute(

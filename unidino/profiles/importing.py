@@ -19,7 +19,9 @@ from unidino.lake.runs import Run
 from unidino.models.config import ModelConfig
 from unidino.models.registry import load_config, model_names
 from unidino.plates import manifest, tables
+from unidino.plates.identifiers import clean_identifiers
 from unidino.plates.meaning import Reading
+from unidino.plates.plate_names import RENAMING, check_case
 from unidino.profiles import wide
 from unidino.profiles.landing import Imported, ImportedTable, land_level, land_wells
 from unidino.profiles.plate_names import say_odd_plates
@@ -69,13 +71,16 @@ def import_profiles(
     con = scratch()
     try:
         read = wide.read(con, "_rows", file, mapped, features, reading, layer=layer)
+        clean_identifiers(con, "_rows")
         found = read.found
         for table in metadata:
             tables.load(con, "joined", [table])
             found |= wide.rename(con, "joined", mapped, reading, table.name)
+            clean_identifiers(con, "joined")
             _one_row_a_key(con, "joined")
             reading.account.say("tables", tables.join(con, "_rows", "joined", table.name))
         wide.compute(con, "_rows", {k: v for k, v in mapped.items() if k not in found})
+        clean_identifiers(con, "_rows")
         # Joins may change the order of the rows; the vectors are in the order of the file.
         con.execute("create or replace table _rows as from _rows order by _line")
         _check_level(con, level, file)
@@ -86,7 +91,7 @@ def import_profiles(
             f"create table manifest as {assets.sql('queries', 'imported_well')}",
             {"dataset": name, "negcon": negcon, "level": level},
         )
-        _check(con, ["manifest_name"])
+        _check_rows(con, "manifest_name", RENAMING | {"plate": "; rename it by --map plate=..."})
         config = _config(lake, model, read.features)
         extra = [c for c in tables.columns(con, "_rows") if c not in _manifest_columns()]
         imported = ImportedTable(
@@ -107,6 +112,9 @@ def import_profiles(
             manifest.say_wells(con, run.account)
         run.account.tell()
         if level in _WELL_LEVELS:
+            check_case(
+                lake, [plate for (plate,) in con.sql("select plate from manifest").fetchall()]
+            )
             _say_known(con, dataset)
             say_odd_plates(con, lake)
         if dry_run:
@@ -184,28 +192,32 @@ def _manifest_columns() -> set[str]:
     return set(assets.manifest_schema()["properties"])
 
 
-def _check(con: Connection, names: Sequence[str]) -> None:
-    """Raise InputError for the first row of `manifest` that fails one of these checks."""
-    for name in names:
-        found = manifest.check(con, name)
-        if found:
-            _, place, _, problem = found[0]
-            more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-            raise InputError(f"{place}: {problem}{more}")
-
-
 def _check_wells(con: Connection, file: Path) -> None:
-    _check(con, ["manifest_well", "manifest_control_type"])
+    for name in ("manifest_well", "manifest_control_type"):
+        _check_rows(con, name, {})
     twice = first_row(
         con,
-        "select plate, well, field, min(line), max(line) from manifest group by all"
-        " having count(*) > 1 order by all limit 1",
+        "select plate, well, min(line) as first, max(line) as last, arg_min(spelling, line),"
+        " arg_max(spelling, line) from manifest group by plate, well, field"
+        " having count(*) > 1 order by plate, well, first limit 1",
     )
     if twice:
+        plate, well, first, last, one, other = twice
+        spelled = "" if one == other else f", spelled {one} and {other}"
         raise InputError(
-            f"'{file}' has two rows for plate {twice[0]}, well {twice[1]} (rows {twice[3]} and"
-            f" {twice[4]}); aggregate them first, or pass --level field with a column for the field"
+            f"'{file}' has two rows for plate {plate}, well {well} (rows {first} and"
+            f" {last}{spelled}); aggregate them first, or pass --level field with a column for the"
+            " field"
         )
+
+
+def _check_rows(con: Connection, name: str, next_steps: Mapping[str, str]) -> None:
+    """Raise InputError for the first row that a check finds. next_steps: by column."""
+    found = manifest.check(con, name)
+    if found:
+        _, place, column, problem = found[0]
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise InputError(f"{place}: {problem}{more}{next_steps.get(column, '')}")
 
 
 def _config(lake: Lake, model: str, names: list[str]) -> ModelConfig:

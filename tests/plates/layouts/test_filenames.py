@@ -23,9 +23,9 @@ def test_a_pattern_reads_any_file_names(tmp_path: Path, caplog: pytest.LogCaptur
     tifffile.imwrite(folder / "overview.tif", np.eye(64, dtype=np.uint8))
     lake = Lake.create(tmp_path / "lake")
     pattern = r"(?P<plate>run\d+)_(?P<well>[A-H]\d\d)_s(?P<field>\d+)_w(?P<channel_index>\d)"
-    ingest(lake, folder, "filename", pattern=pattern, choice=Choice(channel_names=["DNA"]))
+    ingest(lake, folder, "filename", pattern=pattern, choice=Choice(channel_names=["DNA", "RNA"]))
     rows = lake.query("select plate, well, field, channel from image order by channel_index").rows()
-    assert rows == [("run7", "C04", 2, "DNA"), ("run7", "C04", 2, "ch2")]
+    assert rows == [("run7", "C04", 2, "DNA"), ("run7", "C04", 2, "RNA")]
     said = " ".join(caplog.text.split())
     assert "1 of 3 images are left out: their names do not match" in said
     assert "overview.tif" in said

@@ -19,6 +19,7 @@ from unidino.core import assets
 from unidino.core.errors import InputError, choose
 from unidino.core.sql import Connection, keep_small, scratch
 from unidino.plates import manifest, tables
+from unidino.plates.identifiers import clean_identifiers
 from unidino.plates.layouts import (
     by_sql,
     cellvoyager,
@@ -67,6 +68,7 @@ def read_manifest(
     negcon: str = "DMSO",
     reading: Reading | None = None,
     allow_incomplete: bool = False,
+    absent_channels: bool = False,
 ) -> Manifest:
     """The manifest of the images under a path.
 
@@ -78,6 +80,7 @@ def read_manifest(
     no table states a control_type. reading: unit of concentrations without one, and the account
     that says what each column became. choice: channels, slice and time point to take.
     allow_incomplete: leave out fields with wrong rows instead of raising.
+    absent_channels: register images of channels that a field lacks as absent.
     Raises InputError that names the file, line and column of what is wrong.
     """
     if not path.exists():
@@ -98,6 +101,7 @@ def read_manifest(
             negcon=negcon,
             allow_incomplete=allow_incomplete,
             faults=faults,
+            absent_channels=absent_channels,
         )
         say_content(con, reading.account)
         return found
@@ -159,8 +163,10 @@ def _create_images(
         con.execute("create table _images as from scanned")
         faults += take_unplaced(con, "_images")
     give_meaning(con, "_images", reading, path.name if layout == "manifest" else None)
+    clean_identifiers(con, "_images")
     for name, file in loaded.items():
         give_meaning(con, name, reading, file.name)
+        clean_identifiers(con, name)
         manifest.check_metadata(con, name, file)
         reading.account.say("tables", tables.join(con, "_images", name, file.name))
 
