@@ -15,6 +15,7 @@ import polars as pl
 import pyarrow as pa
 
 from unidino.core.errors import InputError
+from unidino.core.files import as_glob
 from unidino.core.sql import Connection, read_only_statement, scratch, sql_error
 
 PATIENCE_S = 600.0
@@ -24,6 +25,7 @@ def confine(con: Connection, folders: Sequence[Path] = ()) -> None:
     """Forbid a connection to open files outside these folders, and lock its settings."""
     allowed = [f"{folder.resolve()}/" for folder in folders]
     allowed += [f"{folder}/" for folder in folders]
+    allowed += [f"{as_glob(folder)}/" for folder in folders]  # as views name the files
     con.execute("set allowed_directories = $allowed", {"allowed": allowed})
     con.execute("set enable_external_access = false")
     con.execute("set python_enable_replacements = false")

@@ -19,7 +19,7 @@ from unidino.lake.runs import Run
 from unidino.models.config import ModelConfig
 from unidino.models.registry import load_config, model_names
 from unidino.plates import manifest, tables
-from unidino.plates.identifiers import clean_identifiers
+from unidino.plates.identifiers import clean_identifiers, refuse_unknown_wells
 from unidino.plates.plate_names import RENAMING, check_case
 from unidino.profiles import wide
 from unidino.profiles.landing import Imported, ImportedTable, land_level, land_wells
@@ -63,11 +63,14 @@ def import_profiles(
     con = scratch()
     try:
         names, values, found = wide.read(con, "_rows", file, mapped, features)
+        if not len(values):
+            raise InputError(f"'{file}' has no rows")
         clean_identifiers(con, "_rows")
         for table in metadata:
             tables.load(con, "joined", [table])
             found |= wide.rename(con, "joined", mapped)
             clean_identifiers(con, "joined")
+            refuse_unknown_wells(con, "joined", table)
             _one_row_a_key(con, "joined")
             log.warning(tables.join(con, "_rows", "joined", table.name))
         wide.compute(con, "_rows", {k: v for k, v in mapped.items() if k not in found})
