@@ -6,7 +6,7 @@ select
     vector.channel_index,
     vector.num_crops,
     vector.embedding
-from read_parquet($file) as vector
+from read_parquet($file, hive_partitioning = false) as vector
 inner join raw_profile
     on
         vector.plate = raw_profile.plate

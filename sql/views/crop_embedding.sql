@@ -10,4 +10,4 @@ select
     top_px,
     left_px,
     embedding
-from read_parquet(getvariable('crop_embedding_files'))
+from read_parquet(getvariable('crop_embedding_files'), hive_partitioning = false)

@@ -9,4 +9,4 @@ select
     channel,
     num_crops,
     embedding::float[] as embedding
-from read_parquet(getvariable('embedding_files'))
+from read_parquet(getvariable('embedding_files'), hive_partitioning = false)

@@ -2,4 +2,4 @@
 -- Grain: one row per model, normalization, level, dataset, method, seed, condition, profile_id.
 -- Reads: profiles/*.parquet.
 select *
-from read_parquet(getvariable('projection_files'))
+from read_parquet(getvariable('projection_files'), hive_partitioning = false)

@@ -188,6 +188,28 @@ def test_a_plate_in_place_must_have_one_order(tmp_path: Path, new_lake: Lake) ->
     assert first == [0, 164]
 
 
+def test_a_plate_in_place_is_one_folder(tmp_path: Path, new_lake: Lake) -> None:
+    from unidino.plates.convert import Form
+
+    (tmp_path / "both").mkdir()
+    _zarr_plate(tmp_path / "both" / "P.zarr", {"A01": ("DNA",)})
+    _zarr_plate(tmp_path / "both" / "P.ome.zarr", {"A02": ("DNA",)})
+    in_place = Form(in_place=True)
+    with pytest.raises(InputError, match=r"plate 'P' is in 2 folders.*--plate-names"):
+        ingest(new_lake, tmp_path / "both", "ome-zarr", form=in_place)
+    choice = Choice(plate_names=["P.ome.zarr=Q"])
+    ingest(new_lake, tmp_path / "both", "ome-zarr", form=in_place, choice=choice)
+    assert _named(new_lake, "plate", "well") == [("P", "A01"), ("Q", "A02")]
+
+
+def test_an_index_of_two_channels_of_a_field_is_said(
+    new_lake: Lake, write_manifest: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    ingest(new_lake, write_manifest(*_numbered(("DNA",)), *_numbered(("Actin",))))
+    assert _named(new_lake) == [("p", 0, "Actin"), ("p", 1, "DNA")]
+    assert "plate p: index 1 is of the channels Actin and DNA" in caplog.text
+
+
 def test_a_channel_to_keep_that_no_image_has_is_said(
     new_lake: Lake, write_manifest: Write, caplog: pytest.LogCaptureFixture
 ) -> None:

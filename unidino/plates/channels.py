@@ -128,7 +128,7 @@ def _refuse_equal_names(con: Connection, slots: list[Slot]) -> None:
 
 
 def _check_order(con: Connection, *, keep_index: bool) -> None:
-    """Say if channels change their index within a plate, where they are followed by name.
+    """Say if an index of a plate has several names, or a name several indices; names count.
 
     keep_index: raise InputError instead, because the index says where the pixels are.
     """
@@ -144,18 +144,24 @@ def _check_order(con: Connection, *, keep_index: bool) -> None:
             f"--in-place needs the same channels at the same index in every field; channel {index}"
             f" of plate {plate} is {' and '.join(places)}; copy the plate, without --in-place"
         )
-    moved: dict[str, set[str]] = {}
-    for plate, name, num_indices in con.execute(
-        "select plate, channel, count(distinct given_index) from named_channel"
-        " where is_kept group by all order by all"
-    ).fetchall():
-        if num_indices > 1:
-            moved.setdefault(plate, set()).add(name)
-    for plate, names in moved.items():
+    indices: dict[tuple[str, str], set[int]] = {}
+    names: dict[tuple[str, int], set[str]] = {}
+    for plate, index, name, *_ in found:
+        indices.setdefault((plate, name), set()).add(index)
+        names.setdefault((plate, index), set()).add(name)
+    moved = {key for key, listed in indices.items() if len(listed) > 1}
+    for plate in dict.fromkeys(plate for plate, _ in sorted(moved)):
+        listed = ", ".join(sorted(name for other, name in moved if other == plate))
         log.warning(
-            f"plate {plate}: the index of {', '.join(sorted(names))} differs between fields;"
-            " channels are matched by their names"
+            f"plate {plate}: the index of {listed} differs between fields; channels are matched by"
+            " their names"
         )
+    for (plate, index), given in names.items():
+        if len(given) > 1 and not any((plate, name) in moved for name in given):
+            log.warning(
+                f"plate {plate}: index {index} is of the channels {' and '.join(sorted(given))};"
+                " they are told apart by their names"
+            )
 
 
 def _say_unmatched(con: Connection, patterns: list[str]) -> None:

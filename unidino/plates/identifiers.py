@@ -1,5 +1,8 @@
 """Names of plates, wells and channels in a table, written one way before they are compared."""
 
+from pathlib import Path
+
+from unidino.core.errors import InputError
 from unidino.core.log import log
 from unidino.core.sql import Connection, first_row, quoted
 
@@ -38,3 +41,21 @@ def clean_identifiers(con: Connection, table: str) -> None:
                 f"every {name} is a number with a fraction, such as {example}; it is read as"
                 f" {example.partition('.')[0]}"
             )
+
+
+def refuse_unknown_wells(con: Connection, table: str, source: Path) -> None:
+    """Raise InputError if the wells of a table that was loaded from `source` are not all known."""
+    names = {row[0] for row in con.execute(f"describe {quoted(table)}").fetchall()}
+    if not {"well", "_line"} <= names:
+        return
+    found = con.execute(
+        f"select _line, well, count(*) over () from {quoted(table)}"
+        " where well is not null and canonical_well(well) is null order by _line limit 1"
+    ).fetchall()
+    if found:
+        line, well, num = found[0]
+        more = f" (and {num - 1} more)" if num > 1 else ""
+        raise InputError(
+            f"{source}, line {line}, column well: no plate has the well '{well}'; wells are A01 to"
+            f" AF48, also spelled a1, A001, A-01 or r01c01{more}"
+        )

@@ -19,7 +19,7 @@ from unidino.lake.runs import Run
 from unidino.models.config import ModelConfig
 from unidino.models.registry import load_config, model_names
 from unidino.plates import manifest, tables
-from unidino.plates.identifiers import clean_identifiers
+from unidino.plates.identifiers import clean_identifiers, refuse_unknown_wells
 from unidino.plates.meaning import Reading
 from unidino.plates.plate_names import RENAMING, check_case
 from unidino.profiles import wide
@@ -77,6 +77,7 @@ def import_profiles(
             tables.load(con, "joined", [table])
             found |= wide.rename(con, "joined", mapped, reading, table.name)
             clean_identifiers(con, "joined")
+            refuse_unknown_wells(con, "joined", table)
             _one_row_a_key(con, "joined")
             reading.account.say("tables", tables.join(con, "_rows", "joined", table.name))
         wide.compute(con, "_rows", {k: v for k, v in mapped.items() if k not in found})

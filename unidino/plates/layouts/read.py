@@ -19,7 +19,7 @@ from unidino.core import assets
 from unidino.core.errors import InputError, choose
 from unidino.core.sql import Connection, keep_small, scratch
 from unidino.plates import manifest, tables
-from unidino.plates.identifiers import clean_identifiers
+from unidino.plates.identifiers import clean_identifiers, refuse_unknown_wells
 from unidino.plates.layouts import (
     by_sql,
     cellvoyager,
@@ -167,6 +167,7 @@ def _create_images(
     for name, file in loaded.items():
         give_meaning(con, name, reading, file.name)
         clean_identifiers(con, name)
+        refuse_unknown_wells(con, name, file)
         manifest.check_metadata(con, name, file)
         reading.account.say("tables", tables.join(con, "_images", name, file.name))
 
