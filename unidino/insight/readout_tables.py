@@ -73,7 +73,7 @@ def read(file: Path, mapped: Mapping[str, str], pattern: str | None) -> Measurem
     """
     con = scratch()
     try:
-        read = wide.read(con, "measurement", file, mapped, None, counts=True)
+        read = wide.read(con, "measurement", file, mapped, None, readouts=True)
         names, values = read.features, read.values
         wide.compute(con, "measurement", {k: v for k, v in mapped.items() if k not in read.found})
         keys = con.sql("select * exclude (_line, _file) from measurement order by _line").pl()

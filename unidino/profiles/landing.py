@@ -25,8 +25,8 @@ from unidino.lake.runs import Run
 from unidino.models.config import ModelConfig
 from unidino.models.kinds import IMPORTED
 from unidino.models.registry import model_names, register
+from unidino.profiles.feature_choice import ends_of
 from unidino.profiles.files import write_profiles
-from unidino.profiles.wide import ends_of
 
 
 @dataclass(frozen=True)
