@@ -109,7 +109,7 @@ def test_a_model_comes_back_as_it_went_in(lake: Lake) -> None:
     assert row == ("vit", 384, "3")
 
 
-@pytest.mark.parametrize("name", ["a/b", "..", "", "two words"])
+@pytest.mark.parametrize("name", ["a/b", "..", "", "two words", "x" * 101])
 def test_a_model_name_must_be_a_folder(lake: Lake, name: str) -> None:
     with pytest.raises(ModelError, match="may not be named"):
         registry.check_new_name(lake, name)

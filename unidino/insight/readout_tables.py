@@ -76,7 +76,7 @@ def read(
     """
     con = scratch()
     try:
-        read = wide.read(con, "measurement", file, mapped, None, Reading(unit), counts=True)
+        read = wide.read(con, "measurement", file, mapped, None, Reading(unit), readouts=True)
         names, values = read.features, read.values
         wide.compute(con, "measurement", {k: v for k, v in mapped.items() if k not in read.found})
         keys = con.sql("select * exclude (_line, _file) from measurement order by _line").pl()

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 import pyarrow as pa
 import pyarrow.feather
 from numpy.typing import NDArray
@@ -107,7 +108,7 @@ def _write(
     elif name.endswith((".arrow", ".feather")):
         pyarrow.feather.write_feather(wide.to_arrow(), path)
     else:
-        text = wide.write_csv().encode()
+        text = wide.with_columns(cs.float().fill_nan(None)).write_csv().encode()
         path.write_bytes(gzip.compress(text, mtime=0) if name.endswith(".gz") else text)
 
 

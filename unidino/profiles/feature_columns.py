@@ -26,7 +26,7 @@ _PLACES = (
 _NUMBERED = (
     "site", "field", "fov", "fieldofview", "image", "object", "tile", "frame", "position", "slice",
     "zslice", "group", "table", "batch", "run", "experiment", "series", "replicate", "rep",
-    "biologicalreplicate", "technicalreplicate", "biorep", "techrep",
+    "biologicalreplicate", "technicalreplicate", "biorep", "techrep", "sample",
 )  # fmt: skip
 _POOLED = (
     "well", "site", "field", "image", "plate", "replicate", "row", "tile", "profile", "member",
@@ -56,7 +56,7 @@ _NAMES = {
         ),
     },
 }
-_INDEX_NAMES = re.compile(r"__.*index.*__|unnamed[:_ ]*\d+.*|\.\.\.\d+", re.IGNORECASE)
+_INDEX_NAMES = re.compile(r"__.*index.*__|level_\d+|unnamed[:_ ]*\d+.*|\.\.\.\d+", re.IGNORECASE)
 _DOSE = re.compile(
     r"(pert|perturbation|compound|cpd|drug|treatment|final|nominal|log|log10|ln)*"
     r"(conc|concentration|dose|dosage)s?(in)?"
@@ -78,7 +78,7 @@ def _meanings() -> dict[str, str]:
     return {a: name for name, rule in properties.items() for a in (name, *rule.get("aliases", ()))}
 
 
-def by_name(column: str, columns: Sequence[str]) -> str | None:
+def by_name(column: str, columns: set[str]) -> str | None:
     """Why a column of numbers is no feature, by its name among the columns of its table."""
     if _INDEX_NAMES.fullmatch(column.strip()):
         return INDEX

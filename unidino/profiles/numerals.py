@@ -44,12 +44,12 @@ _SHOWN = 3
 class Numerals:
     """Columns that are numbers, and columns that only look like numbers.
 
-    values: (N,) of each column, NaN where missing. odd: of each column that is no number, although
-    most of its values look like numbers, the row (from 1) and text of the first other value.
-    notes: lines that say how numbers were understood.
+    values: of each column, as float64, null or NaN where missing. odd: of each column that is no
+    number, although most of its values look like numbers, the row (from 1) and text of the first
+    other value. notes: lines that say how numbers were understood.
     """
 
-    values: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    values: dict[str, pa.ChunkedArray] = field(default_factory=dict)
     odd: dict[str, tuple[int, str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -98,14 +98,18 @@ def read_numbers(
     return found
 
 
-def as_numbers(column: pa.ChunkedArray) -> NDArray[np.float64] | None:
-    """The values as float64, NaN if missing; None if one is not a number or all are missing."""
+def as_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    """The values as float64; None if one is not a number, or all are null."""
     if column.null_count == len(column) and len(column):
         return None
     try:
-        numbers = column.cast(pa.float64())
+        return column.cast(pa.float64())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return None
+
+
+def as_array(numbers: pa.ChunkedArray) -> NDArray[np.float64]:
+    """The values (N,) of a column of float64, NaN where missing."""
     return np.asarray(pc.fill_null(numbers, np.nan).to_numpy())
 
 
@@ -153,14 +157,14 @@ class _Spelled:
             return "thousands"
         return None
 
-    def numbers(self, kind: str) -> NDArray[np.float64]:
-        """The values (N,), NaN where missing."""
+    def numbers(self, kind: str) -> pa.ChunkedArray:
+        """The values as float64."""
         text = self._text
         if kind == "comma":
             text = pc.replace_substring(pc.replace_substring(text, ".", ""), ",", ".")
         elif kind == "thousands":
             text = pc.replace_substring(text, ",", "")
-        return np.asarray(pc.fill_null(text.cast(pa.float64()), np.nan).to_numpy())
+        return text.cast(pa.float64())
 
     def notes(self, kind: str) -> list[str]:
         """What was understood, besides plain numbers."""

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -30,8 +30,16 @@ SUFFIXES = (
 )
 
 
-def read_table(con: Connection, path: Path, layer: str | None = None) -> tuple[pa.Table, set[str]]:
-    """The table of a file, and those of its columns that are the index of a pandas frame.
+class WideFile(NamedTuple):
+    """A file as a table. index_columns: those that are the index of a pandas frame."""
+
+    path: Path
+    table: pa.Table
+    index_columns: set[str]
+
+
+def read_table(con: Connection, path: Path, layer: str | None = None) -> WideFile:
+    """The table of a file.
 
     A column of vectors becomes a column for each entry. layer: matrix of an AnnData file.
     Raises InputError if the file cannot be read, has no rows, or has two columns of one name.
@@ -51,8 +59,9 @@ def read_table(con: Connection, path: Path, layer: str | None = None) -> tuple[p
         if name.endswith(_ANNDATA):
             table = read_anndata(path, layer)
         elif name.endswith(".parquet"):
-            _refuse_twins(pq.read_schema(path).names, path)
-            table = pq.read_table(path)
+            with pq.ParquetFile(path) as file:
+                _refuse_twins(file.schema_arrow.names, path)
+                table = file.read()
         elif name.endswith((".arrow", ".feather")):
             table = pyarrow.feather.read_table(path)
         else:
@@ -69,7 +78,7 @@ def read_table(con: Connection, path: Path, layer: str | None = None) -> tuple[p
         raise InputError(f"'{path}' has no rows, only the names of {table.num_columns} columns")
     spread = _spread(table)
     _refuse_twins(spread.column_names, path)
-    return spread, _pandas_index(table)
+    return WideFile(path, spread, _pandas_index(table))
 
 
 def _refuse_twins(names: list[str], path: Path) -> None:
