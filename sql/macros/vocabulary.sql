@@ -11,6 +11,12 @@ if(
     list_contains(missing_words(), trimmed(value)), null, nfc_normalize(trimmed(value))
 );
 
+-- A whole number, as 3 or 3.0; NULL for other texts. A cast alone would round 1.5.
+create or replace temp macro whole_number(value) as
+try_cast(
+    if(regexp_full_match(trim(value::varchar), '[-+]?[0-9]+(\.0*)?'), value, null) as integer
+);
+
 -- A control type as one spelling: lower case, with single blanks.
 create or replace temp macro control_word(value) as
 trim(regexp_replace(lower(trim(value)), '[\s_.-]+', ' ', 'g'));

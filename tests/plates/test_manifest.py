@@ -207,3 +207,13 @@ def test_sql_reads_the_names_of_wells(row: int, column: int) -> None:
     found = _MACROS.execute("select row_of($w), column_of($w)", {"w": name}).fetchall()
     assert found == [(row, column)]
     assert well_place(name) == (row, column)
+
+
+def test_a_fraction_is_no_number_of_a_field(tmp_path: Path, new_lake: Lake) -> None:
+    file = tmp_path / "manifest.csv"
+    file.write_text("path,plate,well,field,channel\na.tif,p,A01,1.5,DNA\nb.tif,p,A01,2.0,DNA\n")
+    with pytest.raises(InputError, match=r"line 2, column field: '1\.5' is not an integer"):
+        ingest(new_lake, file, metadata_only=True)
+    file.write_text("path,plate,well,field,channel\nb.tif,p,A01,2.0,DNA\n")
+    ingest(new_lake, file, metadata_only=True)
+    assert new_lake.query("select field from image").item() == 2

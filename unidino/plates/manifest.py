@@ -285,12 +285,19 @@ def _create_typed(con: Connection, table: str, source: Path, *, required: bool) 
     typed = []
     for name, rule in schema["properties"].items():
         kind = _KINDS[rule["type"]]
-        value = f"try_cast({quoted(name)} as {kind})" if name in have else f"null::{kind}"
+        value = _read_as(kind, name) if name in have else f"null::{kind}"
         typed.append(f"{value} as {quoted(name)}")
     con.execute(
         f"create or replace table typed as select {', '.join(typed)}, {extra_json} as extra,"
         " _number as line, _place as place from numbered"
     )
+
+
+def _read_as(kind: str, column: str) -> str:
+    """SQL of a column as a type of DuckDB, NULL if a value is not of it."""
+    if kind == "integer":
+        return f"whole_number({quoted(column)})"
+    return f"try_cast({quoted(column)} as {kind})"
 
 
 def _type_problems(con: Connection, table: str) -> list[tuple[int, str, str, str]]:
@@ -302,7 +309,7 @@ def _type_problems(con: Connection, table: str) -> list[tuple[int, str, str, str
             found += con.execute(
                 f"select _number, _place, $name, '''' || {quoted(name)} || ''' is not ' || $kind"
                 f" from numbered where {quoted(name)} is not null"
-                f" and try_cast({quoted(name)} as {_KINDS[rule['type']]}) is null order by 1",
+                f" and {_read_as(_KINDS[rule['type']], name)} is null order by 1",
                 {"name": name, "kind": "an integer" if rule["type"] == "integer" else "a number"},
             ).fetchall()
     return found

@@ -59,7 +59,8 @@ def _create(con: Connection, name: str, path: Path) -> None:
     """Create a table from one file, with its texts as they are kept; see the macro text_of."""
     if path.suffix.lower() == ".parquet":
         query = (
-            "select columns(*)::varchar, row_number() over () + 1 as _line from read_parquet($path)"
+            "select columns(*)::varchar, row_number() over () + 1 as _line from read_parquet($path,"
+            " hive_partitioning = false)"
         )
         try:
             con.execute(
