@@ -9,10 +9,8 @@ from unicodedata import normalize
 import pyarrow as pa
 
 from unidino.core import assets
-from unidino.core.account import Account
 from unidino.core.errors import InputError
-from unidino.core.sql import Connection, first_row, quoted
-from unidino.plates import tables
+from unidino.core.sql import Connection, first_row
 from unidino.plates.channels import name_channels, two_names_hint
 from unidino.plates.measurements import create_entries, problems_of_entries, refuse_mixed
 from unidino.plates.missing import (
@@ -23,14 +21,9 @@ from unidino.plates.missing import (
     say_same_planes,
 )
 from unidino.plates.plate_names import RENAMING, refuse_two_measurements, rename_plates
+from unidino.plates.typed import create_typed, type_problems
 
 Row = dict[str, Any]  # one image of a manifest
-
-NO_NEGCON = (
-    "no well is a negative control (negcon): --normalize with controls=negcon, whiten, spherize and"
-    " tvn cannot learn; name the compound by --negcon, or add a column control_type"
-)
-_KINDS = {"string": "varchar", "integer": "integer", "number": "double"}
 
 
 @dataclass(frozen=True)
@@ -131,9 +124,9 @@ def build(
     Raises InputError, with a line for every fault and wrong row.
     """
     problems = _Problems(texts=list(faults))
-    _create_typed(con, "_images", source, required=True)
+    create_typed(con, "_images", source, required=True)
     create_entries(con, "_images")
-    problems.add(_type_problems(con, "_images"))
+    problems.add(type_problems(con, "_images"))
     con.execute("drop table numbered")
     con.execute("drop table _images")
     rename_plates(con, choice.plate_names, source, root)
@@ -174,23 +167,6 @@ def build(
         raise InputError(f"'{source}': no field is whole; the first problem: {problems.texts[0]}")
     images = con.sql("from image_list").to_arrow_table()
     return Manifest(images, digests, problems=tuple(problems.texts))
-
-
-def say_content(con: Connection, account: Account) -> None:
-    """Say the wells by control type, and the channels by index and name, of `image_list`."""
-    say_wells(con, account)
-    for num_plates, channels in con.execute(assets.sql("queries", "channel_sets")).fetchall():
-        named = ", ".join(f"{index} {name}" for index, name in channels)
-        plates = "1 plate" if num_plates == 1 else f"{num_plates} plates"
-        account.say("channels", f"{named} ({plates})")
-
-
-def say_wells(con: Connection, account: Account) -> None:
-    """Say the wells of `image_list` by control type."""
-    wells = con.execute(assets.sql("queries", "wells_by_control")).fetchall()
-    account.say("wells", ", ".join(f"{num} {control}" for control, num in wells))
-    if "negcon" not in (control for control, _ in wells):
-        account.say("controls", NO_NEGCON)
 
 
 def _check_rows(
@@ -236,83 +212,14 @@ def check_metadata(con: Connection, table: str, source: Path) -> None:
     Raises InputError, with a line for every wrong row.
     """
     problems = _Problems()
-    _create_typed(con, table, source, required=False)
-    problems.add(_type_problems(con, table))
+    create_typed(con, table, source, required=False)
+    problems.add(type_problems(con, table))
     con.execute("create temp view manifest as from typed")
     for name in ("manifest_control_type", "manifest_size"):
         problems.add(check(con, name))
     con.execute("drop view manifest")
     if problems.texts:
         problems.refuse()
-
-
-def _create_typed(con: Connection, table: str, source: Path, *, required: bool) -> None:
-    """Create `numbered` and `typed` from a table.
-
-    numbered: the table with the number and place of each row. typed: every column of the manifest
-    with its type, NULL if a value is not of the type; other columns as JSON in `extra`.
-    required: whether columns that the manifest needs must be there.
-    """
-    have = tables.columns(con, table)
-    schema = assets.manifest_schema()
-    if required:
-        if "channel" not in have and "channel_index" in have:
-            con.execute(f"alter table {quoted(table)} add column channel varchar")
-            have.append("channel")
-        missing = [c for c in schema["required"] if c not in have]
-        if missing:
-            raise InputError(
-                f"the manifest lacks the column {missing[0]}; it has {', '.join(have)}; needed are"
-                f" {', '.join(schema['required'])}"
-            )
-    all_columns = [row[0] for row in con.execute(f"describe {quoted(table)}").fetchall()]
-    if "_line" not in all_columns:
-        place = "coalesce('image ' || path, 'an image without a file')"
-    else:
-        file = "_file" if "_file" in all_columns else "$source"
-        place = f"{file} || ', line ' || _line"
-    con.execute(
-        f"create or replace table numbered as select *, row_number() over () as _number,"
-        f" {place} as _place from {quoted(table)}",
-        {"source": str(source)} if "$source" in place else None,
-    )
-    extra = [c for c in have if c not in schema["properties"]]
-    extra_json = (
-        "to_json({" + ", ".join(f"{quoted(c)}: {quoted(c)}" for c in extra) + "})"
-        if extra
-        else "null::json"
-    )
-    typed = []
-    for name, rule in schema["properties"].items():
-        kind = _KINDS[rule["type"]]
-        value = _read_as(kind, name) if name in have else f"null::{kind}"
-        typed.append(f"{value} as {quoted(name)}")
-    con.execute(
-        f"create or replace table typed as select {', '.join(typed)}, {extra_json} as extra,"
-        " _number as line, _place as place from numbered"
-    )
-
-
-def _read_as(kind: str, column: str) -> str:
-    """SQL of a column as a type of DuckDB, NULL if a value is not of it."""
-    if kind == "integer":
-        return f"whole_number({quoted(column)})"
-    return f"try_cast({quoted(column)} as {kind})"
-
-
-def _type_problems(con: Connection, table: str) -> list[tuple[int, str, str, str]]:
-    """Values in the table `numbered` that are not of the type of their column."""
-    found: list[tuple[int, str, str, str]] = []
-    have = tables.columns(con, table)
-    for name, rule in assets.manifest_schema()["properties"].items():
-        if name in have and rule["type"] != "string":
-            found += con.execute(
-                f"select _number, _place, $name, '''' || {quoted(name)} || ''' is not ' || $kind"
-                f" from numbered where {quoted(name)} is not null"
-                f" and {_read_as(_KINDS[rule['type']], name)} is null order by 1",
-                {"name": name, "kind": "an integer" if rule["type"] == "integer" else "a number"},
-            ).fetchall()
-    return found
 
 
 def _check_choice(con: Connection, choice: Choice) -> None:

@@ -53,7 +53,8 @@ def refuse_mixed(con: Connection) -> None:
         if well:
             raise InputError(
                 f"plate {plate} is in '{both[0]}' and in '{both[1]}', and both have the well"
-                f" {well}; measurements are not mixed: pass one of the two as PATH"
+                f" {well}; measurements are not mixed: pass one of the two as PATH, or rename one"
+                " by --plate-names FOLDER=NEW"
             )
         listed = ", ".join(f"'{place}'" for place in places[:_NUM_LISTED])
         more = f" and {len(places) - _NUM_LISTED} more" if len(places) > _NUM_LISTED else ""

@@ -19,6 +19,7 @@ from unidino.lake.runs import Run
 from unidino.models.config import ModelConfig
 from unidino.models.registry import load_config, model_names
 from unidino.plates import manifest, tables
+from unidino.plates.content import say_wells
 from unidino.plates.identifiers import clean_identifiers, refuse_unknown_wells
 from unidino.plates.meaning import Reading
 from unidino.plates.plate_names import RENAMING, check_case
@@ -110,7 +111,7 @@ def import_profiles(
         if level in _WELL_LEVELS:
             _check_wells(con, file)
             con.execute("create temp view image_list as from manifest")
-            manifest.say_wells(con, run.account)
+            say_wells(con, run.account)
         run.account.tell()
         if level in _WELL_LEVELS:
             check_case(

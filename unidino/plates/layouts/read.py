@@ -19,6 +19,7 @@ from unidino.core import assets
 from unidino.core.errors import InputError, choose
 from unidino.core.sql import Connection, keep_small, scratch
 from unidino.plates import manifest, tables
+from unidino.plates.content import say_content
 from unidino.plates.identifiers import clean_identifiers, refuse_unknown_wells
 from unidino.plates.layouts import (
     by_sql,
@@ -30,7 +31,7 @@ from unidino.plates.layouts import (
     omezarr,
     scanr,
 )
-from unidino.plates.manifest import Choice, Manifest, say_content
+from unidino.plates.manifest import Choice, Manifest
 from unidino.plates.meaning import Reading, give_meaning
 from unidino.plates.measurements import take_unplaced
 
