@@ -173,6 +173,9 @@ def test_nothing_is_written_even_inside_the_lake(lake: Lake, statement: str) -> 
         "from well select plate",
         "from plate positional join well",
         "from generate_series(3)",
+        "from well a join well b on a.well_row < b.well_row",
+        "from well a left join well b on a.well_row <= b.well_column and a.plate = b.plate",
+        "from well a asof join well b on a.plate = b.plate and a.well_row >= b.well_row",
     ],
 )
 def test_every_statement_that_reads_runs(lake: Lake, statement: str) -> None:

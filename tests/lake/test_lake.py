@@ -220,8 +220,3 @@ def test_a_catalog_of_an_earlier_version_is_brought_up_to_date(
 def test_a_folder_that_a_file_manager_has_looked_at_is_new(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"x")
     assert Lake.create(tmp_path).query("select count(*) from plate").item() == 0
-
-
-def test_a_path_that_duckdb_takes_for_another_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(LakeError, match=r"its path has a '\?'; choose another --lake"):
-        Lake.create(tmp_path / "q?" / "lake")

@@ -148,7 +148,7 @@ def test_observations_of_every_type_are_metadata(tmp_path: Path) -> None:
     more = {
         "flag": [True, False] * 6,
         "code": pd.Categorical([1, 2] * 6),
-        "concentration": [1.5, np.nan] * 6,
+        "concentration_um": [1.5, np.nan] * 6,
         "n_counts": [3.5] * NUM,
     }
     done = _import(_data(obs=_observations().assign(**more)), tmp_path)

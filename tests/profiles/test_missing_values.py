@@ -133,7 +133,7 @@ def test_infinite_values_are_missing_from_the_import_on(
     holed: Lake, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     said = [record.getMessage() for record in caplog.get_records("setup")]
-    assert "t.parquet: 2 infinite values are missing values: f1, f2" in said
+    assert "numbers: t.parquet: 2 infinite values are missing values: f1, f2" in said
     stored = np.stack(holed.query("select embedding from embedding")["embedding"].to_list())
     assert (np.isnan(stored).sum(), np.isinf(stored).sum()) == (22, 0)
     export_profiles(holed, tmp_path / "o.csv", Selection(normalize="none"))

@@ -31,6 +31,7 @@ def ljosa(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
             "plate=Image_Metadata_Plate_DAPI,well=Image_Metadata_Well_DAPI,"
             "batch=split_part(plate, '_', 1)"
         ),
+        unit="uM",
         metadata=[folder / "BBBC021_v1_image.csv.gz", folder / "BBBC021_v1_moa.csv"],
     )
     assert (done.num_rows, done.num_features, done.num_plates) == (632, 516, 55)
@@ -125,6 +126,8 @@ def test_one_command_each(ljosa: Lake, data: Path, run_cli, tmp_path: Path) -> N
         folder / "BBBC021_v1_image.csv.gz",
         "--metadata",
         folder / "BBBC021_v1_moa.csv",
+        "--unit",
+        "uM",
     )
     assert status == 0, err
     assert json.loads(out)["num_rows"] == 632

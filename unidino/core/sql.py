@@ -165,7 +165,8 @@ def _planned_writes(con: Connection, text: str, parameters: Mapping[str, Any] | 
     plans = con.execute(f"explain (format json) {text}", dict(parameters or {})).fetchall()
     for _, plan in plans:
         for name in re.findall(r'"name": *"([^"]*)"', plan):
-            if found := _WRITES.search(name):
+            reads = name.endswith("_JOIN")  # PIECEWISE_MERGE_JOIN is no MERGE
+            if not reads and (found := _WRITES.search(name)):
                 return found[0]
     return None
 

@@ -73,7 +73,7 @@ def choose_features(
             values = values[:, [i for i, c in enumerate(features) if c not in more]]
             features = [c for c in features if c not in more]
     _check(file, features, numbers, left_out, pattern, readouts=readouts)
-    _say(features, numbers, left_out, infinite, account)
+    _say(file.path.name, features, numbers, left_out, infinite, account)
     return Choice(features, values, left_out)
 
 
@@ -198,16 +198,17 @@ def _odd_text(numbers: Numerals) -> str:
 
 
 def _say(
+    name: str,
     features: list[str],
     numbers: Numerals,
     left_out: dict[str, str],
     infinite: str,
     account: Account,
 ) -> None:
-    """Say what is and what is not a feature."""
+    """Say what is and what is not a feature. name: of the file."""
     odd = _odd_text(numbers) if numbers.odd else ""
     for note in filter(None, [*numbers.notes, infinite, odd]):
-        account.warn("numbers", note)
+        account.warn("numbers", f"{name}: {note}")
     if left_out:
         account.warn(
             "not features", f"{_reasons(left_out)}; --features takes columns that it matches"
