@@ -788,7 +788,7 @@ def _plate(folder: Path, images: dict[str, np.ndarray], **options: Any) -> Path:
 def test_fields_of_another_type_or_size_are_said(
     tmp_path: Path, new_lake: Lake, caplog: pytest.LogCaptureFixture
 ) -> None:
-    images = {"A01_1_x": GREY, "A02_1_x": GREY, "A03_1_x": GREY8, "A04_1_x": GREY[:40]}
+    images = {"A01_1_x": GREY, "A02_1_x": GREY + 1, "A03_1_x": GREY8, "A04_1_x": GREY[:40]}
     with caplog.at_level(logging.WARNING, logger="unidino"):
         done = ingest(new_lake, _plate(tmp_path / "p", images))
     assert (done.num_images, done.problems) == (4, ())
@@ -802,7 +802,8 @@ def test_fields_of_another_type_or_size_are_said(
 def test_fields_that_are_alike_say_nothing(
     tmp_path: Path, new_lake: Lake, caplog: pytest.LogCaptureFixture
 ) -> None:
-    images = {"A01_1_x": GREY, "A01_1_y": GREY, "A02_1_x": GREY, "A02_1_y": GREY}
+    names = ("A01_1_x", "A01_1_y", "A02_1_x", "A02_1_y")
+    images = {name: GREY + number for number, name in enumerate(names)}
     with caplog.at_level(logging.WARNING, logger="unidino"):
         ingest(new_lake, _plate(tmp_path / "p", images))
     assert caplog.messages == []

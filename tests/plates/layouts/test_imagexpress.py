@@ -127,7 +127,7 @@ def test_a_channel_that_has_only_a_projection_keeps_it(tmp_path: Path, new_lake:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ("above", "2024-06-01.*plate screen well B02 .* is named 2 times"),
+        ("above", "'screen' has the same wells and fields in two folders, '2024-05-01' and"),
         ("beside", "2024-05-01.*2024-06-01.*both have the well B02"),
         ("none", "2024-05-01.*2024-06-01.*both have the well B02"),
     ],

@@ -117,7 +117,7 @@ NAMES = ["Plate #3", "#", "t#z=1", "what?", "50% 'x' \"y\"", "a#t=1&z=max", "[1]
 @pytest.mark.parametrize("name", NAMES)
 def test_any_name_of_a_plate(new_lake: Lake, tmp_path: Path, in_place: bool, name: str) -> None:
     write_zarr_plate(tmp_path / f"{name}.zarr", WELLS)
-    assert _ingest(new_lake, tmp_path, in_place=in_place).landed == (name,)
+    assert _ingest(new_lake, tmp_path, in_place=in_place).landed == (name.strip(),)
     assert check(new_lake) == []
     _assert_planes(new_lake, "B12", "B/12", "0")
 

@@ -34,11 +34,15 @@ def scan(path: Path, choice: Choice, faults: list[str]) -> pa.Table:
     plates = _plates(path, faults, notes)
     if not plates and not faults:
         raise InputError(f"no OME-Zarr plate at '{path}' or in it")
-    repeated = {name for name, num in Counter(name for name, _ in plates).items() if num > 1}
+    renamed = {Path(rule.rpartition("=")[0]).name for rule in choice.plate_names}
+    keeping = Counter(name for name, plate in plates if Path(plate).name not in renamed)
     rows: list[dict[str, str | None]] = []
     for name, plate in plates:
-        if name in repeated:
-            faults.append(f"'{plate}' is not the only plate named '{name}'; rename its folder")
+        if keeping[name] > 1 and Path(plate).name not in renamed:
+            faults.append(
+                f"'{plate}' is not the only plate named '{name}'; name it by --plate-names"
+                f" {Path(plate).name}=NEW"
+            )
         else:
             rows += _read_plate(name, plate, choice, faults, notes)
     notes.log()
