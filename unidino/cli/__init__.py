@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from unidino.cli import insight, lake, models, profiles, training
+from unidino.cli import insight, lake, models, profiles, scores, training
 from unidino.core.errors import UnidinoError
 from unidino.core.log import log, show_messages
 
@@ -29,7 +29,7 @@ for command in (
     profiles.profile,
     profiles.import_profiles,
     profiles.export,
-    profiles.score,
+    scores.score,
     insight.attribute,
     insight.readouts,
     insight.plot,
