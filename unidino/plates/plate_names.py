@@ -37,7 +37,7 @@ def rename_plates(con: Connection, renamings: Sequence[str], source: Path, root:
     ]
     parameters = {"root": str(root.resolve())}
     rules: list[Rule] = []
-    for old, new in _pairs(renamings):
+    for old, new in old_and_new(renamings):
         if old in known:
             rules.append({"plate": old, "folder": None, "given": new})
             continue
@@ -59,7 +59,7 @@ def rename_plates(con: Connection, renamings: Sequence[str], source: Path, root:
     con.execute(f"create or replace table typed as {query}", parameters | {"rules": rules})
 
 
-def _pairs(renamings: Iterable[str]) -> list[tuple[str, str]]:
+def old_and_new(renamings: Iterable[str]) -> list[tuple[str, str]]:
     """Old and new name of each renaming; a name with a comma stands alone in its text."""
     pairs = []
     for text in renamings:

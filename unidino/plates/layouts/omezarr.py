@@ -17,6 +17,7 @@ from unidino.plates.layouts.pixel_size import pixel_size_um
 from unidino.plates.layouts.well_images import WellImage, fields_of_plate
 from unidino.plates.layouts.zarr_wells import names_of_well, place_of_well
 from unidino.plates.manifest import Choice
+from unidino.plates.plate_names import old_and_new
 from unidino.plates.tables import text_table
 
 _NUMBER = re.compile(r"\d{1,4}", re.ASCII)
@@ -34,7 +35,7 @@ def scan(path: Path, choice: Choice, faults: list[str]) -> pa.Table:
     plates = _plates(path, faults, notes)
     if not plates and not faults:
         raise InputError(f"no OME-Zarr plate at '{path}' or in it")
-    renamed = {Path(rule.rpartition("=")[0]).name for rule in choice.plate_names}
+    renamed = {Path(old).name for old, _ in old_and_new(choice.plate_names)}
     keeping = Counter(name for name, plate in plates if Path(plate).name not in renamed)
     rows: list[dict[str, str | None]] = []
     for name, plate in plates:
