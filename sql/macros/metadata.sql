@@ -2,13 +2,14 @@
 create or replace temp macro agreed(v) as
 case when count(distinct v) = 1 and count(v) = count(*) then any_value(v) end;
 
--- A text without blanks at its ends, also those of other alphabets and of byte order marks.
+-- Blanks of all alphabets, and byte order marks.
+create or replace temp macro blanks() as
+' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(160) || chr(8203)
+|| chr(8239) || chr(12288) || chr(65279);
+
+-- A text without blanks at its ends.
 create or replace temp macro trimmed(value) as
-trim(
-    value::varchar,
-    ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(160) || chr(8203)
-    || chr(8239) || chr(12288) || chr(65279)
-);
+trim(value::varchar, blanks());
 
 -- An identifier as it is compared and kept: trimmed, in Unicode's composed form (NFC); NULL if
 -- nothing is left.

@@ -2,14 +2,8 @@
 create or replace temp macro missing_words() as
 [
     '', 'NA', 'na', 'N/A', 'n/a', 'N.A.', 'n.a.', '#N/A', '#NA', '<NA>', 'NaN', 'nan', 'NAN',
-    '-nan', 'NaT', 'NULL', 'null', 'Null', 'None', 'none'
+    '-nan', 'NaT', 'NULL', 'null', 'Null'
 ];
-
--- A text of a table as it is kept: trimmed and in Unicode's composed form (NFC); NULL if missing.
-create or replace temp macro text_of(value) as
-if(
-    list_contains(missing_words(), trimmed(value)), null, nfc_normalize(trimmed(value))
-);
 
 -- A whole number, as 3 or 3.0; NULL for other texts. A cast alone would round 1.5.
 create or replace temp macro whole_number(value) as

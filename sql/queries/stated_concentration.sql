@@ -82,7 +82,9 @@ select
         when number = 0 then null
         when unit is null then 'no unit'
         when meant.kind is null then 'unknown unit ''' || unit || ''''
-        when (meant.kind, meant.exponent) <> (of_row.kind, of_row.exponent)
+        when
+            unit_of_row is not null
+            and coalesce((meant.kind, meant.exponent) <> (of_row.kind, of_row.exponent), true)
             then 'the value says ' || unit || ', its row ' || unit_of_row
         when meant.kind = 'mass' and coalesce(molar_mass <= 0, true) then 'no molar mass'
     end as problem

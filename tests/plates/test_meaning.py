@@ -40,6 +40,7 @@ def _read(folder: Path, text: str | bytes, name: str = "map.csv", **how: Any) ->
         ("conc (mg/ml),molar_mass", ["1,500"], ["2000.0"]),
         ("concentration,unit", ["0,", ",", "NaN,uM"], ["0.0", None, None]),
         ("concentration_um", ["0.30"], ["0.30"]),
+        ("concentration_um,unit", ["0.3,uM"], ["0.3"]),
     ],
 )
 def test_concentrations_become_micromolar(
@@ -64,6 +65,9 @@ def test_concentrations_become_micromolar(
         ("well,Dose (Gy)\nA01,2\n", "unknown unit 'Gy'"),
         ("well,conc,unit\nA01,2,m\n", "unknown unit 'm'"),
         ("well,conc,unit\nA01,2,mg/ml\n", "no molar mass; add a column molar_mass"),
+        ("well,Conc (ug/ml)\nA01,5\n", "no molar mass"),
+        ("well,conc\nA01,5 ug/ml\nA02,3 uM\n", "no molar mass"),
+        ("well,concentration_um,unit\nA01,5,nM\n", "the value says uM, its row nM"),
         ("well,conc,unit\nA01,2 nM,uM\n", "the value says nM, its row uM"),
         ("well,Conc (nM),unit\nA01,2,uM\n", "the value says nM, its row uM"),
         ("well,conc_nM,dose (uM)\nA01,1,1\n", "2 columns of concentrations: conc_nM, dose"),
@@ -114,7 +118,7 @@ def test_texts_are_trimmed_composed_and_missing_if_they_say_so(tmp_path: Path) -
         "n/a",
         "NaN",
         "NULL",
-        "None",
+        "nan",
         "#N/A",
         "<NA>",
         " ",
@@ -165,6 +169,7 @@ def test_the_line_that_names_the_separator_is_obeyed(tmp_path: Path) -> None:
         (b'well,compound\nA01,"x\n', "line 2: Value with unterminated quote found"),
         (b"Plates of May,,\n,,\nwell,compound,moa\nA01,x,y\n", "'Plates of May', which is a title"),
         (b"well,compound,Compound\nA01,x,y\n", "two columns named 'compound'"),
+        (b"well,c\xff\x81\nA01,x\n", "neither UTF-8 nor Windows-1252"),
         (b"", "has no header"),
         (b"w\0e\0l\0l\0", "no text of UTF-8 or UTF-16"),
     ],
@@ -175,3 +180,29 @@ def test_a_text_that_is_no_table_is_refused_in_one_line(
     with pytest.raises(InputError, match=message) as caught:
         _read(tmp_path, text)
     assert "\n" not in str(caught.value)
+
+
+def test_headers_of_any_length_and_form_are_read(tmp_path: Path) -> None:
+    long = [f"Cells_Texture_Long_Feature_Name_{number:06d}" for number in range(3000)]
+    got = _read(tmp_path, ",".join(["well", *long]) + "\n" + ",".join(["A01", *["1"] * 3000]))
+    assert list(got)[1:] == ["well", *long]
+    got = _read(tmp_path, "well,Größe,Conc (µM)\nA01,3,5\n".encode("cp1252"))
+    assert (got["Größe"], got["concentration_um"]) == (["3"], ["5.0"])
+    got = _read(tmp_path, 'well,"conc\n(uM)",compound;a;b\nA01,1,x\n')
+    assert (got["concentration_um"], got["compound;a;b"]) == (["1"], ["x"])
+
+
+def test_decimal_commas_of_concentrations_are_said(tmp_path: Path) -> None:
+    got = _read(tmp_path, "well;concentration_um\nA01;1,500\nA02;2,25\n")
+    assert got["concentration_um"] == ["1.500", "2.25"]
+    assert "decimal commas in concentration_um" in got[""]
+
+
+def test_units_that_are_none_are_left_if_asked(tmp_path: Path) -> None:
+    assert _read(tmp_path, "well,conc (%)\nA01,5\n", unit="none")["conc (%)"] == ["5"]
+    assert _read(tmp_path, 'well,dose\nA01,"1,500"\n', unit="none")["dose"] == ["1,500"]
+
+
+def test_a_row_with_a_path_alone_is_not_dropped(tmp_path: Path) -> None:
+    got = _read(tmp_path, "path,plate,well\na.tif,p,A01\nb.tif,,\n,,\n")
+    assert got["path"] == ["a.tif", "b.tif"]

@@ -73,6 +73,8 @@ def lake_to_fill(lake: Path, *, dry_run: bool) -> "Iterator[Lake]":
         with TemporaryDirectory(prefix="unidino-") as folder:
             yield create_lake(Path(folder) / "lake")
     else:
+        if not dry_run and Lake(lake).catalog.exists():
+            open_lake(lake, writes=True)
         yield create_lake(lake)
 
 

@@ -23,7 +23,8 @@ _WRITING_WITH = re.compile(
 )
 # DuckDB runs parts of a PIVOT even to explain it, so what may write is refused before by its name.
 _PIVOT_WITHOUT = re.compile(
-    r"\b(?P<verb>copy|insert|update|delete|truncate|merge|query|json_execute_serialized_sql)\b",
+    r"\b(?P<verb>copy|insert|update|delete|truncate|merge)\b"
+    r"|\b(?P<function>query|json_execute_serialized_sql)\"?\s*\(",
     re.I,
 )
 # Operators of a plan that write; COPY of a WITH clause writes files, also those of the lake. The
@@ -98,7 +99,7 @@ def read_only_statement(
         writes: str | None = text.split(maxsplit=1)[0]
     elif is_pivot or statement.type == duckdb.StatementType.SELECT:
         found = (_PIVOT_WITHOUT if is_pivot else _WRITING_WITH).search(code)
-        writes = found["verb"] if found else _planned_writes(con, text, parameters)
+        writes = found[found.lastgroup or 0] if found else _planned_writes(con, text, parameters)
     else:
         writes = statement.type.name
     if writes:

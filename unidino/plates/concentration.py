@@ -42,41 +42,62 @@ class _Amount(NamedTuple):
     unit: str | None
 
 
+class Converted(NamedTuple):
+    """What `concentration_um` was read from. had_commas: whether its commas were decimal."""
+
+    column: str
+    units: str
+    had_commas: bool
+
+
 def convert_concentration(
-    con: Connection, table: str, name: str, unit: str | None
-) -> dict[str, str]:
+    con: Connection, table: str, name: str, unit: str | None, column: str | None = None
+) -> Converted | None:
     """Replace the column of concentrations of a table by `concentration_um`, as text.
 
-    Returns, for the new column, what it was read from; empty if the table has no concentration.
-    name: of the table's file. unit: of numbers without any; `none` leaves them as they are.
+    Returns what it was read from, or None if the table has no concentration.
+    name: of the table's file. unit: of numbers without any; `none` leaves a column as it is whose
+    numbers have no unit that is known. column: the one that the user names; default: by its name.
     Raises InputError if a unit is missing or unknown.
     """
     have = columns(con, table)
-    amount = _amount(con, have, name)
+    amount = _amount(con, have, name) if column is None else _named(con, column)
     if amount is None:
-        return {}
-    use_points(con, table, amount.column, name)
-    if amount.column.endswith("concentration_um") and _is_plain(con, table, amount.column):
-        _replace(con, table, amount.column, "concentration_um")
-        return {"concentration_um": amount.column}
+        return None
     beside = next((c for c in have if _UNITS.fullmatch(bare_name(c))), None)
     mass = next((c for c in have if _MOLAR_MASS.fullmatch(bare_name(c))), None)
+    if unit == NO_UNIT and amount.unit is None and beside is None and _is_plain(con, table, amount):
+        return None
+    had_commas = use_points(con, table, amount.column, name)
     _read(con, table, amount, beside, mass, None if unit == NO_UNIT else unit)
-    if unit == NO_UNIT and first_row(con, "from converted where problem = 'no unit' limit 1"):
-        return {}
+    if unit == NO_UNIT and first_row(
+        con,
+        "from converted where problem = 'no unit' or starts_with(problem, 'unknown unit') limit 1",
+    ):
+        return None
     _refuse_problems(con, table, amount.column, name)
     read_as = con.execute(
         "select distinct read_as from converted where concentration_um > 0 order by 1"
     ).fetchall()
-    dropped = [amount.column, *([beside] if beside else [])]
+    units = ", ".join(u for (u,) in read_as)
+    if amount.unit == "uM" and beside is None and _is_plain(con, table, amount):
+        _rename(con, table, amount.column)
+        return Converted(amount.column, units, had_commas)
+    dropped = {amount.column, *([beside] if beside else [])}
+    dropped |= {c for c in have if c.lower() == "concentration_um"}
     con.execute(
         f"create or replace table {quoted(table)} as select t.* exclude"
-        f" (_row, {', '.join(map(quoted, dropped))}), c.concentration_um::varchar as"
+        f" (_row, {', '.join(map(quoted, sorted(dropped)))}), c.concentration_um::varchar as"
         f" concentration_um from (select *, row_number() over () as _row from {quoted(table)}) as t"
         " left join converted as c on t._row = c.line order by t._row"
     )
-    units = ", ".join(u for (u,) in read_as)
-    return {"concentration_um": f"{amount.column}{f', in {units}' if units else ''}"}
+    return Converted(amount.column, units, had_commas)
+
+
+def _named(con: Connection, column: str) -> _Amount:
+    """The column that the user names as concentration_um; its name may state another unit."""
+    found = _amount(con, [column], column)
+    return _Amount(column, (found.unit if found else None) or "uM")
 
 
 def _amount(con: Connection, have: Sequence[str], name: str) -> _Amount | None:
@@ -119,19 +140,25 @@ def _is_unit(con: Connection, text: str) -> bool:
     return first_row(con, f"select problem is null from ({query})") == (True,)
 
 
-def _is_plain(con: Connection, table: str, column: str) -> bool:
+def _is_plain(con: Connection, table: str, amount: _Amount) -> bool:
     """Whether no value of a column carries a unit."""
     query = (
         f"select count(*) from {quoted(table)}"
-        f" where regexp_full_match({quoted(column)}::varchar,"
-        " '\\s*[-+.\\d]+([eE][-+]?\\d+)?\\s*\\D+')"
+        f" where regexp_full_match({quoted(amount.column)}::varchar,"
+        " '\\s*[-+.,\\d]+([eE][-+]?\\d+)?\\s*[^\\d\\s.,].*')"
     )
     return first_row(con, query) == (0,)
 
 
-def _replace(con: Connection, table: str, column: str, new: str) -> None:
-    if column != new:
-        con.execute(f"alter table {quoted(table)} rename column {quoted(column)} to {quoted(new)}")
+def _rename(con: Connection, table: str, column: str) -> None:
+    """Name the column `concentration_um`; another of that name is dropped."""
+    for other in columns(con, table):
+        if other != column and other.lower() == "concentration_um":
+            con.execute(f"alter table {quoted(table)} drop column {quoted(other)}")
+    if column != "concentration_um":
+        con.execute(
+            f"alter table {quoted(table)} rename column {quoted(column)} to concentration_um"
+        )
 
 
 def _read(

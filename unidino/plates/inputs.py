@@ -109,7 +109,8 @@ def _described(form: Form, plate: str, images: pa.Table) -> Row:
     else:
         described["convert"] = str(parse(form.convert))
     if form.illumination and form.illumination != illumination.ESTIMATE:
-        channels = sorted(set(images["channel"].to_pylist()))
+        rows = zip(images["channel"].to_pylist(), images["paths"].to_pylist(), strict=True)
+        channels = sorted({channel for channel, paths in rows if paths})
         files = [illumination.find(Path(form.illumination), plate, c) for c in channels]
         described["illumination"] = [file_sha256(file) for file in files]
     return described

@@ -4,6 +4,7 @@ A column that means nothing certain keeps its name and is kept with the well.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from unidino.core import assets
@@ -33,28 +34,48 @@ class Reading:
     account: Account = field(default_factory=Account)
 
 
-def give_meaning(con: Connection, table: str, reading: Reading, name: str | None = None) -> None:
+def give_meaning(
+    con: Connection,
+    table: str,
+    reading: Reading,
+    name: str | None = None,
+    given: Mapping[str, str | None] | None = None,
+) -> dict[str, str]:
     """Rename and convert the columns of a table of text to those of the manifest.
 
-    name: of the table's file; with it, the account says what each column became.
+    Returns the old name of each new one. name: of the table's file; with it, the account says what
+    each column became. given: columns that the user names, by name of the manifest; None for one
+    that is not in this table.
     Raises InputError for a concentration whose unit is missing or unknown.
     """
-    was = convert_concentration(con, table, name or "the table", reading.unit)
+    given = given or {}
+    title = name or "the table"
+    was = {new: old for new, old in given.items() if old is not None}
+    converted = None
+    if given.get("concentration_um", "") is not None:
+        converted = convert_concentration(
+            con, table, title, reading.unit, given.get("concentration_um")
+        )
+    if converted:
+        was["concentration_um"] = converted.column
     was |= _rename(con, table)
     was |= _well(con, table)
     was |= _control_type(con, table, name, reading.account)
-    points = [
-        column
-        for column, rule in assets.manifest_schema()["properties"].items()
-        if rule["type"] == "number"
-        and column in columns(con, table)
-        and use_points(con, table, column, name or "the table")
-    ]
-    if name is None:
-        return
     known = assets.manifest_schema()["properties"]
     have = columns(con, table)
-    used = [f"{was[c]} -> {c}" if was.get(c, c) != c else c for c in have if c in known]
+    points = [
+        column
+        for column, rule in known.items()
+        if rule["type"] == "number" and column in have and use_points(con, table, column, title)
+    ]
+    if converted and converted.had_commas:
+        points.append("concentration_um")
+    if name is None:
+        return was
+    told = dict(was)
+    if converted and converted.units and converted.column != "concentration_um":
+        told["concentration_um"] = f"{converted.column}, in {converted.units}"
+    used = [f"{told[c]} -> {c}" if told.get(c, c) != c else c for c in have if c in known]
     extra = [c for c in have if c not in known]
     text = f"{name}: {', '.join(used) or 'none is known'}"
     if points:
@@ -62,6 +83,7 @@ def give_meaning(con: Connection, table: str, reading: Reading, name: str | None
     if extra:
         text += f"; kept as extra: {listed(extra, 12)}"
     reading.account.say("columns", text)
+    return was
 
 
 def _rename(con: Connection, table: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from unidino.core import assets
+from unidino.core.clean import clean_texts
 from unidino.core.errors import InputError
 from unidino.core.sql import Connection, first_row, literal_path, quoted, sql_error
 from unidino.plates.text_files import create_from_text
@@ -56,7 +57,7 @@ def load(con: Connection, name: str, paths: Sequence[Path]) -> None:
 
 
 def _create(con: Connection, name: str, path: Path) -> None:
-    """Create a table from one file, with its texts as they are kept; see the macro text_of."""
+    """Create a table from one file, with its texts as they are kept; see `clean_texts`."""
     if path.suffix.lower() == ".parquet":
         query = (
             "select columns(*)::varchar, row_number() over () + 1 as _line from read_parquet($path,"
@@ -70,14 +71,12 @@ def _create(con: Connection, name: str, path: Path) -> None:
             raise InputError(f"cannot read the table '{path}': {sql_error(error)}") from error
     else:
         create_from_text(con, name, path)
-    # The name of a file may begin with a blank, or be in another form of Unicode.
-    texts = [c for c in columns(con, name) if c.lower() != "path"]
-    kept = [f"text_of({quoted(c)}) as {quoted(c)}" for c in texts]
-    all_missing = f"coalesce({', '.join(map(quoted, texts))}) is null" if texts else "false"
-    replaced = f" replace ({', '.join(kept)})" if kept else ""
+    given = columns(con, name)
+    clean_texts(con, name, verbatim={c for c in given if c.lower() == "path"})
+    some = f"coalesce({', '.join(map(quoted, given))}) is not null" if given else "true"
     con.execute(
-        f"create or replace table {quoted(name)} as select *{replaced}, $path as _file"
-        f" from {quoted(name)} where not ({all_missing})",
+        f"create or replace table {quoted(name)} as select *, $path as _file from {quoted(name)}"
+        f" where {some}",
         {"path": str(path)},
     )
 
@@ -88,7 +87,7 @@ def bare_name(column: str) -> str:
 
 
 def columns(con: Connection, table: str) -> list[str]:
-    """Names of a table's columns, without `_line` and `_file`."""
+    """Names of a table's columns, without those that say where a row came from."""
     names = [row[0] for row in con.execute(f"describe {quoted(table)}").fetchall()]
     return [name for name in names if name not in _PLACE]
 

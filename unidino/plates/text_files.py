@@ -3,11 +3,16 @@
 import codecs
 import csv
 import gzip
+import io
+import itertools
 import re
+import zlib
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import IO, NamedTuple, cast
 
 import duckdb
 
@@ -15,7 +20,9 @@ from unidino.core.errors import InputError
 from unidino.core.log import log
 from unidino.core.sql import Connection, first_row, literal_path, quoted, sql_error
 
-_HEAD = 65536  # bytes that tell encoding and separator
+_HEAD = 65536  # bytes that tell encoding and separator, if they have some lines
+_LINES = 20
+_WINDOWS = "cp1252"
 _SEPARATORS = ",;\t|"
 _CHUNK = 1 << 22
 
@@ -32,16 +39,17 @@ class _Form(NamedTuple):
 def create_from_text(con: Connection, name: str, path: Path, *, number_twins: bool = False) -> None:
     """Create a table of text from a CSV or TSV file, with the columns of its first line.
 
-    A first line `sep=;` names the separator; else it is the one that makes most columns. A file in
-    UTF-16 is told by its byte order mark; another file that is not UTF-8 is read as Windows-1252,
-    which is said. Rows without any value, and columns without name and values, are left out.
-    `_line` is the line in the file, counted from 1, if no value has a line break.
+    A first line `sep=;` names the separator; else it is the one by which most rows have as many
+    cells as the header. A file in UTF-16 is told by its byte order mark; another file that is not
+    UTF-8 is read as Windows-1252, which is said. Rows without any value, and columns without name
+    and values, are left out. `_line` counts the lines from 1, without blank ones and line breaks in
+    values.
     number_twins: of columns with one name, all but the first are numbered, which is said; else they
     are refused.
     Raises InputError that names the line that is wrong.
     """
-    form = _form(path, number_twins=number_twins)
     try:
+        form = _form(path, number_twins=number_twins)
         with TemporaryDirectory(prefix="unidino-") as folder:
             file = path
             if form.encoding != "utf-8":
@@ -51,22 +59,21 @@ def create_from_text(con: Connection, name: str, path: Path, *, number_twins: bo
             except duckdb.InvalidInputException as error:
                 if "not utf-8" not in str(error):
                     raise
-                file = _transcoded(path, Path(folder), "cp1252")
-                _create(
-                    con,
-                    name,
-                    file,
-                    form._replace(header=_form(file, number_twins=number_twins).header),
-                )
+                form = form._replace(encoding=_WINDOWS)
+                file = _transcoded(path, Path(folder), _WINDOWS)
+                _create(con, name, file, form)
+            if form.encoding == _WINDOWS:
                 log.warning(
                     f"'{path}' is not UTF-8; it is read as Windows-1252, with texts such as"
                     f" {_example(file)}"
                 )
     except UnicodeDecodeError as error:
         raise InputError(
-            f"cannot read the table '{path}': it is neither UTF-8 nor {error.encoding}; save it as"
+            f"cannot read the table '{path}': it is neither UTF-8 nor Windows-1252; save it as"
             " UTF-8"
         ) from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"cannot read the table '{path}': {error}") from error
     except duckdb.Error as error:
         raise InputError(f"cannot read the table '{path}': {_reason(error)}") from error
 
@@ -76,27 +83,16 @@ def _form(path: Path, *, number_twins: bool) -> _Form:
 
     Raises InputError if it has no header.
     """
-    opened = gzip.open if path.suffix.lower() == ".gz" else open
-    try:
-        with opened(path, "rb") as file:
-            head = file.read(_HEAD)
-    except OSError as error:
-        raise InputError(f"cannot read the table '{path}': {error}") from error
-    encoding = "utf-8"
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encoding = "utf-16"
-    elif b"\0" in head:
-        raise InputError(f"'{path}' is no text of UTF-8 or UTF-16; save it as CSV in UTF-8")
-    text = head.decode(encoding, errors="replace").lstrip("\ufeff")
-    lines = text.splitlines()[:20]
+    encoding, text = _head(path)
     skip, separator = 0, None
-    if lines and (told := re.fullmatch(r'"?sep=(.|\\t)"?', lines[0].strip("\r\n"), re.IGNORECASE)):
+    first = text.partition("\n")[0].strip("\r\n")
+    if told := re.fullmatch(r'"?sep=(.|\\t)"?', first, re.IGNORECASE):
         skip, separator = 1, told[1].replace("\\t", "\t")
-    rows = lines[skip:]
-    if not rows or not rows[0].strip():
+        text = text.partition("\n")[2]
+    if not text.partition("\n")[0].strip():
         raise InputError(f"'{path}' has no header: its first line is empty")
-    separator = separator or max(_SEPARATORS, key=lambda s: _fit(rows, s))
-    header = [cell.strip() for cell in _cells(rows[0], separator)]
+    separator = separator or _separator(text)
+    header = [" ".join(cell.split()) for cell in _rows(text, separator, 1)[0]]
     named = [cell for cell in header if cell]
     if len(header) > 1 and len(named) == 1 and header[0]:
         raise InputError(
@@ -106,7 +102,6 @@ def _form(path: Path, *, number_twins: bool) -> _Form:
     if twice := [cell for cell, num in Counter(c.lower() for c in named).items() if num > 1]:
         if not number_twins:
             raise InputError(f"'{path}' has two columns named '{twice[0]}'; rename one of them")
-        header = _numbered(header)
         log.warning(
             f"'{path}' has two columns named '{twice[0]}'; all but the first are numbered, as in"
             f" '{twice[0]}_1'"
@@ -114,29 +109,73 @@ def _form(path: Path, *, number_twins: bool) -> _Form:
     return _Form(encoding, separator, skip, header)
 
 
-def _numbered(header: list[str]) -> list[str]:
-    """The names, with numbers behind those that are there already."""
-    taken: Counter[str] = Counter()
-    names = []
-    for cell in header:
-        number = taken[cell.lower()]
-        names.append(f"{cell}_{number}" if cell and number else cell)
-        taken[cell.lower()] += 1
-    return names
+def _head(path: Path) -> tuple[str, str]:
+    """The encoding of a file, and its text up to some lines after the header.
+
+    Raises InputError for bytes that are no text.
+    """
+    with _opened(path) as file:
+        data = file.read(_HEAD)
+        while data.count(b"\n") < _LINES and (more := file.read(len(data))):
+            data += more
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16", codecs.getincrementaldecoder("utf-16")().decode(data)
+    if b"\0" in data:
+        raise InputError(f"'{path}' is no text of UTF-8 or UTF-16; save it as CSV in UTF-8")
+    try:
+        return "utf-8", codecs.getincrementaldecoder("utf-8-sig")().decode(data)
+    except UnicodeDecodeError:
+        return _WINDOWS, data.decode(_WINDOWS)
 
 
-def _cells(line: str, separator: str) -> list[str]:
-    return next(csv.reader([line], delimiter=separator), [])
+def _opened(path: Path) -> IO[bytes]:
+    opener = gzip.open if path.suffix.lower() == ".gz" else open
+    return cast("IO[bytes]", opener(path, "rb"))
 
 
-def _fit(rows: list[str], separator: str) -> tuple[int, int]:
-    """How well a separator fits: columns of the header, then rows with as many."""
-    width = len(_cells(rows[0], separator))
-    return width, sum(len(_cells(row, separator)) == width for row in rows)
+def _rows(text: str, separator: str, num: int) -> list[list[str]]:
+    """The cells of the first rows; a value may have line breaks in quotes."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    with _long_values():
+        return list(itertools.islice(reader, num))
+
+
+@contextmanager
+def _long_values() -> Iterator[None]:
+    limit = csv.field_size_limit(1 << 30)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _separator(text: str) -> str:
+    """The separator by which most rows have as many cells as the header, and more than one."""
+    fits = {}
+    for separator in _SEPARATORS:
+        header, *rows = _rows(text, separator, _LINES)
+        if len(header) > 1:
+            fits[separator] = (sum(len(row) == len(header) for row in rows), len(header))
+    return max(fits, key=lambda s: fits[s]) if fits else ","
+
+
+def _titles(header: list[str]) -> list[str]:
+    """Names of columns, all different: those without a name, and later ones, are numbered."""
+    taken = {cell.lower() for cell in header}
+    seen: set[str] = set()
+    titles = []
+    for place, cell in enumerate(header):
+        title, number = cell or f"Unnamed: {place}", 0
+        while (title.lower() in seen) or (title != cell and title.lower() in taken):
+            number += 1
+            title = f"{cell or 'Unnamed'}_{number}"
+        seen.add(title.lower())
+        titles.append(title)
+    return titles
 
 
 def _create(con: Connection, name: str, file: Path, form: _Form) -> None:
-    titles = [title or f"column{number}" for number, title in enumerate(form.header)]
+    titles = _titles(form.header)
     con.execute(
         f"create or replace table {quoted(name)} as"
         " select *, row_number() over () + 1 + $skip as _line from read_csv($path,"
@@ -159,9 +198,8 @@ def _create(con: Connection, name: str, file: Path, form: _Form) -> None:
 def _transcoded(path: Path, folder: Path, encoding: str) -> Path:
     """The file in UTF-8, in another folder."""
     target = folder / "table.csv"
-    opened = gzip.open if path.suffix.lower() == ".gz" else open
     decoder = codecs.getincrementaldecoder(encoding)()
-    with opened(path, "rb") as source, target.open("w", encoding="utf-8", newline="") as file:
+    with _opened(path) as source, target.open("w", encoding="utf-8", newline="") as file:
         while chunk := source.read(_CHUNK):
             file.write(decoder.decode(chunk))
         file.write(decoder.decode(b"", final=True))

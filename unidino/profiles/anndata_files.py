@@ -105,9 +105,10 @@ def _observations(data: "AnnData") -> dict[str, pa.ChunkedArray]:
     if not {"plate", "well"} <= meant and names != [str(i) for i in range(len(names))]:
         is_well = "well" not in meant and all(map(_WELL.fullmatch, names))
         fallback = title if title and title not in columns else "obs_names"
-        columns["Well" if is_well and canonical(title) is None else fallback] = pa.chunked_array(
-            [pa.array(names, pa.string())]
-        )
+        is_well &= canonical(title) is None
+        if is_well:
+            log.warning(f"the names of the observations, such as {names[0]}, are read as wells")
+        columns["Well" if is_well else fallback] = pa.chunked_array([pa.array(names, pa.string())])
     return {c if METADATA.match(c) else f"Metadata_{c}": v for c, v in columns.items()}
 
 

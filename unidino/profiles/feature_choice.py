@@ -222,7 +222,7 @@ def _reasons(left_out: Mapping[str, str]) -> str:
     """The columns by why they are left out: Row, Column (place), Count (count)."""
     by_reason: dict[str, list[str]] = {}
     for column, why in left_out.items():
-        no_name = not column or (why == INDEX and column.startswith("column0"))
+        no_name = not column or (why == INDEX and column.startswith("Unnamed: "))
         by_reason.setdefault(why, []).append("a column without a name" if no_name else column)
     return ", ".join(f"{_listed(columns)} ({why})" for why, columns in by_reason.items())
 

@@ -82,9 +82,6 @@ def by_name(column: str, columns: set[str]) -> str | None:
     """Why a column of numbers is no feature, by its name among the columns of its table."""
     if _INDEX_NAMES.fullmatch(column.strip()):
         return INDEX
-    # DuckDB calls a column without a name by its position.
-    if re.fullmatch("column0+", column) and f"{column[:-1]}1" not in columns:
-        return INDEX
     key = re.sub(r"[\W_]", "", column.lower())
     if not key and column.strip():
         return None

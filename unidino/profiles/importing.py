@@ -81,7 +81,10 @@ def import_profiles(
             refuse_unknown_wells(con, "joined", table)
             _one_row_a_key(con, "joined")
             reading.account.say("tables", tables.join(con, "_rows", "joined", table.name))
-        wide.compute(con, "_rows", {k: v for k, v in mapped.items() if k not in found})
+        computed = {k: v for k, v in mapped.items() if k not in found}
+        wide.compute(con, "_rows", computed)
+        for column, expression in computed.items():
+            reading.account.say("columns", f"{expression} -> {column}")
         clean_identifiers(con, "_rows")
         # Joins may change the order of the rows; the vectors are in the order of the file.
         con.execute("create or replace table _rows as from _rows order by _line")
@@ -195,6 +198,11 @@ def _manifest_columns() -> set[str]:
 
 
 def _check_wells(con: Connection, file: Path) -> None:
+    nameless = first_row(
+        con, "select place from manifest where plate is null order by line limit 1"
+    )
+    if nameless:
+        raise InputError(f"{nameless[0]}: the plate is missing")
     for name in ("manifest_well", "manifest_control_type"):
         _check_rows(con, name, {})
     twice = first_row(

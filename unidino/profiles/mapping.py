@@ -88,16 +88,21 @@ def rename(
     """
     have = tables.columns(con, table)
     found = columns_of(mapped, have)
-    if any(name != column for name, column in found.items()):
-        _give_names(con, table, found)
+    # Its name may state a unit, so the concentration is converted under its own name.
+    renamed = {new: column for new, column in found.items() if new != "concentration_um"}
+    if any(new != column for new, column in renamed.items()):
+        _give_names(con, table, renamed)
     _settle_twins(con, table, set(found))
-    give_meaning(con, table, reading, name)
+    given: dict[str, str | None] = dict(found)
+    if "concentration_um" in mapped:
+        given.setdefault("concentration_um", None)
+    was = give_meaning(con, table, reading, name, given)
     for column in tables.columns(con, table):
         bare = METADATA.sub("", column)
         taken = {c.lower() for c in tables.columns(con, table) if c != column}
         if bare and bare != column and bare.lower() not in taken:
             _rename(con, table, column, bare)
-    _remember(con, have, tables.columns(con, table), found)
+    _remember(con, have, tables.columns(con, table), was)
     return set(found)
 
 

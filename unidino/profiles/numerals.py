@@ -73,7 +73,7 @@ def read_numbers(
     commas = [s for s in spelled if s.fits_comma and not s.fits_plain]
     surely = any(s.surely_decimal for s in commas)
     pointed = _with_points(columns, found) if commas else []
-    if surely:
+    if surely or not all(s.fits_thousands for s in commas):
         _refuse_point_thousands(columns, pointed, commas, what)
     has_points = has_floats or bool(pointed) or any(s.has_points for s in spelled)
     if commas and not has_points and not surely:
@@ -81,8 +81,8 @@ def read_numbers(
         if len(clear) < 2:
             raise InputError(
                 f"{what}: the comma in {_named([s.name for s in commas])}, as in"
-                f" '{commas[0].example}', may be decimal or separate thousands; write a decimal"
-                " point, or choose other columns by --features"
+                f" '{commas[0].example}', may be decimal, separate thousands or make a list;"
+                " write a decimal point, or choose other columns by --features"
             )
     read_as: dict[str, list[str]] = {}
     for s in spelled:

@@ -100,6 +100,11 @@ def normalized(
             fill = step.method in NEEDS_TWO and not mixed and "na" in form.select
             if fill:
                 raw, kept, counts = _without_missing(raw)
+                if known and "feature_na" in counts:
+                    raise ProfileError(
+                        f"{counts['feature_na']} features have too many missing values for"
+                        " select=na; the features that the statistics were learnt of are not known"
+                    )
                 dropped |= counts
             mixed |= step.method in NEEDS_TWO
             raw, more = learn_and_apply(step, raw, known, fill=fill)

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from unidino.core import assets
+from unidino.core.clean import clean_texts
 from unidino.core.errors import InputError
 from unidino.core.log import log
 from unidino.core.sql import Connection, quoted
@@ -92,10 +93,9 @@ def _create(con: Connection, name: str, table: pa.Table, path: Path) -> None:
     texts["_line"] = pa.array(np.arange(table.num_rows) + 2)
     texts["_file"] = pa.array([str(path)] * table.num_rows)
     con.register("_wide", pa.table(texts))
-    kept = [f"text_of({quoted(c)}) as {quoted(c)}" for c in table.column_names if c in texts]
-    replaced = f" replace ({', '.join(kept)})" if kept else ""
-    con.execute(f"create table {quoted(name)} as select *{replaced} from _wide")
+    con.execute(f"create table {quoted(name)} as from _wide")
     con.unregister("_wide")
+    clean_texts(con, name, verbatim={"_file"})
 
 
 def _as_text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray | None:

@@ -42,6 +42,8 @@ def save_functions(path: Path, images: pa.Table, folder: Path) -> None:
     columns = (images[name].to_pylist() for name in ("plate", "channel", "paths"))
     sources: dict[tuple[str, str], tuple[Index, str]] = {}
     for plate, channel, paths in zip(*columns, strict=True):
+        if not paths:
+            continue
         if paths[0] not in known:
             raise InputError(
                 f"no index lists '{paths[0]}', so that its illumination function is not known; use"

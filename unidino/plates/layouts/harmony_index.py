@@ -97,7 +97,9 @@ class Index:
             for name in _OF_CHANNEL:
                 if name in values and known.values.setdefault(name, values[name]) != values[name]:
                     known.clashes[name] = f"'{known.values[name]}' and '{values[name]}'"
-            known.units.update(units)
+            for name, unit in units.items():
+                if known.units.setdefault(name, unit) != unit and name in _OF_CHANNEL:
+                    known.clashes[name] = f"the units {known.units[name]} and {unit}"
         return channels
 
     def _plate(self) -> tuple[Row, str | None]:

@@ -12,6 +12,7 @@ from unidino.plates.layouts.notes import Notes, reason
 from unidino.plates.layouts.ome_files import DAMAGE, OmeFiles
 from unidino.plates.layouts.ome_planes import Row, read_planes
 from unidino.plates.layouts.ome_wells import AcquisitionError, Place, Wells, read_wells
+from unidino.plates.layouts.walk import walk_files
 from unidino.plates.layouts.xml import parse_xml
 from unidino.plates.manifest import Choice
 from unidino.plates.tables import text_table
@@ -31,11 +32,8 @@ def scan(path: Path, pattern: str | None, choice: Choice, faults: list[str]) -> 
     whose well is not known.
     Raises InputError if nothing can be read, or if the user must choose.
     """
-    files = sorted(
-        file
-        for file in path.rglob("*")
-        if file.name.lower().endswith(_SUFFIXES) and not file.name.startswith("._")
-    )
+    files = [path] if path.is_file() else walk_files(path)
+    files = [file for file in files if file.name.lower().endswith(_SUFFIXES)]
     if not files:
         raise InputError(f"no OME-TIFF under '{path}' (looked for {', '.join(_SUFFIXES)})")
     if pattern:

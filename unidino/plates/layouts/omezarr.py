@@ -31,6 +31,8 @@ def scan(path: Path, choice: Choice, faults: list[str]) -> pa.Table:
     plate, well or image that is missing or damaged.
     Raises InputError if nothing can be read, or if the user must choose.
     """
+    if not path.is_dir():
+        raise InputError(f"layout ome-zarr reads a folder; '{path}' is a file")
     notes = Notes()
     plates = _plates(path, faults, notes)
     if not plates and not faults:
