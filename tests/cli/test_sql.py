@@ -110,6 +110,9 @@ def test_with_write_reading_prints_and_writing_says_what_it_did(run_cli, lake: L
     status, out, _ = write("delete from well where well = 'C03' returning well")
     assert (status, out) == (0, '{"well": "C03"}\n' * 2)
     assert write("create table note (text varchar)") == (0, "", "")
+    for name in ("Count", "Success"):
+        query = f"update well set moa = 'y' where well = 'B02'; select 7 as {name}"
+        assert write(query) == (0, f'{{"{name}": 7}}\n', "")
     assert lake.query("select count(*) from well").item() == 10
 
 

@@ -206,3 +206,15 @@ def test_units_that_are_none_are_left_if_asked(tmp_path: Path) -> None:
 def test_a_row_with_a_path_alone_is_not_dropped(tmp_path: Path) -> None:
     got = _read(tmp_path, "path,plate,well\na.tif,p,A01\nb.tif,,\n,,\n")
     assert got["path"] == ["a.tif", "b.tif"]
+
+
+def test_concentrations_that_a_name_makes_improbable_are_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    got = _read(tmp_path, "well,mmoles_per_liter\nA01,0.5\nA02,10\n")
+    assert got["concentration_um"] == ["500.0", "10000.0"]
+    said = "the highest concentration is 10,000 uM, because mmoles_per_liter is read in"
+    assert said in caplog.text
+    caplog.clear()
+    _read(tmp_path, "well,Dose (nM)\nA01,500\n")
+    assert not caplog.text

@@ -8,7 +8,7 @@ import pytest
 from unidino.core.errors import InputError
 from unidino.lake.check import check
 from unidino.lake.lake import Lake
-from unidino.plates import plate_names
+from unidino.plates import odd_names
 from unidino.plates.ingest import ingest
 from unidino.plates.manifest import Choice
 
@@ -159,7 +159,8 @@ def test_names_that_differ_by_case_are_said(
 ) -> None:
     manifest = write_manifest(*({"channel": "DNA", "plate": p} for p in ("P1", "p1")))
     ingest(new_lake, manifest)
-    assert "plates 'p1' and 'P1' differ only by case" in caplog.text
+    assert "plate 'p1' is new, beside a plate 'P1'" in caplog.text
+    assert "some disks take such names for one" in caplog.text
     assert _plates(new_lake) == ["P1", "p1"]
 
 
@@ -167,7 +168,7 @@ def test_names_that_differ_by_case_are_refused_on_a_disk_that_confuses_them(
     new_lake: Lake, write_manifest: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ingest(new_lake, write_manifest({"channel": "DNA", "plate": "P1"}))
-    monkeypatch.setattr(plate_names, "_ignores_case", lambda folder: True)
+    monkeypatch.setattr(odd_names, "_ignores_case", lambda folder: True)
     manifest = write_manifest({"channel": "DNA", "plate": "p1"}, folder="other")
     with pytest.raises(InputError, match=r"takes such names for one.*--plate-names"):
         ingest(new_lake, manifest)

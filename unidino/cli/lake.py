@@ -239,10 +239,10 @@ def sql(
             print_rows(answer, rows_as)
         return
     with opened.executed(text) as done:
-        if done is not None and done.columns not in (["Count"], ["Success"]):
+        if isinstance(done, int):
+            log.info(f"{done} rows changed")
+        elif done is not None:
             print_rows(done, rows_as)
-        elif done is not None and (counts := done.fetchall()):
-            log.info(f"{counts[0][0]} rows changed")
 
 
 def _statement(query: str | None, file: Path | None) -> str:

@@ -77,7 +77,7 @@ def profile(
     }
     text = ",".join([normalize, *(f"{key}={value}" for key, value in given.items() if value)])
     selection = Selection(model or (), dataset or (), level, text)
-    done = make_profiles(open_lake(lake), selection)
+    done = make_profiles(open_lake(lake, writes=True), selection)
     if not any(p.is_new for p in done):
         log.info("nothing to do: all profiles are current")
     for p in done:

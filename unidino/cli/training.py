@@ -115,7 +115,7 @@ def embed(
     from unidino.embeddings.embed import embed
 
     done = embed(
-        open_lake(lake),
+        open_lake(lake, writes=True),
         model,
         plates=plate or [],
         where=where,

@@ -172,6 +172,19 @@ def _planned_writes(con: Connection, text: str, parameters: Mapping[str, Any] | 
     return None
 
 
+def outcome(con: Connection, query: str) -> duckdb.DuckDBPyRelation | int | None:
+    """What the last of these statements gives: rows, the number of rows it changed, or nothing."""
+    last = con.extract_statements(query)[-1]
+    answer = con.sql(query)
+    if answer is None or last.type == duckdb.StatementType.SELECT:
+        return answer
+    changes = duckdb.ExpectedResultType.CHANGED_ROWS in last.expected_result_type
+    if changes and not re.search(r"\breturning\b", _code(last.query), re.IGNORECASE):
+        counts = answer.fetchall()
+        return int(counts[0][0]) if counts else None
+    return None if answer.columns == ["Success"] else answer
+
+
 def insert(
     con: Connection, table: str, rows: Sequence[Mapping[str, Any]], *, replace: bool = False
 ) -> None:

@@ -26,6 +26,7 @@ from unidino.core.log import log
 from unidino.core.sql import (
     CONFIG,
     Connection,
+    outcome,
     prepare,
     quoted,
     scratch,
@@ -262,15 +263,15 @@ class Lake:
             pass
 
     @contextmanager
-    def executed(self, query: str) -> Iterator[duckdb.DuckDBPyRelation | None]:
-        """The rows of the last of these statements, or None; all may write, in one transaction.
+    def executed(self, query: str) -> Iterator[duckdb.DuckDBPyRelation | int | None]:
+        """What the last of these statements gives: rows, the number of rows it changed, or nothing.
 
-        The rows must be read inside the block.
+        All may write, in one transaction. The rows must be read inside the block.
         """
         try:
             with self.write() as con:
-                answer = con.sql(query)
-                yield None if answer is None else portable(answer)
+                done = outcome(con, query)
+                yield portable(done) if isinstance(done, duckdb.DuckDBPyRelation) else done
         except duckdb.Error as error:
             raise InputError(sql_error(error)) from error
 

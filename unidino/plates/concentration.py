@@ -48,6 +48,7 @@ class Converted(NamedTuple):
     column: str
     units: str
     had_commas: bool
+    highest_um: float | None
 
 
 def convert_concentration(
@@ -79,10 +80,11 @@ def convert_concentration(
     read_as = con.execute(
         "select distinct read_as from converted where concentration_um > 0 order by 1"
     ).fetchall()
-    units = ", ".join(u for (u,) in read_as)
+    highest_um = first_row(con, "select max(concentration_um) from converted")[0]
+    done = Converted(amount.column, ", ".join(u for (u,) in read_as), had_commas, highest_um)
     if amount.unit == "uM" and beside is None and _is_plain(con, table, amount):
         _rename(con, table, amount.column)
-        return Converted(amount.column, units, had_commas)
+        return done
     dropped = {amount.column, *([beside] if beside else [])}
     dropped |= {c for c in have if c.lower() == "concentration_um"}
     con.execute(
@@ -91,7 +93,7 @@ def convert_concentration(
         f" concentration_um from (select *, row_number() over () as _row from {quoted(table)}) as t"
         " left join converted as c on t._row = c.line order by t._row"
     )
-    return Converted(amount.column, units, had_commas)
+    return done
 
 
 def _named(con: Connection, column: str) -> _Amount:

@@ -26,7 +26,7 @@ from unidino.plates.layouts.flatfield import save_functions
 from unidino.plates.layouts.read import read_manifest
 from unidino.plates.manifest import Choice, Manifest
 from unidino.plates.meaning import Reading
-from unidino.plates.plate_names import check_case
+from unidino.plates.odd_names import say_odd_plates
 from unidino.plates.register import register_absent
 
 _EVERY_IMAGE = Choice()
@@ -131,7 +131,7 @@ def ingest(
         allow_incomplete=allow_incomplete,
         absent_channels=absent_channels,
     )
-    check_case(lake, manifest.digests)
+    say_odd_plates(lake, manifest.digests, "--plate-names OLD=NEW")
     run.account.tell()
     tally = _Tally(manifest, run.account)
     if dry_run:

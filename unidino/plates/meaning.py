@@ -20,6 +20,7 @@ _PLACES = (  # names of a row and a column that make a well, without blanks and 
     ("rowletter", "columnnumber"),
     ("rowname", "columnname"),
 )
+_HIGH_UM = 1000.0  # hardly a compound is given at more; published tables misname uM as mmol/l
 _CONVERTED = ("control_type", "concentration_um")  # by their values, not by their names alone
 
 
@@ -83,6 +84,13 @@ def give_meaning(
     if extra:
         text += f"; kept as extra: {listed(extra, 12)}"
     reading.account.say("columns", text)
+    if converted and (converted.highest_um or 0) >= _HIGH_UM and converted.units != "uM":
+        reading.account.warn(
+            "units",
+            f"{name}: the highest concentration is {converted.highest_um:,.10g} uM, because"
+            f" {converted.column} is read in {converted.units}; if its numbers are in uM already,"
+            " name the column concentration_um",
+        )
     return was
 
 

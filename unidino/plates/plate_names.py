@@ -1,4 +1,4 @@
-"""Names of plates: new ones, and those that two plates cannot have."""
+"""Names that the user gives to plates, and two measurements of one plate."""
 
 from collections.abc import Iterable, Sequence
 from os.path import commonpath
@@ -7,9 +7,7 @@ from unicodedata import normalize
 
 from unidino.core import assets
 from unidino.core.errors import InputError
-from unidino.core.log import log
 from unidino.core.sql import Connection
-from unidino.lake.lake import Lake
 
 Rule = dict[str, str | None]  # plate or folder, and the name that is given
 
@@ -120,32 +118,3 @@ def _from(folder: str, source: Path) -> str:
     """A folder as a user names it: from the folder of the images if it is in there."""
     start = source.resolve() if source.is_dir() else source.resolve().parent
     return str(Path(folder).relative_to(start)) if Path(folder).is_relative_to(start) else folder
-
-
-def check_case(lake: Lake, plates: Iterable[str]) -> None:
-    """Say which plates differ from others, or from plates of the lake, only by case.
-
-    Raises InputError if the file system of the lake takes such names for one.
-    """
-    known = set(lake.look_up("select plate_id from plate")["plate_id"].to_list())
-    new = sorted(set(plates) - known)
-    alike: dict[str, list[str]] = {}
-    for name in [*sorted(known), *new]:
-        alike.setdefault(name.casefold(), []).append(name)
-    for name in new:
-        others = [other for other in alike[name.casefold()] if other != name]
-        if others and _ignores_case(lake.path):
-            raise InputError(
-                f"plates '{name}' and '{others[0]}' differ only by case, and the disk of the lake"
-                f" takes such names for one{RENAMING['plate']}"
-            )
-        if others:
-            log.warning(
-                f"plates '{name}' and '{others[0]}' differ only by case: they are two plates, but"
-                " some disks take such names for one"
-            )
-
-
-def _ignores_case(folder: Path) -> bool:
-    """Whether the file system of a lake takes names that differ by case for one."""
-    return (folder / "CATALOG.DUCKDB").exists()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from unidino.core.account import listed
 from unidino.core.errors import InputError
 from unidino.core.log import log
 from unidino.profiles.feature_columns import METADATA, canonical
@@ -122,18 +123,13 @@ def _check_names(names: list[str], observations: dict[str, pa.ChunkedArray], pat
     twice = [name for name, num in Counter(names).items() if num > 1]
     if twice:
         raise InputError(
-            f"'{path}' has several variables named {_listed(twice)}; make their names unique, as"
-            " var_names_make_unique() does"
+            f"'{path}' has several variables named {listed(map(repr, twice), _SHOWN)}; make their"
+            " names unique, as var_names_make_unique() does"
         )
     meant = {canonical(c) for c in observations} - {None}
     both = [n for n in names if canonical(n) in meant]
     if both:
         raise InputError(
-            f"'{path}' has a variable named {_listed(both)}, which the observations have too;"
-            " rename one of the two"
+            f"'{path}' has a variable named {listed(map(repr, both), _SHOWN)}, which the"
+            " observations have too; rename one of the two"
         )
-
-
-def _listed(names: list[str]) -> str:
-    more = len(names) - _SHOWN
-    return ", ".join(f"'{n}'" for n in names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

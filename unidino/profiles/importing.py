@@ -22,10 +22,10 @@ from unidino.plates import manifest, tables
 from unidino.plates.content import say_wells
 from unidino.plates.identifiers import clean_identifiers, refuse_unknown_wells
 from unidino.plates.meaning import Reading
-from unidino.plates.plate_names import RENAMING, check_case
+from unidino.plates.odd_names import say_odd_plates
+from unidino.plates.plate_names import RENAMING
 from unidino.profiles import wide
 from unidino.profiles.landing import Imported, ImportedTable, land_level, land_wells
-from unidino.profiles.plate_names import say_odd_plates
 
 _WELL_LEVELS = get_args(WellLevel)
 _OTHER_LEVELS = get_args(OtherLevel)
@@ -117,11 +117,12 @@ def import_profiles(
             say_wells(con, run.account)
         run.account.tell()
         if level in _WELL_LEVELS:
-            check_case(
-                lake, [plate for (plate,) in con.sql("select plate from manifest").fetchall()]
+            say_odd_plates(
+                lake,
+                [plate for (plate,) in con.sql("select distinct plate from manifest").fetchall()],
+                '--map "plate=..."',
             )
             _say_known(con, dataset)
-            say_odd_plates(con, lake)
         if dry_run:
             return imported.landed(0, {})
         return land_wells(imported) if level in _WELL_LEVELS else land_level(imported)

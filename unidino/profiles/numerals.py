@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from unidino.core.account import listed
 from unidino.core.errors import InputError
 
 # In lower case. Words that may mean a small value, such as n.d. or <LOD, are not among them.
@@ -80,8 +81,9 @@ def read_numbers(
         clear = [s for s in commas if not s.fits_thousands]
         if len(clear) < 2:
             raise InputError(
-                f"{what}: the comma in {_named([s.name for s in commas])}, as in"
-                f" '{commas[0].example}', may be decimal, separate thousands or make a list;"
+                f"{what}: the {'comma' if ',' in commas[0].example else 'points'} in"
+                f" {_named([s.name for s in commas])}, as in '{commas[0].example}', may be decimal,"
+                " separate thousands or make a list;"
                 " write a decimal point, or choose other columns by --features"
             )
     read_as: dict[str, list[str]] = {}
@@ -233,6 +235,4 @@ def _named(names: list[str]) -> str:
     """The names of columns in words; of many, the first three and the number."""
     if len(names) == 1:
         return f"column '{names[0]}'"
-    more = len(names) - _SHOWN
-    shown = ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
-    return f"{len(names)} columns ({shown})"
+    return f"{len(names)} columns ({listed(names, _SHOWN)})"

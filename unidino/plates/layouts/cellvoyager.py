@@ -100,7 +100,7 @@ def _about(folder: Path) -> tuple[Row, dict[str, Row], list[str]]:
     channels: dict[str, Row] = {}
     for element in detail.iterfind("{*}MeasurementChannel"):
         entry = Entry(f"'{file}' has a channel", attributes(element))
-        if number := entry.needed("Ch"):
+        if number := entry.whole("Ch", needed=True):
             channels[number] = {"pixel_size_um": entry.number("HorizontalPixelDimension")}
         problems.append(entry.problem({"channel_index": number}))
     problems += _add_settings(channels, folder, about.get("MeasurementSettingFileName"))
@@ -126,7 +126,7 @@ def _add_settings(channels: dict[str, Row], folder: Path, name: str | None) -> l
     problems = []
     for element in root.iterfind("{*}ChannelList/{*}Channel"):
         entry = Entry(f"'{file}' has a channel", attributes(element))
-        if number := entry.needed("Ch"):
+        if number := entry.whole("Ch", needed=True):
             channels.setdefault(number, {}).update(_settings(element, entry))
         problems.append(entry.problem({}))
     return problems

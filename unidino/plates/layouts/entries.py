@@ -55,12 +55,12 @@ class Entry:
         return value
 
     def whole(self, name: str, *, needed: bool = False) -> str | None:
-        """A whole number as text; None if it is not one, which is noted."""
+        """A whole number as text without leading zeros; None if it is not one, which is noted."""
         value = self.needed(name) if needed else self.text(name)
         if value is not None and not re.fullmatch(r"[0-9]+", value):
             self.complain(f"with {name} '{value}' instead of a whole number")
             return None
-        return value
+        return value and str(int(value))
 
     def length(self, name: str, unit: str, factors: Mapping[str, float]) -> str | None:
         """A length in the unit that the factors lead to.
