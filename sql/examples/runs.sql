@@ -6,4 +6,4 @@ select
     started,
     date_diff('millisecond', started, ended) / 1000 as seconds
 from run
-order by started desc
+order by number desc

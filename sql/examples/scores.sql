@@ -17,4 +17,4 @@ select
     run.started
 from score
 inner join run using (run_id)
-order by run.started desc, score.dataset asc, score.metric asc, score.accuracy desc
+order by run.number desc, score.dataset asc, score.metric asc, score.accuracy desc

@@ -6,4 +6,4 @@ from score
 inner join latest using (question_hash, dataset, model, channels, run_id)
 where not latest.is_of_channels
 order by
-    score.dataset asc, score.rules desc, score.metric asc, latest.started asc, score.model asc
+    score.dataset asc, score.rules desc, score.metric asc, latest.number asc, score.model asc

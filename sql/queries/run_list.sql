@@ -8,4 +8,4 @@ select
     versions::varchar as versions,
     run_id as run
 from run
-order by started desc, run_id asc
+order by number desc

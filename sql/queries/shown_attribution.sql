@@ -26,7 +26,7 @@ qualify
             attribution.normalization,
             attribution.level,
             attribution.label
-        order by latest.is_standard desc, latest.started desc, latest.run_id asc
+        order by latest.is_standard desc, latest.number desc
     ) = 1
 order by
     attribution.dataset,

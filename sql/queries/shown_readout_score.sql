@@ -16,6 +16,6 @@ qualify
             readout_score.level,
             readout_score.regressor,
             readout_score.stratum
-        order by latest.is_standard desc, latest.started desc, latest.run_id asc
+        order by latest.is_standard desc, latest.number desc
     ) = 1
 order by readout_score.dataset, readout_score.stratum, readout_score.model, readout_score.readout

@@ -13,4 +13,4 @@ qualify
         partition by score.question_hash, score.dataset, score.model
     )
 order by
-    score.dataset asc, score.rules desc, score.metric asc, latest.started asc, score.model asc
+    score.dataset asc, score.rules desc, score.metric asc, latest.number asc, score.model asc

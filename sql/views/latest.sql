@@ -45,7 +45,7 @@ described as (
     select
         answer.* exclude (channels),
         coalesce(answer.channels, []) as channels,
-        run.started,
+        run.number,
         list_filter(
             json_keys(answer.question),
             lambda name:
@@ -63,7 +63,7 @@ select
     model,
     channels,
     run_id,
-    started,
+    number,
     array_to_string(
         list_transform(specials, lambda name: name || '=' || (question ->> name)), ', '
     ) as special,
@@ -73,5 +73,5 @@ from described
 qualify
     row_number() over (
         partition by question_hash, dataset, model, channels
-        order by started desc, run_id asc
+        order by number desc
     ) = 1

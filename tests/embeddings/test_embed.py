@@ -5,16 +5,19 @@ import json
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
 import torch
+from conftest import ingest_tiny
 
 from unidino.core.errors import InputError, LakeError, ModelError, UnidinoError
 from unidino.embeddings.crops import crops_of
 from unidino.embeddings.embed import embed, embedder_of
+from unidino.embeddings.gaussian import GaussianEmbedder
 from unidino.embeddings.how import How
 from unidino.lake import pixels
 from unidino.lake.check import check
@@ -272,3 +275,24 @@ def test_a_missing_plane_is_named_and_nothing_lands(toy: Lake) -> None:
         embed(toy, "toy", plates=["tiny_b1_p1"])
     assert toy.query("select count(*) from part").item() == 0
     assert not list((toy.path / "embeddings").rglob("*.parquet"))
+
+
+def test_vectors_of_images_that_were_replaced_meanwhile_do_not_land(
+    lake: Lake, tiny_export: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    baselines.create_model(lake, "gaussian", "noise")
+    encode, encoded = GaussianEmbedder.encode, []
+
+    def slowly(self, images, advance):
+        if not encoded:
+            ingest_tiny(lake, tiny_export, overwrite=True, dataset="again")
+        encoded.append(len(images))
+        return encode(self, images, advance)
+
+    monkeypatch.setattr(GaussianEmbedder, "encode", slowly)
+    done = embed(lake, "noise", plates=["tiny_b1_p1"])
+    assert done.plates == ("tiny_b1_p1",)
+    assert len(encoded) == 2
+    assert "was replaced while it was embedded" in caplog.text
+    assert embed(lake, "noise", plates=["tiny_b1_p1"]).skipped == ("tiny_b1_p1",)
+    assert not check(lake)

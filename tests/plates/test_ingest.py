@@ -2,9 +2,11 @@
 
 import inspect
 import json
+import os
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from unidino.core.errors import InputError
 from unidino.lake import pixels
 from unidino.lake.check import check
 from unidino.lake.lake import Lake
+from unidino.plates import landing
 from unidino.plates.images import Files
 from unidino.plates.ingest import ingest
 
@@ -277,3 +280,36 @@ def test_images_are_usable_by_their_flag(lake: Lake) -> None:
         lake.execute(f"update image set qc = '{qc}'")
         found = lake.look_up("select distinct has_pixels, is_usable from located_image")
         assert found.rows() == [flags]
+
+
+def test_plates_are_on_the_disk_before_they_are_registered(
+    tiny_export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = Lake.create(tmp_path / "lake")
+    flushed: set[str] = set()
+    fsync, registered = os.fsync, landing.register
+
+    def noting(opened: int) -> None:
+        flushed.add(os.readlink(f"/proc/self/fd/{opened}").replace(".zarr.tmp", ".zarr"))
+        fsync(opened)
+
+    def register(*args: Any) -> None:
+        (uri,) = (row["uri"] for row in args[4])
+        place = lake.resolve(uri)
+        files = {str(f).replace("/plates/", "/plates/.") for f in [place, *place.rglob("*")]}
+        assert files <= flushed
+        assert {str(place.parent), str(lake.path)} <= flushed
+        registered(*args)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    monkeypatch.setattr(landing, "register", register)
+    ingest_tiny(lake, tiny_export)
+    assert lake.query("select count(*) from plate").item() == 2
+
+
+def test_vectors_of_replaced_images_are_removed(profiled: Path, tiny_export: Path, tmp_path: Path):
+    shutil.copytree(profiled, tmp_path / "lake")
+    lake = Lake.open(tmp_path / "lake")
+    (uri,) = lake.query("select uri from part where plate = 'tiny_b1_p1'")["uri"]
+    ingest_tiny(lake, tiny_export, overwrite=True, dataset="again")
+    assert not lake.resolve(uri).exists()

@@ -58,6 +58,13 @@ def test_the_newest_answer_to_the_same_question_is_shown(lake: Lake) -> None:
     assert [s.accuracy for s in latest_scores(lake)] == [again.accuracy]
 
 
+def test_the_newest_answer_does_not_depend_on_the_clock(lake: Lake) -> None:
+    score(lake, "nsb")
+    lake.execute("update score set accuracy = 0.125; update run set started = '2099-01-01'")
+    (again,) = score(lake, ["nsb"])
+    assert [s.accuracy for s in latest_scores(lake)] == [again.accuracy]
+
+
 def test_runs_of_one_moment_have_one_newest(lake: Lake) -> None:
     for _ in range(3):
         score(lake, "nsb")

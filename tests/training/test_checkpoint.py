@@ -11,6 +11,7 @@ from toy_training import LONG, TOY, assert_same_weights
 
 from unidino.core.errors import InputError, LakeError, ModelError
 from unidino.lake.lake import Lake
+from unidino.models.baselines import create_model
 from unidino.training import checkpoint
 from unidino.training.dino import Dino
 from unidino.training.train import train
@@ -153,3 +154,46 @@ def test_a_plate_that_goes_missing_stops_and_resumes(
     plate.with_name("away").rename(plate)
     train(lake, "cut", resume=True)
     assert_same_weights(lake, "whole", "cut")
+
+
+def test_a_training_that_is_not_complete_is_never_overwritten_unasked(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = lake.path / "models" / "cut" / "checkpoint.safetensors"
+    with monkeypatch.context() as patched:
+        step = Dino.step
+
+        def stopping(self, *args, **kwargs):
+            os.kill(os.getpid(), signal.SIGTERM)
+            return step(self, *args, **kwargs)
+
+        patched.setattr(Dino, "step", stopping)
+        with pytest.raises(ModelError, match="stopped at step 1"):
+            train(lake, "cut", config=LONG)
+    before = kept.read_bytes()
+    for attempt in (
+        lambda: train(lake, "cut", config=TOY),
+        lambda: create_model(lake, "gaussian", "cut"),
+    ):
+        with pytest.raises(ModelError, match=r"not complete; continue it by .* --resume`, discard"):
+            attempt()
+        assert kept.read_bytes() == before
+    train(lake, "cut", config=TOY, overwrite=True)
+    assert not kept.exists()
+
+
+def test_two_trainings_of_one_name_do_not_meet(lake: Lake) -> None:
+    with (
+        lake.lock("train-cut", wait=False),
+        pytest.raises(ModelError, match="another process trains 'cut'"),
+    ):
+        train(lake, "cut", config=TOY)
+    assert not (lake.path / "models" / "cut").exists()
+
+
+def test_what_a_killed_training_left_behind_its_model_is_removed(lake: Lake) -> None:
+    left = lake.path / "models" / "whole" / "checkpoint.safetensors"
+    left.write_bytes(b"half")
+    with pytest.raises(ModelError, match="there is a model 'whole' already"):
+        train(lake, "whole", config=TOY)
+    assert not left.exists()

@@ -36,6 +36,12 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue from the last checkpoint of the model.")
     ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite", help="Discard the checkpoint of a training that is not complete."
+        ),
+    ] = False,
     epochs: Annotated[int | None, typer.Option(help="Number of epochs.")] = None,
     batch_size: Annotated[
         int | None, typer.Option(help="Images in a minibatch, over all processes.")
@@ -72,6 +78,7 @@ def train(
         start=start,
         probe=probe,
         resume=resume,
+        overwrite=overwrite,
         device=device,
     )
     if os.environ.get("RANK", "0") == "0":

@@ -4,12 +4,15 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from unidino.core.log import log
+
+_FLUSHES = 8  # at once; the file system writes its journal once for all of them
 
 
 @contextmanager
@@ -54,6 +57,22 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def flush(folder: Path) -> None:
+    """Bring every file and folder below a folder to the disk, so that a power loss spares them."""
+    places = [Path(parent, name) for parent, _, names in os.walk(folder) for name in ["", *names]]
+    with ThreadPoolExecutor(_FLUSHES) as pool:
+        list(pool.map(flush_one, places))
+
+
+def flush_one(place: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk."""
+    opened = os.open(place, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
 @contextmanager
 def written_beside(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, renamed to it when the block ends without an error."""
@@ -61,8 +80,8 @@ def written_beside(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+        flush_one(temporary)
         temporary.replace(path)
+        flush_one(path.parent)
     finally:
         temporary.unlink(missing_ok=True)

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from glob import escape
 from typing import NamedTuple
@@ -17,6 +17,7 @@ from unidino.core.files import digest
 from unidino.core.log import log
 from unidino.core.progress import progress_bar
 from unidino.core.results import Result
+from unidino.core.sql import Connection, first_row
 from unidino.embeddings.embedder import Advance, Embedder, Row
 from unidino.embeddings.how import Cut, How
 from unidino.embeddings.tables import DICTIONARY_COLUMNS, crop_table, embedding_table
@@ -81,16 +82,20 @@ def embed(
     if not config.traits.embeds:
         raise ModelError(f"model '{model}' was imported: it has profiles but cannot embed images")
     weights = lake.look_up("select weights_hash from model where model = $m", {"m": model}).item()
-    tasks, skipped = [], []
-    for plate, content_hash in _chosen_plates(lake, plates, where)[shard[0] - 1 :: shard[1]]:
+
+    def task_of(plate: str, content_hash: str) -> _Task:
         inputs = digest(weights, config.model_dump(), content_hash, asdict(how.cut), how.keep)
         part = Part(f"embeddings/{model}/{plate}.parquet", "embedding", model, inputs, plate=plate)
-        landed_by = _landed_by(lake, part)
-        if landed_by and not overwrite:
+        return _Task(plate, content_hash, part, _landed_by(lake, part))
+
+    tasks, skipped = [], []
+    for plate, content_hash in _chosen_plates(lake, plates, where)[shard[0] - 1 :: shard[1]]:
+        task = task_of(plate, content_hash)
+        if task.landed_by and not overwrite:
             skipped.append(plate)
         else:
-            tasks.append(_Task(plate, part, landed_by))
-    work = _Work(lake, model, embedder_of(lake, model, config, how), how.cut, run)
+            tasks.append(task)
+    work = _Work(lake, model, embedder_of(lake, model, config, how), how.cut, run, task_of)
     if tasks:
         skipped += work.carry_out(tasks)
     return Embedded(
@@ -115,11 +120,19 @@ def embedder_of(lake: Lake, model: str, config: ModelConfig, how: How) -> Embedd
 
 
 class _Task(NamedTuple):
-    """A plate to embed. landed_by: the run that wrote the table that is to be replaced, if any."""
+    """A plate to embed, with the hash of its images.
+
+    landed_by: the run that wrote the table that is to be replaced, if any.
+    """
 
     plate: str
+    content_hash: str
     part: Part
     landed_by: str | None
+
+
+class _ReplacedError(Exception):
+    """The plate got other images while it was embedded."""
 
 
 def _landed_by(lake: Lake, part: Part) -> str | None:
@@ -147,9 +160,17 @@ def _chosen_plates(lake: Lake, plates: Sequence[str], where: str | None) -> list
 class _Work:
     """One process that embeds plates, and what it has done."""
 
-    def __init__(self, lake: Lake, model: str, embedder: Embedder, cut: Cut, run: Run) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        model: str,
+        embedder: Embedder,
+        cut: Cut,
+        run: Run,
+        task_of: Callable[[str, str], _Task],
+    ) -> None:
         self._lake, self._model, self._embedder = lake, model, embedder
-        self._cut, self._run = cut, run
+        self._cut, self._run, self._task_of = cut, run, task_of
         self.plates: list[str] = []
         self.num_images = self.num_crops = 0
         self.left_out: Counter[str] = Counter()
@@ -177,8 +198,27 @@ class _Work:
                         elsewhere.append(task.plate)
                         advance(sizes[task.plate])
                     else:
-                        self._embed_plate(task, advance)
+                        try:
+                            self._embed_plate(task, advance)
+                        except _ReplacedError:
+                            waiting += self._again(task)
         return elsewhere
+
+    def _again(self, task: _Task) -> list[_Task]:
+        """The task for the images that replaced those of a task; none if the plate is gone."""
+        for uri in (task.part.uri, self._crops_uri(task.plate)):
+            self._lake.resolve(uri).unlink(missing_ok=True)
+        found = self._lake.look_up(
+            "select content_hash from plate where plate_id = $plate", {"plate": task.plate}
+        )["content_hash"]
+        log.warning(
+            f"plate {task.plate} was {'replaced' if len(found) else 'removed'} while it was"
+            " embedded; its vectors are dropped" + (", and it is embedded again" * len(found))
+        )
+        return [self._task_of(task.plate, content_hash) for content_hash in found]
+
+    def _crops_uri(self, plate: str) -> str:
+        return f"crops/{self._model}/{plate}.parquet"
 
     def _sizes(self, plates: list[str]) -> dict[str, int]:
         """Units of progress of each plate."""
@@ -205,6 +245,15 @@ class _Work:
         details = dict(self._embedder.about) | asdict(self._cut)
         parts = Parts(self._lake, self._run)
 
+        def is_same(con: Connection) -> None:
+            found = first_row(
+                con,
+                "select content_hash from plate where plate_id = $plate",
+                {"plate": task.plate},
+            )
+            if found != (task.content_hash,):
+                raise _ReplacedError
+
         def write(part: Part, table: pa.Table) -> None:
             self._remove_left_overs(part.uri)
             with parts.writing(part, len(table), dropped=dropped, details=details) as path:
@@ -213,7 +262,7 @@ class _Work:
                 )
 
         write(task.part, embedding_table(self._model, encoded))
-        crops_uri = f"crops/{self._model}/{task.plate}.parquet"
+        crops_uri = self._crops_uri(task.plate)
         if encoded.crops is not None:
             crop_part = Part(
                 crops_uri,
@@ -223,10 +272,10 @@ class _Work:
                 plate=task.plate,
             )
             write(crop_part, crop_table(self._model, encoded))
-            parts.land()
+            parts.land(also=is_same)
         else:
             # Kept crops of the replaced table do not belong to the new one.
-            parts.land(gone=[crops_uri])
+            parts.land(gone=[crops_uri], also=is_same)
             self._lake.resolve(crops_uri).unlink(missing_ok=True)
         self.plates.append(task.plate)
         self.num_images += num_rows

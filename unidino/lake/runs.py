@@ -38,14 +38,14 @@ class Run:
         return cls(command, arguments)
 
     def record(self, con: Connection) -> None:
-        """Insert this run if it is not recorded yet, and set its end to now."""
+        """Insert this run if it is not recorded yet; set its end to now, and make it the last."""
         versions = {"python": platform.python_version()} | {
             name: version(name) for name in ("unidino", "duckdb", "torch", "timm", "zarr")
         }
         con.execute(
             "insert or ignore into run by name select $run_id as run_id, $command as command,"
             " $arguments::json as arguments, $versions::json as versions,"
-            " $account::json as account, $started as started",
+            " $account::json as account, $started as started, 0 as number",
             {
                 "run_id": self.run_id,
                 "command": self.command,
@@ -56,7 +56,8 @@ class Run:
             },
         )
         con.execute(
-            "update run set ended = $now where run_id = $run_id",
+            "update run set ended = $now, number = (select max(number) + 1 from run)"
+            " where run_id = $run_id",
             {"now": datetime.now(UTC).replace(tzinfo=None), "run_id": self.run_id},
         )
 

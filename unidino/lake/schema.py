@@ -46,10 +46,11 @@ def bring_up_to_date(con: duckdb.DuckDBPyConnection) -> None:
 def _upgraded(con: duckdb.DuckDBPyConnection, name: str) -> str:
     """The query of the rows that an upgraded table gets from `old_<name>`.
 
-    `sql/upgrade` fills the columns question and question_hash of tables that lacked them.
+    `sql/upgrade` fills columns of tables that lacked them.
     """
     old = {row[0] for row in con.execute(f"describe {quoted(f'old_{name}')}").fetchall()}
-    if name in assets.names("upgrade") and "question_hash" not in old:
+    filled = "number" if name == "run" else "question_hash"
+    if name in assets.names("upgrade") and filled not in old:
         return assets.sql("upgrade", name)
     return f"from {quoted(f'old_{name}')}"
 

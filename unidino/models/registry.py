@@ -3,7 +3,9 @@
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -34,38 +36,42 @@ def register(
     samples: str | None = None,
     parent: str | None = None,
     licence: str | None = None,
+    write_more: Callable[[Path], None] = lambda folder: None,
 ) -> None:
     """Write a model's weights and configuration to the lake, and insert its row.
 
     samples: SQL that chose the training samples; parent: model or file that the weights come from.
+    write_more: writes other files into the model's folder.
     Raises ModelError if the name is taken or cannot name a folder.
     """
-    check_new_name(lake, name)
-    folder = lake.path / "models" / name
-    weights = _as_bytes(network) if network else b""
-    document = config.model_dump_json(indent=1)
-    if network:
-        with written_beside(folder / "model.safetensors") as path:
-            path.write_bytes(weights)
-    with written_beside(folder / "config.json") as path:
-        path.write_text(document, encoding="utf-8")
-    row = {
-        "model": name,
-        "kind": config.kind,
-        "architecture": config.architecture,
-        "num_dims": config.num_dims,
-        "channels": vector_names(config),
-        "preprocessing": config.model_dump_json(exclude={"kind", "architecture", "num_dims"}),
-        "weights_hash": hashlib.sha256(weights).hexdigest() if network else digest(document),
-        "samples": samples,
-        "parent": parent,
-        "licence": licence,
-        "created": datetime.now(UTC).replace(tzinfo=None),
-        "run_id": run.run_id,
-    }
-    with lake.write() as con:
-        run.record(con)
-        insert(con, "model", [row])
+    with lake.lock(f"model-{name}"):
+        check_new_name(lake, name, trained=samples is not None)
+        folder = lake.path / "models" / name
+        weights = _as_bytes(network) if network else b""
+        document = config.model_dump_json(indent=1)
+        write_more(folder)
+        if network:
+            with written_beside(folder / "model.safetensors") as path:
+                path.write_bytes(weights)
+        with written_beside(folder / "config.json") as path:
+            path.write_text(document, encoding="utf-8")
+        row = {
+            "model": name,
+            "kind": config.kind,
+            "architecture": config.architecture,
+            "num_dims": config.num_dims,
+            "channels": vector_names(config),
+            "preprocessing": config.model_dump_json(exclude={"kind", "architecture", "num_dims"}),
+            "weights_hash": hashlib.sha256(weights).hexdigest() if network else digest(document),
+            "samples": samples,
+            "parent": parent,
+            "licence": licence,
+            "created": datetime.now(UTC).replace(tzinfo=None),
+            "run_id": run.run_id,
+        }
+        with lake.write() as con:
+            run.record(con)
+            insert(con, "model", [row])
 
 
 def _as_bytes(network: "Network") -> bytes:
@@ -77,8 +83,16 @@ def _as_bytes(network: "Network") -> bytes:
     return save({k: v.contiguous() for k, v in weights_of(network).state_dict().items()})
 
 
-def check_new_name(lake: Lake, name: str) -> None:
-    """Raise ModelError unless a new model may have this name."""
+def checkpoint_of(lake: Lake, name: str) -> Path:
+    """Path of the checkpoint of a training that is not complete."""
+    return lake.path / "models" / name / "checkpoint.safetensors"
+
+
+def check_new_name(lake: Lake, name: str, *, trained: bool = False) -> None:
+    """Raise ModelError unless a new model may have this name.
+
+    trained: the model may have the name of a training that is not complete.
+    """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise ModelError(f"a model may not be named '{name}'; use letters, digits, '_', '-', '.'")
     if len(name) > _MAX_NAME:
@@ -88,6 +102,12 @@ def check_new_name(lake: Lake, name: str) -> None:
         )
     if name in model_names(lake):
         raise ModelError(f"there is a model '{name}' already; choose another name")
+    if not trained and checkpoint_of(lake, name).exists():
+        raise ModelError(
+            f"there is a training of '{name}' that is not complete; continue it by `unidino train"
+            f" --model {name} --resume`, discard it by `unidino train --model {name} --overwrite"
+            " ...`, or choose another name"
+        )
 
 
 def model_names(lake: Lake) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from unidino.core.errors import InputError
-from unidino.core.files import digest, written_beside
+from unidino.core.files import digest, flush, flush_one, written_beside
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
 from unidino.plates.conversion import parse
@@ -112,7 +112,10 @@ class Landing:
             if self._form.in_place:
                 return converted, str(plate_in_place(rows))
             place = next(p for p in self._places if p != old)
+            flush(self._temporary)
             self._temporary.rename(place)
+            flush_one(place.parent)
+            flush_one(place.parent.parent)
             return converted, f"plates/{place.name}"
         finally:
             shutil.rmtree(self._temporary, ignore_errors=True)

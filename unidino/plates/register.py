@@ -45,11 +45,22 @@ def register(
         else:
             con.register("measured", measured)
         con.execute(f"create temp view landed_image as {assets.sql('register', 'landed_image')}")
-        con.execute("delete from part where plate in (select plate from landed)")
+        forgotten = con.execute(
+            "delete from part where plate in (select plate from landed) returning model, plate, uri"
+        ).fetchall()
         for table in _TABLES:
             con.execute(f"delete from {table} where plate in (select plate from landed)")
             con.execute(f"insert into {table} by name {assets.sql('register', table)}")
         con.execute(f"insert or replace into plate by name {assets.sql('register', 'plate')}")
+    for model, plate, uri in forgotten:
+        _remove(lake, model, plate, uri)
+
+
+def _remove(lake: Lake, model: str, plate: str, uri: str) -> None:
+    """Remove the vectors of replaced images, unless new ones are being written in their place."""
+    with lake.lock(f"embed-{model}-{plate}", wait=False) as held:
+        if held and lake.look_up("from part where uri = $uri", {"uri": uri}).is_empty():
+            lake.resolve(uri).unlink(missing_ok=True)
 
 
 def register_absent(

@@ -14,7 +14,7 @@ from unidino.core.files import written_beside
 from unidino.core.progress import progress_bar
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
-from unidino.models.registry import load_encoder, register
+from unidino.models.registry import checkpoint_of, load_encoder, register
 from unidino.training.checkpoint import State, save_checkpoint
 from unidino.training.dino import Dino, Step
 from unidino.training.epoch_log import EpochLog, refuse_collapse, step_figures
@@ -28,11 +28,6 @@ from unidino.training.schedules import Schedules, teacher_temperatures
 from unidino.training.views import ViewMaker, seed_of
 
 _SEEN_STEPS = 8  # whose embeddings the figures of an epoch are computed from
-
-
-def checkpoint_of(lake: Lake, name: str) -> Path:
-    """Path of the checkpoint of a training."""
-    return lake.path / "models" / name / "checkpoint.safetensors"
 
 
 class Training:
@@ -202,9 +197,11 @@ class Training:
 
     def land(self, run: Run) -> None:
         """Register the teacher as a model of the lake, with what it was trained on."""
-        folder = self.lake.path / "models" / self.name
-        with written_beside(folder / "samples.parquet") as path:
-            pq.write_table(self.table, path, compression="zstd")
+
+        def write_samples(folder: Path) -> None:
+            with written_beside(folder / "samples.parquet") as path:
+                pq.write_table(self.table, path, compression="zstd")
+
         register(
             self.lake,
             run,
@@ -213,5 +210,6 @@ class Training:
             self.dino.teacher.encoder,
             samples=self.state.samples,
             parent=self.state.start,
+            write_more=write_samples,
         )
         checkpoint_of(self.lake, self.name).unlink(missing_ok=True)

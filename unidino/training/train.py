@@ -3,7 +3,8 @@
 Run with `torchrun -m unidino train ...`, every minibatch is shared among its processes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import polars as pl
@@ -15,12 +16,12 @@ from unidino.core.results import Results
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
 from unidino.models.packaged import bring_packaged
-from unidino.models.registry import check_new_name, load_config
+from unidino.models.registry import check_new_name, checkpoint_of, load_config, model_names
 from unidino.training.checkpoint import State, load_checkpoint
 from unidino.training.epoch_log import Figures
-from unidino.training.processes import joined
+from unidino.training.processes import Processes, joined
 from unidino.training.recipe import TrainConfig, config_of, network_choices
-from unidino.training.running import Training, checkpoint_of
+from unidino.training.running import Training
 
 
 def train(
@@ -33,6 +34,7 @@ def train(
     start: str | None = None,
     probe: str | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     device: str = "cpu",
 ) -> Results[Figures]:
     """Figures of each epoch of a new model trained on the samples; the model lands in the lake.
@@ -43,8 +45,10 @@ def train(
     the new model has its network, crops and scaling.
     probe: a view or SELECT with the columns of `labelled_sample`, judged every few epochs.
     resume: continue from the checkpoint of this name, with the arguments of its first run.
-    Raises ModelError if the name is taken, the loss is not finite, the features collapse, or the
-    process is asked to end (a checkpoint is written); InputError if there is nothing to train on.
+    overwrite: discard the checkpoint of an earlier training of this name that is not complete.
+    Raises ModelError if the name is taken, another process trains a model of this name, the loss is
+    not finite, the features collapse, or the process is asked to end (a checkpoint is written);
+    InputError if there is nothing to train on.
 
     >>> import unidino as ud
     >>> changes = {"epochs": 1, "batch_size": 8, "crop_size_px": 32}
@@ -53,7 +57,6 @@ def train(
     ['epoch', 'loss', 'steps']
     """
     run = Run.of("train", locals())
-    check_new_name(lake, name)
     if start:
         bring_packaged(lake, start)
     if resume and (config or start or probe):
@@ -65,7 +68,8 @@ def train(
         raise InputError(
             "--recipe adapt continues a model: name it with --start, such as --start base"
         )
-    with joined(device) as processes:
+    with joined(device) as processes, _reserved(lake, name, processes):
+        check_new_name(lake, name, trained=resume or overwrite or not processes.is_first)
         if resume:
             tensors, state = load_checkpoint(checkpoint_of(lake, name))
             config = TrainConfig.model_validate(state.config)
@@ -88,6 +92,25 @@ def train(
         if processes.is_first:
             training.land(run)
         return Results(state.log, lambda log: pl.DataFrame(log, infer_schema_length=None))
+
+
+@contextmanager
+def _reserved(lake: Lake, name: str, processes: Processes) -> Iterator[None]:
+    """A block in which these processes alone train a model of this name.
+
+    Raises ModelError if others do.
+    """
+    if not processes.is_first:
+        yield
+        return
+    with lake.lock(f"train-{name}", wait=False) as held:
+        if not held:
+            raise ModelError(
+                f"another process trains '{name}'; wait until it ends, or choose another name"
+            )
+        if name in model_names(lake):  # a run may have been killed after its model had landed
+            checkpoint_of(lake, name).unlink(missing_ok=True)
+        yield
 
 
 def _network_of(lake: Lake, start: str) -> dict[str, Any]:
