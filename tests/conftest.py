@@ -1,6 +1,7 @@
 """One tiny simulated plate, ingested once, serves every stage; real data where they are at hand."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,11 @@ from unidino.plates.ingest import ingest
 from unidino.plates.manifest import Choice
 from unidino.simulation.screens import Screen
 from unidino.simulation.simulate import simulate_screen
+
+# Processes of tests share the cores, so that threads of each would only wait for one another.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for library in ("OMP", "OPENBLAS", "NUMBA"):
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("unidino", deadline=None)

@@ -2,14 +2,14 @@
 create or replace temp macro agreed(v) as
 case when count(distinct v) = 1 and count(v) = count(*) then any_value(v) end;
 
--- Blanks of all alphabets, and byte order marks.
-create or replace temp macro blanks() as
-' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(160) || chr(8203)
-|| chr(8239) || chr(12288) || chr(65279);
+-- Regular expression of blanks at the ends of a text, also those of other alphabets and byte order
+-- marks.
+create or replace temp macro blank_ends() as
+'^[\s\x0b\x{a0}\x{200b}\x{202f}\x{3000}\x{feff}]+|[\s\x0b\x{a0}\x{200b}\x{202f}\x{3000}\x{feff}]+$';
 
 -- A text without blanks at its ends.
 create or replace temp macro trimmed(value) as
-trim(value::varchar, blanks());
+regexp_replace(value::varchar, blank_ends(), '', 'g');
 
 -- An identifier as it is compared and kept: trimmed, in Unicode's composed form (NFC); NULL if
 -- nothing is left.
@@ -39,24 +39,23 @@ nullif(
     ''
 );
 
+-- The name of a well by the letters of its row and the digits of its column; NULL if one is missing.
+create or replace temp macro well_at(letters, digits) as
+nullif(letters, '') || lpad(nullif(digits, ''), 2, '0');
+
 -- The name of a well, as A01, by its row (letters or a number) and its column (a number), counted
 -- from 1; NULL unless both are known. Spreadsheets write 3 as 3.0.
 create or replace temp macro well_of(row_text, column_text) as
-coalesce(
-    nullif(regexp_extract(upper(identifier_of(row_text)), '^(?:[A-Z]|A[A-F])$'), ''),
-    letters_of(
-        regexp_extract(identifier_of(row_text), '^0*([1-9]|[12][0-9]|3[0-2])(?:\.0*)?$', 1)
-    )
-) || lpad(
-    nullif(
-        regexp_extract(
-            identifier_of(column_text), '^0*([1-9]|[1-3][0-9]|4[0-8])(?:\.0*)?$', 1
+list_transform(
+    [{ 'row': upper(identifier_of(row_text)), 'column': identifier_of(column_text) }],
+    lambda place: well_at(
+        coalesce(
+            nullif(regexp_extract(place.row, '^(?:[A-Z]|A[A-F])$'), ''),
+            letters_of(regexp_extract(place.row, '^0*([1-9]|[12][0-9]|3[0-2])(?:\.0*)?$', 1))
         ),
-        ''
-    ),
-    2,
-    '0'
-);
+        regexp_extract(place.column, '^0*([1-9]|[1-3][0-9]|4[0-8])(?:\.0*)?$', 1)
+    )
+)[1];
 
 -- The name of a well as A01; NULL unless the spelling is known. Known are the letters of the row with
 -- the number of the column (a1, A001, A-01, A_1, A - 1, A/1, AF48), and the numbers of both (r01c01,
@@ -64,42 +63,27 @@ coalesce(
 create or replace temp macro canonical_well(well) as
 case
     when regexp_full_match(well::varchar, '[A-P](0[1-9]|1[0-9]|2[0-4])') then well::varchar
-    else coalesce(
-        regexp_extract(
-            upper(identifier_of(well)),
-            '^([A-Z]|A[A-F])\s*[-_/:]?\s*0*([1-9]|[1-3]\d|4[0-8])$',
-            1
-        ) || lpad(
-            nullif(
-                regexp_extract(
-                    upper(identifier_of(well)),
+    else list_transform(
+        list_transform(
+            [upper(identifier_of(well))],
+            lambda text: {
+                'by_letters': regexp_extract(
+                    text,
                     '^([A-Z]|A[A-F])\s*[-_/:]?\s*0*([1-9]|[1-3]\d|4[0-8])$',
-                    2
+                    ['row', 'column']
                 ),
-                ''
-            ),
-            2,
-            '0'
-        ),
-        letters_of(
-            regexp_extract(
-                upper(identifier_of(well)),
-                '^R(?:OW)?\s*0*([1-9]|[12]\d|3[0-2])\s*[-_,/]?\s*C(?:OL(?:UMN)?)?\s*0*([1-9]|[1-3]\d|4[0-8])$',
-                1
-            )
-        ) || lpad(
-            nullif(
-                regexp_extract(
-                    upper(identifier_of(well)),
+                'by_numbers': regexp_extract(
+                    text,
                     '^R(?:OW)?\s*0*([1-9]|[12]\d|3[0-2])\s*[-_,/]?\s*C(?:OL(?:UMN)?)?\s*0*([1-9]|[1-3]\d|4[0-8])$',
-                    2
-                ),
-                ''
-            ),
-            2,
-            '0'
+                    ['row', 'column']
+                )
+            }
+        ),
+        lambda found: coalesce(
+            well_at(found.by_letters.row, found.by_letters.column),
+            well_at(letters_of(found.by_numbers.row), found.by_numbers.column)
         )
-    )
+    )[1]
 end;
 
 -- The name of a well as A01, or its text as given if the spelling is not known.

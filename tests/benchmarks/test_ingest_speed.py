@@ -4,6 +4,7 @@ Run with `python -m pytest -m benchmark tests/benchmarks/test_ingest_speed.py -s
 The ways alternate on the same planes, so that other work on the machine slows all of them alike.
 """
 
+import os
 import resource
 import shutil
 import statistics
@@ -22,6 +23,7 @@ from scipy.ndimage import gaussian_filter
 
 from unidino.lake import ngff, pixels
 from unidino.lake.lake import Lake
+from unidino.plates import landing
 from unidino.plates.ingest import ingest
 from unidino.plates.quality import plane_statistics
 
@@ -152,18 +154,49 @@ def test_ingest_from_files(
     capsys: pytest.CaptureFixture[str],
     compression: str | None,
 ) -> None:
-    images = tmp_path / "p1" / "Images"
-    images.mkdir(parents=True)
-    for field in range(_FIELDS):
-        for channel, plane in enumerate(planes):
-            name = f"r01c01f{field + 1:02d}p01-ch{channel + 1}sk1fk1fl1.tiff"
-            tifffile.imwrite(images / name, plane, compression=compression)
+    source = _export(tmp_path, planes, compression)
     megabytes = sum(plane.nbytes for plane in planes) * _FIELDS / 1e6
-    seconds = _seconds(lambda: ingest(Lake.create(tmp_path / "lake"), tmp_path / "p1", "harmony"))
+    seconds = _seconds(lambda: ingest(Lake.create(tmp_path / "lake"), source, "harmony"))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     with capsys.disabled():
         print(
             f"\ningest of {_FIELDS * _CHANNELS} planes, TIFF {compression or 'uncompressed'}:"
             f" {megabytes / seconds:.0f} MB/s, {_FIELDS * _CHANNELS / seconds:.0f} planes/s;"
             f" peak memory of all so far {memory:.0f} MB"
+        )
+
+
+def _export(folder: Path, planes: list[np.ndarray], compression: str | None) -> Path:
+    """A plate of one well as an instrument exports it."""
+    images = folder / "p1" / "Images"
+    images.mkdir(parents=True)
+    for field in range(_FIELDS):
+        for channel, plane in enumerate(planes):
+            name = f"r01c01f{field + 1:02d}p01-ch{channel + 1}sk1fk1fl1.tiff"
+            tifffile.imwrite(images / name, plane, compression=compression)
+    return folder / "p1"
+
+
+def test_what_the_flush_to_disk_costs(
+    planes: list[np.ndarray],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source, flush = _export(tmp_path, planes, None), landing.flush
+    took: dict[bool, list[float]] = {True: [], False: []}
+    for number in range(2 * _ROUNDS):
+        is_flushed = number % 2 == 0
+        monkeypatch.setattr(landing, "flush", flush if is_flushed else lambda folder: None)
+        lake = Lake.create(tmp_path / str(number))
+        took[is_flushed].append(_seconds(lambda lake=lake: ingest(lake, source, "harmony")))
+        shutil.rmtree(tmp_path / str(number))
+        os.sync()
+    ratios = [a / b for a, b in zip(took[True], took[False], strict=True)]
+    with capsys.disabled():
+        print(
+            f"\ningest of {_FIELDS * _CHANNELS} planes, {_ROUNDS} pairs: flushed"
+            f" {statistics.median(took[True]):.2f} s, not flushed"
+            f" {statistics.median(took[False]):.2f} s, ratio {statistics.median(ratios):.2f}"
+            f" ({min(ratios):.2f}-{max(ratios):.2f})"
         )

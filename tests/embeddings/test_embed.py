@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -194,7 +195,14 @@ def test_a_plate_that_a_dead_worker_held_is_taken_over(toy: Lake) -> None:
     with subprocess.Popen([sys.executable, "-c", code, toy.path], stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
-        threading.Timer(1.0, holder.kill).start()
+        free = toy.path / "embeddings" / "toy" / "tiny_b2_p1.parquet"
+
+        def kill_after_the_free_plate() -> None:
+            while not free.exists():
+                time.sleep(0.01)
+            holder.kill()
+
+        threading.Thread(target=kill_after_the_free_plate, daemon=True).start()
         done = embed(toy, "toy")
     assert holder.returncode < 0
     assert done.plates == ("tiny_b2_p1", "tiny_b1_p1")

@@ -30,7 +30,8 @@ def test_an_ingest_says_what_every_column_became(export: Path, new_lake: Lake) -
     assert done.account == {
         "columns": [
             "map.csv: well, role -> control_type, Compound -> compound,"
-            " Dose (nM), in nM -> concentration_um; kept as extra: operator"
+            " Dose (nM), in nM -> concentration_um; decimal commas in concentration_um;"
+            " kept as extra: operator"
         ],
         "controls": ["map.csv: compound is trt, vehicle is negcon"],
         "tables": ["map.csv: joined by well; 2 of 3 matched, 0 rows not used; nothing for A03"],

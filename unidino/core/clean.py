@@ -18,14 +18,15 @@ def clean_texts(con: Connection, table: str, *, verbatim: Collection[str] = ()) 
     (the macro missing_words) are NULL.
     verbatim: columns that stay as they are, as the names of files must.
     """
-    blanks, missing = first_row(con, "select blanks(), missing_words()")
+    blank_ends, missing = first_row(con, "select blank_ends(), missing_words()")
     words = pa.array(missing)
 
     def clean(field: pa.Field, texts: pa.Array) -> pa.Array:
         if field.name in verbatim or not pa.types.is_string(field.type):
             return texts
-        trimmed = pc.utf8_normalize(pc.utf8_trim(texts, blanks), "NFC")
-        return pc.if_else(pc.is_in(trimmed, words), None, trimmed)
+        trimmed = pc.replace_substring_regex(texts, pattern=blank_ends, replacement="")
+        composed = pc.utf8_normalize(trimmed, "NFC")
+        return pc.if_else(pc.is_in(composed, words), None, composed)
 
     rows = con.cursor().sql(f"from {quoted(table)}").to_arrow_reader(_ROWS)
     batches = (
