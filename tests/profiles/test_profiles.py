@@ -262,10 +262,12 @@ def test_tvn_of_efaar_equals_its_steps_written_out(screen) -> None:
 
 def test_too_few_controls_name_the_plate(screen) -> None:
     compute = screen(_wells(6, "bare", controls=0), np.ones((6, 3)))
-    with pytest.raises(ProfileError, match="'bare' has 0 wells to learn mean_sd from"):
+    with pytest.raises(ProfileError, match="'bare' has 0 of the wells that mean_sd learns from"):
         compute("standardize")
     compute = screen(_wells(6, "bare", controls=1), np.ones((6, 3)))
-    with pytest.raises(ProfileError, match="'s/b' has 1 wells to learn whiten from; 2 are needed"):
+    with pytest.raises(
+        ProfileError, match="'s/b' has 1 of the wells that whiten learns from, its controls; 2 are"
+    ):
         compute("spherize")
 
 

@@ -268,7 +268,10 @@ def test_a_bootstrap_over_compounds_is_wider_than_one_over_wells() -> None:
             "the rule leaves none of 4 profiles a neighbour",
         ),
         (("--metric", "nsc", "--normalize", "standardize,controls=DMSO"), "'DMSO'; choose one of"),
-        (("--metric", "nsc", "--normalize", "standardize,controls=poscon"), "0 wells to learn"),
+        (
+            ("--metric", "nsc", "--normalize", "standardize,controls=poscon"),
+            "has 0 of the wells that",
+        ),
         (("--metric", "nsc", "--label-filter", "x"), "'x' is not one of 'reachable'"),
         (("--metric", "nsc", "--measure", "auc"), "'auc' is not one of 'accuracy'"),
         (("--metric", "nsc", "--unmatched", "x"), "'x' is not one of 'drop', 'wrong'"),

@@ -109,7 +109,7 @@ def test_wells_of_a_compound_find_each_other_across_plates(real: Lake) -> None:
 def test_what_a_dataset_cannot_be_scored_by_is_said(real: Lake) -> None:
     embed(real, "vit")
     with pytest.raises(
-        ProfileError, match=r"bbbc021 is not scored by nsc: .*a label that only one compound has"
+        ProfileError, match=r"on bbbc021 is not scored by nsc: .*a label that only one compound has"
     ):
         score(real, "nsc", Selection(["vit"]))
 

@@ -21,8 +21,13 @@ def models(
     """List the models of a lake, or create one."""
     if context.invoked_subcommand is None:
         from unidino.core import assets
+        from unidino.core.log import log
+        from unidino.models.packaged import packaged_names
 
         table = open_lake(lake).look_up(assets.sql("queries", "model_list"))
+        packaged = [name for name in packaged_names() if name not in table["model"]]
+        if packaged:
+            log.info(f"this package has {', '.join(packaged)} too; `unidino embed` brings it")
         emit(as_json, table.to_dicts(), table)
 
 

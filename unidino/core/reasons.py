@@ -12,7 +12,7 @@ _REASONS = {
     "missing_as_mean": "{} missing values count as the mean of the wells that are learnt from",
     "control": "{} negative controls are not scored (--include-controls)",
     "empty": "{} empty wells are not scored",
-    "no_label": "{} profiles have no such label (--metadata joins a table of labels)",
+    "no_label": "{} profiles have no such label (ingest --metadata joins a table of labels)",
     "no_compound": "{} wells have no compound",
     "nan_feature": "{} profiles have missing features (--normalize ...,select=na)",
     "zero_vector": "{} profiles are zero after normalization (one well a plate? --normalize none)",

@@ -174,9 +174,9 @@ def _check_teaching(
     least = 2 if step.method in NEEDS_TWO else 1
     if len(teaching) < least:
         raise ProfileError(
-            f"'{unit}' has {len(teaching)} wells to learn {step.method} from; {least} are needed."
-            " Check the control_type of its wells, or choose other controls (controls=all learns"
-            " from every well) or another normalization"
+            f"'{unit}' has {len(teaching)} of the wells that {step.method} learns from, its"
+            f" controls; {least} are needed. Check the control_type of its wells, or choose other"
+            " controls (controls=all learns from every well) or another normalization"
         )
     if step.method in NEEDS_TWO and not fill and not np.isfinite(profiles[teaching]).all():
         raise ProfileError(

@@ -45,6 +45,11 @@ class Profiled:
     is_new: bool
     uri: str
 
+    @property
+    def title(self) -> str:
+        """What the profiles are of, for messages."""
+        return f"{self.model} on {self.dataset}"
+
 
 def profile(lake: Lake, selection: Selection | None = None) -> Results[Profiled]:
     """Profiles of every selected model and dataset that has embeddings.

@@ -115,7 +115,7 @@ def score(
     why_not = WhyNot()
     for group in groups(lake, selection):
         for question in asked:
-            with why_not.collecting(f"{group.profiled.dataset} is not scored by {question.rule}"):
+            with why_not.collecting(f"{group.profiled.title} is not scored by {question.rule}"):
                 figures = score_profiles(group.metadata, group.vectors, question, device=device)
                 scores.append(_of_lake(figures, group, question, selection))
     why_not.settle(anything_done=bool(scores), nothing=nothing_fits(selection))

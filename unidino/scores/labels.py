@@ -85,7 +85,7 @@ def score_labels(
     for group in groups(lake, selection):
         profiled = group.profiled
         for question in asked:
-            with why_not.collecting(f"{profiled.dataset} is not scored by {question.rule}"):
+            with why_not.collecting(f"{profiled.title} is not scored by {question.rule}"):
                 found, classes = label_classes(
                     group.metadata, group.vectors, measure, question, seed=seed
                 )

@@ -153,6 +153,11 @@ def _create_images(
     if select is not None:
         select.create(con, "_images")
     elif layout == "manifest":
+        if path.is_dir():
+            raise InputError(
+                f"'{path}' is a folder; give a manifest file, or say how the folder is arranged by"
+                f" --layout, one of {', '.join(layouts())}"
+            )
         tables.load(con, "_images", [path])
     else:
         choose("layout", layout, layouts())
