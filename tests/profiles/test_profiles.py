@@ -265,9 +265,7 @@ def test_too_few_controls_name_the_plate(screen) -> None:
     with pytest.raises(ProfileError, match="'bare' has 0 of the wells that mean_sd learns from"):
         compute("standardize")
     compute = screen(_wells(6, "bare", controls=1), np.ones((6, 3)))
-    with pytest.raises(
-        ProfileError, match="'s/b' has 1 of the wells that whiten learns from, its controls; 2 are"
-    ):
+    with pytest.raises(ProfileError, match="'s/b' has 1 of the wells that whiten learns from"):
         compute("spherize")
 
 
