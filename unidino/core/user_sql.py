@@ -6,6 +6,7 @@ file outside the lake, reads no variable of the program and has locked settings.
 
 import atexit
 import os
+import resource
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -58,8 +59,11 @@ def keep_within_limits(con: Connection) -> None:
 
 
 def memory_bytes() -> int:
-    """Bytes of memory that this process may have: the machine's, or those of its control group."""
+    """Bytes that this process may have: of the machine, of its control group, or by its limits."""
     sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for limit in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
+        soft, _ = resource.getrlimit(limit)
+        sizes += [soft] if soft != resource.RLIM_INFINITY else []
     for place in ("memory.max", "memory/memory.limit_in_bytes"):
         try:
             text = (Path("/sys/fs/cgroup") / place).read_text(encoding="ascii").strip()
@@ -145,7 +149,8 @@ def ask(
     parameters: Mapping[str, Any] | None = None,
     *,
     what: str = "",
+    patience_s: float = PATIENCE_S,
 ) -> pa.Table:
     """All rows of a user's query; for arguments and errors see `asked`."""
-    with asked(con, query, parameters, what=what) as answer:
+    with asked(con, query, parameters, what=what, patience_s=patience_s) as answer:
         return answer.to_arrow_table()
