@@ -46,8 +46,11 @@ def url(profiled: Path) -> Iterator[str]:
 
 
 @contextmanager
-def opened(browser: Any, url: str) -> Iterator[Any]:
-    """A page that must neither ask another host, nor get an error, nor write one."""
+def opened(browser: Any, url: str, link: str | None = None) -> Iterator[Any]:
+    """A page that must neither ask another host, nor get an error, nor write one.
+
+    link: an address to open after the first visit.
+    """
     context = browser.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True)
     page = context.new_page()
     page.set_default_timeout(_PATIENCE_MS)
@@ -63,6 +66,9 @@ def opened(browser: Any, url: str) -> Iterator[Any]:
         "response", lambda r: troubles.append(f"{r.status} {r.url}") if r.status >= 400 else None
     )
     page.goto(url)
+    if link is not None:
+        page.locator("#page").wait_for(state="attached")
+        page.goto(link)
     page.locator("#legend .entry").first.wait_for(state="attached")
     try:
         yield page
@@ -240,7 +246,7 @@ def test_keys_walk_the_plate_and_the_fields_and_open_the_query(browser: Any, url
 def test_queries_are_run_refused_plotted_and_taken_home(
     browser: Any, url: str, tmp_path: Path
 ) -> None:
-    with opened(browser, f"{url}?view=sql") as page:
+    with opened(browser, f"{url}&view=sql") as page:
         box = page.get_by_label("Query")
         box.fill("select range as n, range * range as square from range(12345)")
         page.get_by_role("button", name="Run").click()
@@ -282,7 +288,8 @@ def test_a_link_leads_to_the_same_view(browser: Any, url: str) -> None:
         page.keyboard.press("Escape")
         link = page.url
         legend = page.locator("#legend").inner_text()
-    with opened(browser, link) as page:
+        assert "token" not in link
+    with opened(browser, url, link) as page:
         _chosen(page, "C04")
         page.locator("#legend", has_text="DMSO").wait_for()
         assert page.locator("#legend").inner_text() == legend

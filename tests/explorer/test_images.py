@@ -49,25 +49,27 @@ def test_an_image_route_serves_pixels(cached: CachedLake, client: FlaskClient) -
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "status", "message"),
     [
-        ({"plate": "nowhere"}, "the lake has no image nowhere"),
-        ({"plate": "../../catalog.duckdb"}, "the lake has no image"),
-        ({"well": "../B02"}, "the lake has no image"),
-        ({"field": "../1"}, "field '../1' is not a number"),
-        ({"field": "99"}, "field 99 DNA"),
-        ({"channel": "GFP"}, "field 1 GFP"),
-        ({"low": "nan"}, "low 'nan' is not a number"),
-        ({"plate": ""}, "the address lacks plate"),
+        ({"plate": "nowhere"}, 404, "the lake has no image nowhere"),
+        ({"plate": "../../catalog.duckdb"}, 404, "the lake has no image"),
+        ({"well": "../B02"}, 404, "the lake has no image"),
+        ({"field": "99"}, 404, "field 99 DNA"),
+        ({"channel": "GFP"}, 404, "field 1 GFP"),
+        ({"field": "../1"}, 400, "field '../1' is not a number"),
+        ({"field": "1" * 5000}, 400, "is not a number"),
+        ({"low": "nan"}, 400, "low 'nan' is not a number"),
+        ({"size": "1e3"}, 400, "size '1e3' is not a number"),
+        ({"plate": ""}, 400, "the address lacks plate"),
     ],
 )
 def test_what_is_no_image_is_one_line(
-    cached: CachedLake, client: FlaskClient, change: dict[str, str], message: str
+    cached: CachedLake, client: FlaskClient, change: dict[str, str], status: int, message: str
 ) -> None:
     plate, well = first_well(cached)
     given = {"plate": plate, "well": well, "field": "1", "channel": "DNA"} | change
     answer = client.get("/image", query_string=given)
-    assert answer.status_code == 404
+    assert answer.status_code == status
     assert message in answer.text
     assert answer.text.count("\n") == 1
 

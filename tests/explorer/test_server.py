@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from flask.testing import FlaskClient
@@ -71,7 +72,7 @@ def test_the_command_says_what_is_wrong(
     assert "unknown model 'none'; choose one of gaussian" in error
     server = explore(Lake.open(profiled), port=0)
     try:
-        port = server.url.rstrip("/").rsplit(":", 1)[1]
+        port = str(urlsplit(server.url).port)
         status, _, error = run_cli("explore", "--lake", profiled, "--port", port, "--no-browser")
         assert status == 1
         assert f"port {port} cannot be served" in error

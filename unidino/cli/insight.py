@@ -254,5 +254,5 @@ def explore(
     server = module.explore(open_lake(lake), model=model, port=port)
     emit(as_json, {"url": server.url, "lake": str(lake)})
     if browser:
-        webbrowser.open(server.url)
+        webbrowser.open(server.url_for_one_visit())
     server.run()

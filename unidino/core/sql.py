@@ -36,6 +36,7 @@ _WRITES = re.compile(
 CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
+    "python_enable_replacements": "false",
 }
 
 

@@ -4,11 +4,18 @@ Such a query must be one statement that only reads. It runs on a confined connec
 file outside the lake, reads no variable of the program and has locked settings.
 """
 
+import atexit
+import os
+import resource
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 from threading import Event, Timer
 from typing import Any
+from uuid import uuid4
 
 import duckdb
 import polars as pl
@@ -19,17 +26,66 @@ from unidino.core.errors import InputError
 from unidino.core.sql import Connection, literal_path, read_only_statement, scratch, sql_error
 
 PATIENCE_S = 600.0
+_SHARE = 0.5  # of the memory
 
 
-def confine(con: Connection, folders: Sequence[Path] = ()) -> None:
-    """Forbid a connection to open files outside these folders, and lock its settings."""
-    allowed = [f"{folder.resolve()}/" for folder in folders]
-    allowed += [f"{folder}/" for folder in folders]
-    allowed += [literal_path(folder) for folder in allowed]
+def confine(con: Connection, folders: Sequence[Path] = (), files: Sequence[Path] = ()) -> None:
+    """Forbid a connection to open other files than these and those in folders; lock its settings.
+
+    This holds for all connections to its instance of DuckDB.
+    """
+    places = _spellings(folders)
+    allowed = [f"{place}/" for place in places]
     con.execute("set allowed_directories = $allowed", {"allowed": allowed})
+    con.execute("set allowed_paths = $allowed", {"allowed": _spellings(files)})
     con.execute("set enable_external_access = false")
     con.execute("set python_enable_replacements = false")
     con.execute("set lock_configuration = true")
+
+
+def _spellings(paths: Sequence[Path]) -> list[str]:
+    """The texts by which DuckDB may be asked for these paths."""
+    texts = dict.fromkeys(str(p) for path in paths for p in (path, path.resolve()))
+    return list(dict.fromkeys([*texts, *map(literal_path, texts)]))
+
+
+def keep_within_limits(con: Connection) -> None:
+    """Limit the memory of a connection to half of this machine's; more data go to a file.
+
+    The file lies in a temporary folder that only this user can read. DuckDB removes it.
+    """
+    con.execute("set memory_limit = $limit", {"limit": f"{int(memory_bytes() * _SHARE)}B"})
+    con.execute("set temp_directory = $folder", {"folder": _place_for_spilling()})
+
+
+def memory_bytes() -> int:
+    """Bytes that this process may have: of the machine, of its control group, or by its limits."""
+    sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for limit in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
+        soft, _ = resource.getrlimit(limit)
+        sizes += [soft] if soft != resource.RLIM_INFINITY else []
+    for place in ("memory.max", "memory/memory.limit_in_bytes"):
+        try:
+            text = (Path("/sys/fs/cgroup") / place).read_text(encoding="ascii").strip()
+        except OSError:
+            continue
+        sizes += [int(text)] if text.isdecimal() else []
+    return min(sizes)
+
+
+def _place_for_spilling() -> str:
+    """Path of a folder that is not there yet; empty, for none, if no folder can be made."""
+    try:
+        return f"{_private_folder(os.getpid())}/{uuid4().hex}"
+    except OSError:
+        return ""
+
+
+@cache
+def _private_folder(_process: int) -> str:
+    folder = mkdtemp(prefix="unidino-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 @contextmanager
@@ -39,6 +95,7 @@ def confined(tables: Mapping[str, pa.Table | pl.DataFrame]) -> Iterator[Connecti
     try:
         for name, table in tables.items():
             con.register(name, table)
+        keep_within_limits(con)
         confine(con)
         yield con
     finally:
@@ -92,7 +149,8 @@ def ask(
     parameters: Mapping[str, Any] | None = None,
     *,
     what: str = "",
+    patience_s: float = PATIENCE_S,
 ) -> pa.Table:
     """All rows of a user's query; for arguments and errors see `asked`."""
-    with asked(con, query, parameters, what=what) as answer:
+    with asked(con, query, parameters, what=what, patience_s=patience_s) as answer:
         return answer.to_arrow_table()

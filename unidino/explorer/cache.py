@@ -5,6 +5,7 @@ from collections.abc import Callable, Hashable
 from threading import Lock, RLock
 from typing import Any, TypeVar
 
+from unidino.lake.copied import State, state_of
 from unidino.lake.lake import Lake
 
 Value = TypeVar("Value")
@@ -36,6 +37,11 @@ class Cache:
             self.put(key, value)
             return value
 
+    def __contains__(self, key: Hashable) -> bool:
+        """Whether the value of a key is in the cache."""
+        with self._lock:
+            return key in self._values
+
     def put(self, key: Hashable, value: object) -> None:
         """Add a value and remove those that were not used for longest."""
         with self._lock:
@@ -46,7 +52,6 @@ class Cache:
                 self._locks.pop(removed, None)
 
 
-def version(lake: Lake) -> tuple[int, int]:
-    """Modification time and size of the catalog, which change when a command writes to it."""
-    state = lake.catalog.stat()
-    return state.st_mtime_ns, state.st_size
+def version(lake: Lake) -> State:
+    """The state of the catalog, which changes when a command writes to it."""
+    return state_of(lake)

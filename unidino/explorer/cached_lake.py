@@ -1,15 +1,18 @@
 """The data of a lake that the page keeps in memory between requests.
 
-The catalog is opened only for short reads, so that other commands can write to it.
+The catalog is opened only for short reads, so that other commands can write to it. SQL that users
+wrote runs in processes of its own, on a copy of the catalog.
 """
 
+import contextlib
 from collections import OrderedDict
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
+from uuid import uuid4
 
 import numpy as np
 import polars as pl
@@ -17,6 +20,7 @@ from numpy.typing import NDArray
 
 from unidino.core import assets
 from unidino.core.errors import InputError, UnidinoError, choose
+from unidino.explorer.apart import Apart
 from unidino.explorer.cache import Cache, version
 from unidino.explorer.colours import Colours, colours_of
 from unidino.explorer.images import Images
@@ -28,8 +32,9 @@ from unidino.explorer.profile_sets import (
     read_sets,
     stored_points,
 )
-from unidino.explorer.query import Result, run_query
-from unidino.explorer.wells import Wells, read_wells
+from unidino.explorer.query import Result, run_query, write_file
+from unidino.explorer.wells import Wells, evaluated, read_wells
+from unidino.lake.copied import Copies
 from unidino.lake.lake import Lake
 from unidino.profiles.selection import Selection
 from unidino.scores.question import Question
@@ -37,6 +42,7 @@ from unidino.scores.question import Question
 Groups = dict[tuple[str, ...], pl.DataFrame]
 FIRST_RULE = "nscp"
 _MOST_QUERIES = 200
+_QUERY_S, _EXPRESSION_S = 60.0, 20.0  # then the process that runs it is ended
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,9 @@ class CachedLake:
         self._points = Cache(12)
         self._results = Cache(4)
         self._queries: OrderedDict[str, str] = OrderedDict()
+        self._apart: Apart | None = None
+        self._copies: Copies | None = None
+        self._starting = Lock()
         self._pool: ProcessPoolExecutor | None = None
         self._maps: dict[tuple[str, str, str], Future[None]] = {}
 
@@ -92,17 +101,41 @@ class CachedLake:
     def colours(self, dataset: str, expression: str) -> Colours:
         """Colours of all wells of a dataset by a column or an SQL expression."""
         wells = self.wells(dataset)
-        return self._colours.get(
-            (dataset, expression, version(self.lake)),
-            lambda: colours_of(wells.values(expression)),
-        )
+        key = (dataset, expression, version(self.lake))
+        if expression in wells.table.columns or key in self._colours:
+            return self._colours.get(key, lambda: colours_of(wells.values(expression)))
+        with self.apart.asked():
+            return self._colours.get(
+                key, lambda: colours_of(wells.values(expression, self._evaluate))
+            )
 
     def fits(self, dataset: str, condition: str) -> NDArray[np.bool_]:
         """Whether each well of a dataset (N,) fits an SQL condition."""
         wells = self.wells(dataset)
-        return self._colours.get(
-            ("fits", dataset, condition, version(self.lake)), lambda: wells.fits(condition)
-        )
+        key = ("fits", dataset, condition, version(self.lake))
+        if not condition.strip() or key in self._colours:
+            return self._colours.get(key, lambda: wells.fits(condition))
+        with self.apart.asked():
+            return self._colours.get(key, lambda: wells.fits(condition, self._evaluate))
+
+    def _evaluate(self, table: pl.DataFrame, query: str) -> pl.DataFrame:
+        return self.apart.run(evaluated, table, query, patience_s=_EXPRESSION_S)
+
+    @property
+    def apart(self) -> Apart:
+        """The processes that run SQL of users."""
+        with self._starting:
+            if self._apart is None:
+                self._apart = Apart()
+            return self._apart
+
+    def _copied(self) -> Lake:
+        """The lake behind a copy of its catalog, which queries may read for long."""
+        folder = self.apart.folder
+        with self._starting:
+            if self._copies is None:
+                self._copies = Copies(self.lake, folder)
+        return self._copies.latest()
 
     def files(self) -> list[ProfileFile]:
         """Every file of well profiles."""
@@ -196,18 +229,27 @@ class CachedLake:
 
     def run(self, query: str) -> Result:
         """The first rows of a query, which is kept under its token."""
-        result = run_query(self.lake, query)
+        result = self._run(query)
         self._queries[result.token] = query
         while len(self._queries) > _MOST_QUERIES:
             self._queries.popitem(last=False)
         self._results.put((result.token, version(self.lake)), result)
         return result
 
+    def _run(self, query: str) -> Result:
+        with self.apart.asked():
+            return self.apart.run(run_query, self._copied(), query, patience_s=_QUERY_S)
+
     def result(self, token: str) -> Result:
         """The result of the query with this token."""
-        return self._results.get(
-            (token, version(self.lake)), lambda: run_query(self.lake, self.query(token))
-        )
+        return self._results.get((token, version(self.lake)), lambda: self._run(self.query(token)))
+
+    def rows_file(self, token: str, kind: str) -> Path:
+        """A new file with all rows of the query with this token, in one of `query.FORMATS`."""
+        query, path = self.query(token), self.apart.folder / f"{uuid4().hex}.{kind}"
+        with self.apart.asked():
+            self.apart.run(write_file, self._copied(), query, kind, path, patience_s=_QUERY_S)
+        return path
 
     def query(self, token: str) -> str:
         """The query with this token.
@@ -238,12 +280,20 @@ class CachedLake:
             except UnidinoError:
                 return  # the page shows the error when it asks for the same data
 
-        Thread(target=read, daemon=True).start()
+        def start() -> None:
+            with contextlib.suppress(UnidinoError):
+                self.apart.start()
+
+        for work in (read, start):
+            Thread(target=work, daemon=True).start()
 
     def close(self) -> None:
         """Stop the processes in the background."""
         if self._pool:
             self._pool.shutdown(wait=False, cancel_futures=True)
+        with self._starting:
+            if self._apart is not None:
+                self._apart.close()
 
 
 def _mapped(groups: Groups, channels: tuple[str, ...], method: str, wells: Wells) -> Mapped:

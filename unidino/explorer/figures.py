@@ -4,6 +4,7 @@ Shapes: N wells.
 """
 
 import base64
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ _FONT = {
 }
 _MARK = {"color": "#111827", "width": 2.5}
 _MANY = 20_000
+_WELL = re.compile("[A-Z]{1,2}[0-9]{1,4}")
 _TYPES = {"float32": "f4", "float64": "f8"}
 
 
@@ -103,8 +105,8 @@ def plate_figure(
 
 
 def plate_mark(chosen: str | None) -> list[dict[str, Any]]:
-    """Shapes that frame the chosen well of a plate."""
-    if not chosen:
+    """Shapes that frame the chosen well of a plate; none for a text that names no well."""
+    if not chosen or not _WELL.fullmatch(chosen):
         return []
     row, column = well_place(chosen)
     return [

@@ -1,9 +1,11 @@
 """Queries that a user writes on the page: their first rows, and all rows as a file."""
 
+import errno
 import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -62,6 +64,17 @@ def file_of(lake: Lake, query: str, kind: str) -> Iterator[bytes]:
                 yield rows.write_csv(include_header=number == 0).encode()
         else:
             yield from _parquet(relation.to_arrow_reader(_BATCH))
+
+
+def write_file(lake: Lake, query: str, kind: str, path: Path) -> None:
+    """Write all rows of a query to a file; arguments and errors as of `file_of`."""
+    try:
+        with path.open("wb") as file:
+            for piece in file_of(lake, query, kind):
+                file.write(piece)
+    except OSError as error:
+        reason = "it is too large" if error.errno == errno.EFBIG else error.strerror
+        raise InputError(f"the file cannot be written ({reason}); select fewer rows") from error
 
 
 def _parquet(reader: pa.RecordBatchReader) -> Iterator[bytes]:

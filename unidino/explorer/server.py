@@ -1,64 +1,88 @@
 """The server of the page: it answers only this machine and its own page, and only reads."""
 
 import logging
+import math
 import socket
-from collections.abc import Callable
-from typing import Any
-from urllib.parse import urlsplit
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO
 
 import waitress
 from dash import Dash
 from flask import Flask, Response, request
+from waitress.channel import HTTPChannel
+from werkzeug.exceptions import BadRequest
 
 from unidino import __version__
 from unidino.core.errors import InputError, LakeError, UnidinoError, choose
 from unidino.explorer.cached_lake import CachedLake
 from unidino.explorer.callbacks import plate_and_map, sql, state, well
+from unidino.explorer.guard import Keys, guard, line
 from unidino.explorer.images import nearest_size
 from unidino.explorer.layout.page import page
-from unidino.explorer.query import FORMATS, file_of
+from unidino.explorer.query import FORMATS
+from unidino.explorer.requests import malformed
 from unidino.lake.lake import Lake
 
 HOST = "127.0.0.1"
-_NAMES = ("127.0.0.1", "localhost", "[::1]")
-_THREADS = 8
-# Dash would answer every other path with the page.
-_PATHS = ("/", "/image", "/download", "/_favicon.ico")
-_FOLDERS = ("/assets/", "/_dash-")
-# Dash starts from a script inside the page; plotly compiles functions from text for WebGL.
-_POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval';"
-    " style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:;"
-    " worker-src 'self' blob:; frame-ancestors 'none'; base-uri 'self';"
-    " form-action 'none'"
-)
-_HEADERS = {
-    "Content-Security-Policy": _POLICY,
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
+_THREADS = 16  # more than `apart` lets wait for SQL
+# Of waitress. Connections that say nothing, or speak slowly, take no thread, and are ended.
+_LIMITS = {
+    "connection_limit": 500,
+    "channel_timeout": 30,
+    "cleanup_interval": 5,
+    "max_request_header_size": 1 << 16,
+    "max_request_body_size": 1 << 23,
+    "outbuf_high_watermark": 1 << 40,  # no thread waits for a slow reader
+    "asyncore_use_poll": True,
+    "log_socket_errors": False,
 }
+_REQUEST_S = 30.0
+_MOST = 1e9
+_SHOWN = 40
+_PIECE = 1 << 20
+_TYPES = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]
+    """A connection that ends if one request takes long to arrive."""
+
+    _began = 0.0
+
+    def received(self, data: bytes) -> bool:
+        if self.request is None:
+            self._began = time.monotonic()
+        elif time.monotonic() - self._began > _REQUEST_S:
+            self.will_close = True
+        return bool(super().received(data))
 
 
 class Server:
     """A server of the page over a lake.
 
-    url: address of the page.
+    url: address of the page, with its token.
     """
 
     def __init__(self, lake: Lake, model: str | None, port: int) -> None:
         self.cached = CachedLake(lake)
         if model is not None:
             choose("model", model, self.cached.models())
-        self.app = make_app(self.cached, model)
+        self._keys = Keys()
+        self.app = make_app(self.cached, model, self._keys)
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         self._server = waitress.create_server(
-            self.app.server, sockets=[_bound(port)], threads=_THREADS, ident=None
+            self.app.server, sockets=[_bound(port)], threads=_THREADS, ident=None, **_LIMITS
         )
-        self.url = f"http://{HOST}:{self._server.effective_port}/"
+        self._server.channel_class = _Channel
+        self.url = self._address(self._keys.token)
         self.cached.warm(model)
+
+    def _address(self, token: str) -> str:
+        return f"http://{HOST}:{self._server.effective_port}/?token={token}"
+
+    def url_for_one_visit(self) -> str:
+        """An address of the page that is of no use after it was opened once."""
+        return self._address(self._keys.for_one_visit())
 
     def run(self) -> None:
         """Serve until the process is interrupted or the server is closed."""
@@ -92,8 +116,11 @@ def _bound(port: int) -> socket.socket:
     return bound
 
 
-def make_app(cached: CachedLake, model: str | None = None) -> Dash:
-    """The application with its callbacks, routes and checks of requests."""
+def make_app(cached: CachedLake, model: str | None = None, keys: Keys | None = None) -> Dash:
+    """The application with its callbacks, routes and checks of requests.
+
+    keys: the tokens of the page; None answers without one.
+    """
     name = cached.lake.path.resolve().name
     server: Any = Flask("unidino.explorer.explore")
     app = Dash(
@@ -113,7 +140,7 @@ def make_app(cached: CachedLake, model: str | None = None) -> Dash:
     plate_and_map.register(app, cached)
     well.register(app, cached)
     sql.register(app, cached)
-    _guard(server)
+    guard(server, keys, lambda: malformed(app))
     _routes(server, cached)
     return app
 
@@ -128,37 +155,6 @@ def _show_error(error: Exception) -> None:
         logging.getLogger("unidino.explorer.explore").error("a callback failed", exc_info=error)
         line = f"This is a bug in unidino {__version__}: {error!r}; the terminal shows details."
     set_props("toast", {"children": line})
-
-
-def _guard(server: Flask) -> None:
-    """Refuse requests from elsewhere, and send headers that keep browsers to this page."""
-
-    @server.before_request
-    def refuse() -> Response | None:
-        host = urlsplit(f"//{request.host}").hostname or ""
-        if host not in ("127.0.0.1", "localhost", "::1"):
-            return _line(f"host '{host}' is not served; use one of {', '.join(_NAMES)}", 403)
-        if not (request.path in _PATHS or request.path.startswith(_FOLDERS)):
-            return _line(f"there is nothing at '{request.path}'", 404)
-        origin = request.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc != request.host:
-            return _line("requests from other pages are refused", 403)
-        is_visit = request.method == "GET" and request.path == "/"
-        if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
-            is_visit = is_visit and request.headers.get("Sec-Fetch-Mode") == "navigate"
-            if not is_visit:
-                return _line("requests from other pages are refused", 403)
-        return None
-
-    @server.after_request
-    def keep(response: Response) -> Response:
-        for header, value in _HEADERS.items():
-            response.headers.setdefault(header, value)
-        return response
-
-    @server.errorhandler(404)
-    def missing(_error: Exception) -> Response:
-        return _line(f"there is nothing at '{request.path}'", 404)
 
 
 def _routes(server: Flask, cached: CachedLake) -> None:
@@ -176,7 +172,7 @@ def _routes(server: Flask, cached: CachedLake) -> None:
                 high=_number("high", None, float),
             )
         except (InputError, LakeError) as error:
-            return _line(str(error), 404)
+            return line(str(error), 404)
         response = Response(data, mimetype="image/png")
         # The address contains the plate's hash, so a changed image has another address.
         lasts = "private, max-age=86400" if request.args.get("v") else "no-cache"
@@ -187,29 +183,28 @@ def _routes(server: Flask, cached: CachedLake) -> None:
     def download() -> Response:
         try:
             kind = choose("format", _text("format"), FORMATS)
-            query = cached.query(_text("query"))
-            pieces = file_of(cached.lake, query, kind)
-            first = next(pieces, b"")
+            path = cached.rows_file(_text("query"), kind)
         except UnidinoError as error:
-            return _line(str(error), 404)
-
-        def stream() -> Any:
-            yield first
-            yield from pieces
-
-        types = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
-        name = f"query-{_text('query')[:8]}.{kind}"
-        return Response(
-            stream(),
-            mimetype=types[kind],
-            headers={"Content-Disposition": f'attachment; filename="{name}"'},
+            return line(str(error), 404)
+        file = path.open("rb")
+        path.unlink()  # the open file is enough
+        answer = Response(_pieces(file), mimetype=_TYPES[kind])
+        answer.headers.set(
+            "Content-Disposition", "attachment", filename=f"query-{_text('query')[:8]}.{kind}"
         )
+        return answer
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while piece := file.read(_PIECE):
+            yield piece
 
 
 def _text(name: str) -> str:
     value = request.args.get(name)
     if not value:
-        raise InputError(f"the address lacks {name}")
+        raise BadRequest(f"the address lacks {name}")
     return value
 
 
@@ -219,12 +214,8 @@ def _number(name: str, default: Any, kind: Callable[[str], Any]) -> Any:
         return default
     try:
         number = kind(value)
-    except ValueError as error:
-        raise InputError(f"{name} '{value}' is not a number") from error
-    if number != number or abs(number) == float("inf"):
-        raise InputError(f"{name} '{value}' is not a number")
+    except ValueError:
+        number = math.nan
+    if not abs(number) <= _MOST:
+        raise BadRequest(f"{name} '{value[:_SHOWN]}' is not a number")
     return number
-
-
-def _line(text: str, status: int) -> Response:
-    return Response(f"{text}\n", status=status, mimetype="text/plain")

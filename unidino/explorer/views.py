@@ -27,7 +27,9 @@ def plate_view(
 ) -> dict[str, Any]:
     """The figure of a plate, its legend, and the wells that arrow keys walk on."""
     wells = cached.wells(dataset)
-    row = cached.plates().row(by_predicate=pl.col("plate_id") == plate, named=True)
+    plates = cached.plates().filter(dataset=dataset)
+    choose("plate", plate, plates["plate_id"].to_list())
+    row = plates.row(by_predicate=pl.col("plate_id") == plate, named=True)
     colours, fits = cached.colours(dataset, expression), cached.fits(dataset, condition)
     of_plate = wells.of_plate(plate)
     well = chosen["well"] if chosen and chosen["plate"] == plate else None
@@ -80,7 +82,7 @@ def map_view(
 
 def hover_view(wells: Wells, position: int, column: str) -> list[Any]:
     """The text of the tooltip of a well. column: that colours it, if any."""
-    row = wells.table.row(position, named=True)
+    row = wells.at(position)
     return panels.hover(row, (column, row[column]) if column in row else None)
 
 

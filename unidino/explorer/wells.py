@@ -4,6 +4,7 @@ Shapes: N wells.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,8 @@ from unidino.lake.lake import Lake
 
 _QUALITY = ("mean", "focus", "saturation")
 _MOST_EXTRA = 40
+_PATIENCE_S = 20.0
+Evaluate = Callable[[pl.DataFrame, str], pl.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -46,34 +49,50 @@ class Wells:
         counts = used.select(pl.all().drop_nulls().n_unique()).row(0, named=True)
         return [name for name, count in counts.items() if count > 1]
 
-    def values(self, expression: str) -> pl.Series:
+    def at(self, position: int) -> dict[str, Any]:
+        """The metadata of the well in a row of the table.
+
+        Raises InputError if there is no such row.
+        """
+        if not 0 <= position < len(self.table):
+            raise InputError(f"the dataset has no well {position}")
+        return self.table.row(position, named=True)
+
+    def values(self, expression: str, evaluate: "Evaluate | None" = None) -> pl.Series:
         """Values (N,) of a column, or of an SQL expression over the columns.
 
+        evaluate: runs the query; default in this process.
         Raises InputError if the expression is not valid.
         """
         if expression in self.table.columns:
             return self.table[expression]
-        return self._evaluate(f"select _position, ({expression}) as value from well")["value"]
+        query = f"select _position, ({expression}) as value from well"
+        return self._evaluate(query, evaluate)["value"]
 
-    def fits(self, condition: str) -> NDArray[np.bool_]:
+    def fits(self, condition: str, evaluate: "Evaluate | None" = None) -> NDArray[np.bool_]:
         """Whether each well (N,) fits an SQL condition; all fit an empty condition.
 
         Raises InputError if the condition is not valid.
         """
         if not condition.strip():
             return np.ones(len(self.table), dtype=bool)
-        values = self._evaluate(
-            f"select _position, coalesce(({condition})::boolean, false) as value from well"
-        )["value"]
-        return values.to_numpy().astype(bool)
+        query = f"select _position, coalesce(({condition})::boolean, false) as value from well"
+        return self._evaluate(query, evaluate)["value"].to_numpy().astype(bool)
 
-    def _evaluate(self, query: str) -> pl.DataFrame:
-        wells = self.table.with_row_index("_position")
-        with confined({"well": wells}) as con:
-            rows = pl.DataFrame(ask(con, query))
+    def _evaluate(self, query: str, evaluate: "Evaluate | None") -> pl.DataFrame:
+        rows = (evaluate or evaluated)(self.table, query)
         if rows.columns != ["_position", "value"] or len(rows) != len(self.table):
             raise InputError("give one value for each well")
         return rows.sort("_position")
+
+
+def evaluated(table: pl.DataFrame, query: str) -> pl.DataFrame:
+    """Rows of a user's query over the table `well`, which has `_position` besides its columns.
+
+    Raises InputError if it is not valid, or takes too long.
+    """
+    with confined({"well": table.with_row_index("_position")}) as con:
+        return pl.DataFrame(ask(con, query, patience_s=_PATIENCE_S))
 
 
 def read_wells(lake: Lake, dataset: str) -> Wells:

@@ -4,10 +4,14 @@ While one process writes to a DuckDB file, no other process can open it. A comma
 therefore takes a `snapshot`: an in-memory connection with a copy of the metadata, and with views
 over the files of vectors. It opens the catalog again only to land its results, in one short
 transaction.
+
+All that reads a catalog in this process shares one read-only instance of DuckDB, which is confined
+to the lake; see `opened`.
 """
 
 import os
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -32,8 +36,9 @@ from unidino.core.sql import (
     scratch,
     sql_error,
 )
-from unidino.core.user_sql import ask, asked, confine
+from unidino.core.user_sql import ask, asked, confine, keep_within_limits
 from unidino.lake import schema
+from unidino.lake.opened import open_catalog
 from unidino.lake.views import create_views_over_parts, create_views_over_tables
 
 _TABLES = (
@@ -107,11 +112,8 @@ class Lake:
             raise LakeError(
                 f"no lake at '{path}'; create one with `unidino ingest`, or pass --lake FOLDER"
             )
-        con = lake._connect(read_only=True)
-        try:
+        with lake.held() as con:
             old = schema.outdated(con)
-        finally:
-            con.close()
         if old and not lake.is_writable:
             from unidino.lake.overlay import to_compute_in
 
@@ -150,57 +152,64 @@ class Lake:
         return locked(self.path / _LOCKS, name, wait=wait)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """A block in which no process writes to the catalog."""
-        con = self._connect(read_only=True)
-        try:
-            yield
-        finally:
-            con.close()
+    def held(self) -> Iterator[Connection]:
+        """A read-only connection; no process writes to the catalog until the block ends."""
+        with open_catalog(self.catalog).reading(self._confined_instance) as con:
+            yield con
+
+    def copy_catalog(self, folder: Path) -> None:
+        """Copy the catalog into a folder, while no process writes to it."""
+        with open_catalog(self.catalog).alone():
+            con = self._connect(read_only=True)
+            try:
+                # The log of DuckDB goes first: closing the catalog's file ends the lock on it.
+                for file in sorted(self.path.glob(f"{self.catalog.name}*"), reverse=True):
+                    if file.is_file():
+                        shutil.copyfile(file, folder / file.name)
+            finally:
+                con.close()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A connection in one transaction, which is committed, or rolled back after any error."""
-        con = self._connect(read_only=False)
-        try:
-            con.execute("begin")
-            yield con
-            con.execute("commit")
-        finally:
-            con.close()
+        with open_catalog(self.catalog).alone():
+            con = self._connect(read_only=False)
+            try:
+                con.execute("begin")
+                yield con
+                con.execute("commit")
+            finally:
+                con.close()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A read-only connection with macros and views; end the block before long computations."""
-        con = prepare(self._connect(read_only=True))
-        try:
-            self._create_views(con)
+        with self.held() as con:
+            self._create_views(prepare(con))
             yield con
-        finally:
-            con.close()
 
     @contextmanager
     def confined(self) -> Iterator[Connection]:
         """A read-only connection for queries that users wrote, with macros and views.
 
         It cannot open files outside the lake or read variables of the program, and its settings
-        are locked. Other connections of this process are not confined.
+        are locked.
         """
-        con = self._patiently(self._attached)
-        try:
-            self._create_views(prepare(con))
-            confine(con, [self.path, self.path / ORIGIN])
+        with self.read() as con:
             yield con
-        finally:
-            con.close()
 
-    def _attached(self) -> Connection:
-        con = duckdb.connect(":memory:", config=CONFIG)
+    def _confined_instance(self) -> Connection:
+        """The instance whose cursors read the catalog; it opens the other files of the lake."""
+        con = self._connect(read_only=True)
         try:
-            path = str(self.catalog).replace("'", "''")
-            con.execute(f"attach '{path}' as catalog (read_only)")
-            con.execute("use catalog")
-        except duckdb.Error:
+            keep_within_limits(con)
+            places = [p for p in self.path.iterdir() if not p.name.startswith(self.catalog.name)]
+            confine(
+                con,
+                [p for p in places if p.is_dir() and p.name != _LOCKS],
+                [p for p in places if p.is_file()],
+            )
+        except BaseException:
             con.close()
             raise
         return con
@@ -249,13 +258,10 @@ class Lake:
 
     def look_up(self, query: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
         """Rows of a query of this program over tables of the catalog and views of them."""
-        con = self._connect(read_only=True)
-        try:
+        with self.held() as con:
             create_views_over_tables(con, _TABLES, of=query)
             rows: pl.DataFrame = con.sql(query, params=dict(parameters or {})).pl()
             return rows
-        finally:
-            con.close()
 
     def execute(self, query: str) -> None:
         """Execute statements that may write to the catalog, in one transaction."""

@@ -36,10 +36,7 @@ def _copy(lake: Lake, modified_ns: int, size: int) -> Path:
     folder = above / origin.name
     folder.mkdir()
     (folder / ORIGIN).symlink_to(origin)
-    with lake.held():
-        # The log of DuckDB goes first: closing the catalog's copy ends locks of this process.
-        for file in sorted(origin.glob(f"{lake.catalog.name}*"), reverse=True):
-            shutil.copyfile(file, folder / file.name)
+    lake.copy_catalog(folder)
     for path in origin.iterdir():
         if path.name == _COMPUTED:
             _link_files(path, folder / _COMPUTED)

@@ -6,6 +6,14 @@
   const setProps = (id, props) => window.dash_clientside.set_props(id, props);
   const byId = (id) => document.getElementById(id);
 
+  /* The token is kept as a cookie; links that are copied from the address bar are without it. */
+  const given = new URLSearchParams(window.location.search);
+  if (given.has("token")) {
+    given.delete("token");
+    const rest = given.toString();
+    window.history.replaceState(null, "", window.location.pathname + (rest && "?" + rest));
+  }
+
   function sizeOf(width) {
     const pixels = width * (window.devicePixelRatio || 1);
     return SIZES.find((size) => size >= pixels) || SIZES[SIZES.length - 1];

@@ -116,9 +116,10 @@ def register(app: Dash, cached: CachedLake) -> None:
         prevent_initial_call=True,
     )
     def click_map(click: Any, dataset: str | None) -> Any:
-        if not click or not dataset or "customdata" not in click["points"][0]:
+        point = click["points"][0] if click and click["points"] else {}
+        if not dataset or point.get("customdata") is None:
             raise PreventUpdate
-        row = cached.wells(dataset).table.row(int(click["points"][0]["customdata"]), named=True)
+        row = cached.wells(dataset).at(int(point["customdata"]))
         return {"plate": row["plate"], "well": row["well"]}
 
     for name in ("plate-map", "map"):
@@ -145,12 +146,16 @@ def register(app: Dash, cached: CachedLake) -> None:
             if not point or not dataset:
                 return False, no_update, no_update
             wells = cached.wells(dataset)
-            if "customdata" in point:
-                position: int | None = int(point["customdata"])
-            else:
+            position = point.get("customdata")
+            if position is None and _is_place(point.get("y"), point.get("x")):
                 well = well_name(int(point["y"]), int(point["x"]))
                 position = wells.position.get((plate or "", well))
             if position is None:
                 return False, no_update, no_update
             column = "" if expression else colour or ""
-            return True, point["bbox"], hover_view(wells, position, column)
+            return True, point.get("bbox"), hover_view(wells, int(position), column)
+
+
+def _is_place(row: Any, column: Any) -> bool:
+    """Whether a point of a plate names a row and a column."""
+    return isinstance(row, int | float) and isinstance(column, int | float)

@@ -1,5 +1,6 @@
 """Callbacks of the chosen well: its images, its metadata, and its nearest neighbours."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from unidino.explorer.address import Chosen
 from unidino.explorer.cached_lake import FIRST_RULE, CachedLake
 from unidino.explorer.views import channels_of, neighbours_view, question_of, well_view
 
+_NUMBER = re.compile("[0-9]{1,9}")
 _NO_WELL = "Choose a well on the plate or the map."
 
 
@@ -46,8 +48,8 @@ def register(app: Dash, cached: CachedLake) -> None:
     ) -> Any:
         if not chosen or not dataset:
             return [html.H2("Well")], [], None, _NO_WELL, "", "hidden"
-        wanted = field or ((address or {}).get("field") or "")
-        number = int(wanted) if str(wanted).isdigit() else None
+        wanted = str(field or (address or {}).get("field") or "")
+        number = int(wanted) if _NUMBER.fullmatch(wanted) else None
         view = well_view(cached, dataset, chosen["plate"], chosen["well"], number)
         bar = "bar" if view["fields"] else "hidden"
         return (view["head"], view["fields"], view["field"], view["note"], view["metadata"], bar)
