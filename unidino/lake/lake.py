@@ -33,7 +33,9 @@ from unidino.core.sql import (
     sql_error,
 )
 from unidino.core.user_sql import ask, asked, confine
-from unidino.lake import schema
+from unidino.lake import records, schema
+from unidino.lake.damage import damage_is_told, way_back
+from unidino.lake.states import OF_FILE_MANAGERS
 from unidino.lake.views import create_views_over_parts, create_views_over_tables
 
 _TABLES = (
@@ -49,11 +51,11 @@ _TABLES = (
     "label_score",
     "readout_score",
     "attribution",
+    "file",
 )
 _LOCK_PATIENCE_S = 60.0
 _LOCKS = ".locks"
-# Files that file managers write into every folder that is looked at.
-_NO_CONTENT = {_LOCKS, ".DS_Store", "._.DS_Store", "Thumbs.db", "desktop.ini", ".directory"}
+_NO_CONTENT = {_LOCKS, "._.DS_Store"} | OF_FILE_MANAGERS
 ORIGIN = ".origin"  # in a temporary copy: a link to the lake whose files the copy links to
 
 
@@ -80,6 +82,7 @@ class Lake:
         if lake.catalog.exists():
             return cls.open(path)
         if lake.path.is_dir() and any(p.name not in _NO_CONTENT for p in lake.path.iterdir()):
+            lake._refuse_lost_catalog()
             raise LakeError(f"'{path}' is neither empty nor a lake; choose another --lake")
         lake._refuse_question_mark()
         lake.path.mkdir(parents=True, exist_ok=True)
@@ -90,6 +93,7 @@ class Lake:
                 con = duckdb.connect(str(new), config=CONFIG)
                 try:
                     schema.create_tables(con)
+                    records.keep_tables(lake.path, con)
                 finally:
                     con.close()
                 new.rename(lake.catalog)
@@ -104,14 +108,12 @@ class Lake:
         """
         lake = cls(Path(path))
         if not lake.catalog.is_file():
+            lake._refuse_lost_catalog()
             raise LakeError(
                 f"no lake at '{path}'; create one with `unidino ingest`, or pass --lake FOLDER"
             )
-        con = lake._connect(read_only=True)
-        try:
+        with lake.held() as con:
             old = schema.outdated(con)
-        finally:
-            con.close()
         if old and not lake.is_writable:
             from unidino.lake.overlay import to_compute_in
 
@@ -120,6 +122,7 @@ class Lake:
             log.info(f"bringing tables of the catalog up to date: {', '.join(old)}")
             with lake.write() as con:
                 schema.bring_up_to_date(con)
+                records.keep_plates(lake.path, con, missing_only=True)
         return lake
 
     def __repr__(self) -> str:
@@ -150,11 +153,12 @@ class Lake:
         return locked(self.path / _LOCKS, name, wait=wait)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> Iterator[Connection]:
         """A block in which no process writes to the catalog."""
         con = self._connect(read_only=True)
         try:
-            yield
+            with damage_is_told(self.catalog):
+                yield con
         finally:
             con.close()
 
@@ -163,9 +167,11 @@ class Lake:
         """A connection in one transaction, which is committed, or rolled back after any error."""
         con = self._connect(read_only=False)
         try:
-            con.execute("begin")
-            yield con
-            con.execute("commit")
+            with damage_is_told(self.catalog):
+                con.execute("begin")
+                yield con
+                con.execute("commit")
+                records.keep_tables(self.path, con)
         finally:
             con.close()
 
@@ -174,8 +180,9 @@ class Lake:
         """A read-only connection with macros and views; end the block before long computations."""
         con = prepare(self._connect(read_only=True))
         try:
-            self._create_views(con)
-            yield con
+            with damage_is_told(self.catalog):
+                self._create_views(con)
+                yield con
         finally:
             con.close()
 
@@ -188,9 +195,10 @@ class Lake:
         """
         con = self._patiently(self._attached)
         try:
-            self._create_views(prepare(con))
-            confine(con, [self.path, self.path / ORIGIN])
-            yield con
+            with damage_is_told(self.catalog):
+                self._create_views(prepare(con))
+                confine(con, [self.path, self.path / ORIGIN])
+                yield con
         finally:
             con.close()
 
@@ -249,13 +257,10 @@ class Lake:
 
     def look_up(self, query: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
         """Rows of a query of this program over tables of the catalog and views of them."""
-        con = self._connect(read_only=True)
-        try:
+        with self.held() as con:
             create_views_over_tables(con, _TABLES, of=query)
             rows: pl.DataFrame = con.sql(query, params=dict(parameters or {})).pl()
             return rows
-        finally:
-            con.close()
 
     def execute(self, query: str) -> None:
         """Execute statements that may write to the catalog, in one transaction."""
@@ -269,7 +274,7 @@ class Lake:
         All may write, in one transaction. The rows must be read inside the block.
         """
         try:
-            with self.write() as con:
+            with self.write() as con, records.plates_kept(self.path, con):
                 done = outcome(con, query)
                 yield portable(done) if isinstance(done, duckdb.DuckDBPyRelation) else done
         except duckdb.Error as error:
@@ -282,6 +287,11 @@ class Lake:
         return self._patiently(
             lambda: duckdb.connect(str(self.catalog), read_only=read_only, config=CONFIG)
         )
+
+    def _refuse_lost_catalog(self) -> None:
+        """Raise LakeError if the folder is that of a lake whose catalog is lost."""
+        if (self.path / records.FOLDER).is_dir():
+            raise LakeError(f"'{self.catalog}' is missing{way_back(self.catalog)}")
 
     def _refuse_question_mark(self) -> None:
         """Raise LakeError if DuckDB cannot write the catalog because of a `?` in its path."""
@@ -298,9 +308,11 @@ class Lake:
         while True:
             try:
                 return connect()
-            except duckdb.IOException as error:
-                if "lock" not in str(error).lower():
-                    raise LakeError(f"cannot open {self.catalog}: {sql_error(error)}") from error
+            except duckdb.Error as error:
+                if not isinstance(error, duckdb.IOException) or "lock" not in str(error).lower():
+                    raise LakeError(
+                        f"cannot open {self.catalog}: {sql_error(error)}{way_back(self.catalog)}"
+                    ) from error
                 if time.monotonic() > deadline:
                     holder = re.search(r"\(PID (\d+)\)", str(error))
                     by = f"process {holder[1]}" if holder else "another process"
