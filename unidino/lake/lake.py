@@ -54,8 +54,8 @@ _TABLES = (
     "file",
 )
 _LOCK_PATIENCE_S = 60.0
-_LOCKS = ".locks"
-_NO_CONTENT = {_LOCKS, "._.DS_Store"} | OF_FILE_MANAGERS
+LOCKS = ".locks"
+_NO_CONTENT = {LOCKS, "._.DS_Store"} | OF_FILE_MANAGERS
 ORIGIN = ".origin"  # in a temporary copy: a link to the lake whose files the copy links to
 
 
@@ -88,7 +88,7 @@ class Lake:
         lake.path.mkdir(parents=True, exist_ok=True)
         with lake.lock("catalog"):
             if not lake.catalog.exists():
-                new = lake.path / _LOCKS / "catalog.new"
+                new = lake.path / LOCKS / "catalog.new"
                 new.unlink(missing_ok=True)
                 con = duckdb.connect(str(new), config=CONFIG)
                 try:
@@ -150,7 +150,7 @@ class Lake:
 
     def lock(self, name: str, *, wait: bool = True) -> AbstractContextManager[bool]:
         """Lock `name` of this lake across processes; see `core.files.locked`."""
-        return locked(self.path / _LOCKS, name, wait=wait)
+        return locked(self.path / LOCKS, name, wait=wait)
 
     @contextmanager
     def held(self) -> Iterator[Connection]:

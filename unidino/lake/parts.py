@@ -23,6 +23,7 @@ from unidino.lake.records import register_files
 from unidino.lake.runs import Run
 from unidino.lake.states import FileState, is_whole, state_from, state_of
 
+CARRIED = b"unidino"  # key of the metadata of a file of vectors
 Kind = Literal["embedding", "crop_embedding", "profile", "statistic", "projection"]
 
 
@@ -42,6 +43,20 @@ class Part:
     plate: str | None = None
     normalization: str | None = None
     level: str | None = None
+
+
+def carried(
+    part: Part,
+    *,
+    dropped: Mapping[str, int] | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> dict[bytes, bytes]:
+    """Metadata for the file of a part: what its row tells but for the run, to make it again.
+
+    Equal parts have equal bytes, so the run is left out. dropped, details: as for `Parts.writing`.
+    """
+    row = asdict(part) | {"dropped": dropped, "details": details}
+    return {CARRIED: json.dumps(row, sort_keys=True).encode()}
 
 
 def current(lake: Lake, uri: str, inputs_hash: str) -> dict[str, Any] | None:

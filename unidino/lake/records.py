@@ -239,7 +239,7 @@ def _keep_again(folder: Path, con: Connection, plate: str, uri: str | None) -> N
 
 @contextmanager
 def plates_kept(folder: Path, con: Connection) -> Iterator[None]:
-    """A block that may change rows of plates by SQL; records of the changed plates are kept anew."""
+    """A block that may change rows by SQL; records of the plates that it changes are kept anew."""
     before = _row_sums(con)
     yield
     after = _row_sums(con)
@@ -264,3 +264,15 @@ def _row_sums(con: Connection) -> dict[str, dict[str, int]]:
             if plate in sums:
                 sums[plate][table] = total
     return sums
+
+
+def newest(copies: Sequence[Path]) -> Path:
+    """The copy that was written last."""
+    return max(copies, key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+
+def tables_in(con: Connection, record: Path) -> list[str]:
+    """Names of the tables that a record holds."""
+    query = "select column_name from (describe from read_parquet($path))"
+    rows = con.execute(query, {"path": literal_path(record)}).fetchall()
+    return [name for (name,) in rows]

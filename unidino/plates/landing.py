@@ -13,7 +13,7 @@ import numpy as np
 from unidino.core.errors import InputError
 from unidino.core.files import digest, written_beside
 from unidino.core.log import log
-from unidino.lake.check import first_fault
+from unidino.lake.checked_plates import first_fault
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
 from unidino.lake.states import FileState, state_of
