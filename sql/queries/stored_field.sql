@@ -1,6 +1,6 @@
--- Fields that have pixels, with what was measured of their planes.
+-- Fields of a plate that have pixels, with what was measured of their planes.
 -- Grain: one row per plate, well, field.   Reads: field, plate, image.
--- uri: of the field's group, relative to the lake, or absolute for plates outside the lake.
+-- $plate: its name. uri: of the field's group, relative to the lake, or absolute for plates outside the lake.
 -- channels, means: indices of the planes that are neither damaged nor absent, and their means, counts.
 with plane as (
     select
@@ -10,7 +10,7 @@ with plane as (
         list(channel_index order by channel_index) as channels,
         list(mean order by channel_index) as means
     from image
-    where qc not in ('damaged', 'absent')
+    where plate = $plate and qc not in ('damaged', 'absent')
     group by plate, well, field
 )
 
@@ -23,5 +23,5 @@ select
 from field
 inner join plate on plate.plate_id = field.plate
 left join plane using (plate, well, field)
-where field.path is not null
+where field.path is not null and field.plate = $plate
 order by uri

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from unidino.lake.lake import Lake
@@ -140,7 +141,8 @@ def test_a_catalog_of_an_earlier_version_is_read(read: Run, shelf: Path) -> None
     catalog = shelf / "catalog.duckdb"
     state = catalog.stat()
     catalog.chmod(0o600)
-    Lake(shelf).execute("drop table label_score")
+    with duckdb.connect(catalog) as con:
+        con.execute("drop table label_score")
     os.utime(catalog, ns=(state.st_atime_ns, state.st_mtime_ns))
     catalog.chmod(0o400)
     done = read("-m", "unidino", "sql", "select count(*) as n from label_score", "--json")

@@ -1,6 +1,7 @@
 """Commands that fill, query and check a lake: demo, ingest, sql, check."""
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -264,16 +265,44 @@ def _statement(query: str | None, file: Path | None) -> str:
 
 def check(
     lake: LakeOption = DEFAULT_LAKE,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read every file, and compare its hash.")
+    ] = False,
     pixels: Annotated[
         bool, typer.Option("--pixels", help="Read every plane too, and compare its mean.")
     ] = False,
+    rebuild: Annotated[
+        bool,
+        typer.Option(
+            "--rebuild",
+            help="First make a lost or damaged catalog, and what is kept beside it, anew.",
+        ),
+    ] = False,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="First remove what a command that was killed left.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check the catalog and the files of a lake."""
+    """Check the catalog and the files of a lake; each problem names the command that mends it."""
+    from unidino.lake import leftovers
     from unidino.lake.check import check as run_check
 
-    problems = run_check(open_lake(lake), pixels=pixels)
+    if rebuild:
+        from unidino.models.model_files import rebuild as run_rebuild
+
+        for line in run_rebuild(lake):
+            log.info(line)
+    opened = open_lake(lake, writes=clean)
+    if clean:
+        for item in leftovers.clean(opened):
+            log.info(f"removed {item.uri}: {item.what}")
+    problems = run_check(opened, deep=deep, pixels=pixels)
+    rows = [asdict(problem) for problem in problems]
+    for item in leftovers.leftovers(opened):
+        mend = "unidino check --clean" if item.is_ours else "move it elsewhere, if nobody needs it"
+        rows.append({"check": "leftover", "problem": f"{item.uri}: {item.what}", "mend": mend})
+    if rows:
+        emit(as_json, rows)
     if problems:
-        emit(as_json, [{"check": p.check, "problem": p.problem} for p in problems])
         raise UnidinoError(f"{len(problems)} problems in the lake")
-    log.info("the lake has no problems")
+    log.info(f"the lake has no problems{', but leftovers' if rows else ''}")

@@ -201,7 +201,7 @@ def insert(
         con.unregister("_rows")
 
 
-def sql_error(error: Exception) -> str:
+def sql_error(error: BaseException) -> str:
     """The error of DuckDB as one line, with the names that it proposes."""
     lines = [line.strip() for line in str(error).strip().splitlines()]
     proposals = [line for line in lines[1:] if line.startswith(("Candidate", "Did you mean"))]

@@ -22,7 +22,7 @@ from unidino.embeddings.embedder import Advance, Embedder, Row
 from unidino.embeddings.how import Cut, How
 from unidino.embeddings.tables import DICTIONARY_COLUMNS, crop_table, embedding_table
 from unidino.lake.lake import Lake
-from unidino.lake.parts import Part, Parts, current
+from unidino.lake.parts import Part, Parts, carried, current
 from unidino.lake.runs import Run
 from unidino.models.config import ModelConfig
 from unidino.models.packaged import bring_packaged
@@ -257,8 +257,12 @@ class _Work:
         def write(part: Part, table: pa.Table) -> None:
             self._remove_left_overs(part.uri)
             with parts.writing(part, len(table), dropped=dropped, details=details) as path:
+                told = carried(part, dropped=dropped, details=details)
                 pq.write_table(
-                    table, path, compression="none", use_dictionary=list(DICTIONARY_COLUMNS)
+                    table.replace_schema_metadata(told),
+                    path,
+                    compression="none",
+                    use_dictionary=list(DICTIONARY_COLUMNS),
                 )
 
         write(task.part, embedding_table(self._model, encoded))

@@ -19,8 +19,9 @@ from unidino.core.reasons import reason_text
 from unidino.core.results import Result, Results
 from unidino.insight.points import METHODS, points_and_method
 from unidino.lake.lake import Lake
+from unidino.lake.mending import Mender
 from unidino.lake.overlay import to_compute_in
-from unidino.lake.parts import Part, Parts, current
+from unidino.lake.parts import Part, Parts, carried, current, read_part
 from unidino.lake.runs import Run
 from unidino.profiles.groups import groups
 from unidino.profiles.profile import Profiled, profile
@@ -100,7 +101,7 @@ def look_up_points(
     place = _place(lake, profile_uri, method, selection or Selection(), seed)
     if current(lake, place.uri, place.inputs_hash) is None:
         return None
-    return pq.read_table(lake.resolve(place.uri))
+    return read_part(lake, place.uri, Mender(lake).of_part(place.uri))
 
 
 def _condition(selection: Selection) -> str | None:
@@ -167,7 +168,8 @@ def _project(
     )
     parts = Parts(lake, run)
     with parts.writing(part, table.num_rows, dropped=dropped) as path:
-        pq.write_table(table, path, compression="zstd")
+        told = carried(part, dropped=dropped)
+        pq.write_table(table.replace_schema_metadata(told), path, compression="zstd")
     parts.land()
     return table
 

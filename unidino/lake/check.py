@@ -1,110 +1,138 @@
 """Problems of a lake: invalid rows of the catalog, and files that are missing or changed."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from functools import partial
+from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
+import duckdb
+import numpy as np
 import polars as pl
 
-from unidino.core import assets
-from unidino.core.errors import LakeError
-from unidino.core.files import file_sha256
+from unidino.core.files import digest, file_sha256
 from unidino.core.progress import progress_bar
 from unidino.core.results import Results
+from unidino.core.sql import CONFIG
+from unidino.lake.checked_catalog import read_every_page, wrong_copies, wrong_rows
+from unidino.lake.checked_plates import Depth, registered_records, wrong_plate
 from unidino.lake.lake import Lake
-from unidino.lake.pixels import read_plane
-from unidino.lake.stacks import stack_of
-from unidino.lake.stored import Expected, faults
+from unidino.lake.mending import Mender
+from unidino.lake.problem import Problem
+from unidino.lake.states import faults_of, state_from
 
-_THREADS = 8
-_SAME_MEAN = 1e-6  # relative; sums of pixels are exact
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One invalid row or file. check: name of the query of `sql/checks`, or kind of the problem."""
-
-    check: str
-    problem: str
+# Rooms of registered files, each after those that its files are made of.
+_ROOMS = ("records", "illumination", "models", "embeddings", "crops", "profiles")
+_SHA256_DIGITS = 64  # the hash of a model without weights is shorter
 
 
-def check(lake: Lake, *, pixels: bool = False) -> Results[Problem]:
-    """Every problem of a lake: rows that `sql/checks` finds, files that are missing or changed.
+def check(lake: Lake, *, deep: bool = False, pixels: bool = False) -> Results[Problem]:
+    """Every problem of a lake, each with the command that mends it.
 
-    Fields are judged by their metadata and the sizes of their files. pixels: read every plane too,
-    and compare its mean with the one at its ingest.
+    Files are compared with their registered sizes and times of change; those of other times are
+    read, and their hashes compared. deep: read every file. pixels: read every plane too, and
+    compare its mean with the one at its ingest.
+    Raises LakeError if the catalog is damaged; the message names the way back.
 
     >>> import unidino as ud
     >>> len(ud.check(lake))
     0
     """
-    problems = [*_wrong_rows(lake), *_wrong_parts(lake), *_wrong_fields(lake, pixels)]
+    read_every_page(lake)
+    mender = Mender(lake)
+    problems = [*wrong_copies(lake, mender), *wrong_rows(lake, mender)]
+    problems += _wrong_plates(lake, mender, Depth(deep, pixels))
+    problems += sorted(
+        [*_wrong_files(lake, mender, deep), *_wrong_unlisted_files(lake, mender)], key=_turn
+    )
     return Results(problems, _table)
 
 
+def _turn(problem: Problem) -> tuple[int, str]:
+    """Place of a file's problem: what is mended first is what others are made of."""
+    room = problem.problem.split("/")[0]
+    later = ("statistics/", "/projection-")
+    step = _ROOMS.index(room) if room in _ROOMS else len(_ROOMS)
+    return step + any(name in problem.problem for name in later), problem.problem
+
+
 def _table(problems: Sequence[Problem]) -> pl.DataFrame:
-    schema = {"check": pl.String, "problem": pl.String}
+    schema = dict.fromkeys(("check", "problem", "mend"), pl.String)
     return pl.DataFrame([asdict(problem) for problem in problems], schema)
 
 
-def _wrong_rows(lake: Lake) -> Iterator[Problem]:
-    for name in assets.names("checks"):
-        if not name.startswith("manifest_"):  # those check a manifest before it is ingested
-            for row in lake.look_up(assets.sql("checks", name)).iter_rows():
-                yield Problem(name, ", ".join(str(value) for value in row))
+def _wrong_files(lake: Lake, mender: Mender, deep: bool) -> Iterator[Problem]:
+    """Registered files that are missing or changed."""
+    rows = {row["uri"]: row for row in lake.look_up("from file order by uri").to_dicts()}
+    files = [(lake.resolve(uri), state_from(row)) for uri, row in rows.items()]
+    for state, fault in faults_of(files, deep=deep):
+        row = rows[state.path]
+        match row["kind"]:
+            case "part":
+                mend = mender.of_part(state.path)
+            case "model":
+                mend = mender.of_model(row["model"], state.path, state.sha256)
+            case "illumination":
+                mend = mender.of_plate(row["plate"])
+            case _:
+                mend = mender.of_catalog()
+        is_gone = fault == "is missing"
+        kind = "missing_file" if is_gone else "changed_file"
+        yield Problem(kind, state.path if is_gone else f"{state.path}: {fault}", mend)
 
 
-def _wrong_parts(lake: Lake) -> Iterator[Problem]:
-    for uri, sha256 in lake.look_up("select uri, sha256 from part order by uri").iter_rows():
-        path = lake.resolve(uri)
-        if not path.is_file():
-            yield Problem("missing_file", uri)
-        elif file_sha256(path) != sha256:
-            yield Problem("changed_file", uri)
+def _wrong_unlisted_files(lake: Lake, mender: Mender) -> Iterator[Problem]:
+    """Files that earlier versions registered, by what their rows tell."""
+    query = "select uri, sha256 from part anti join file using (uri) order by uri"
+    for uri, sha256 in lake.look_up(query).iter_rows():
+        yield from _wrong_file(lake, uri, sha256, mender.of_part(uri))
+    query = "select model, weights_hash from model anti join file using (model) order by model"
+    for model, weights_hash in lake.look_up(query).iter_rows():
+        config = f"models/{model}/config.json"
+        mend = mender.of_model(model, config, None)
+        if len(weights_hash) == _SHA256_DIGITS:
+            weights = f"models/{model}/model.safetensors"
+            asked = mender.of_model(model, weights, weights_hash)
+            yield from _wrong_file(lake, weights, weights_hash, asked)
+            if not lake.resolve(config).is_file():
+                yield Problem("missing_file", config, mend)
+        elif not lake.resolve(config).is_file():
+            yield Problem("missing_file", config, mend)
+        elif digest(lake.resolve(config).read_text(errors="replace")) != weights_hash:
+            yield Problem("changed_file", config, mend)
+    query = (
+        "select plate, illumination from channel where illumination is not null"
+        " and illumination not in (select uri from file) order by all"
+    )
+    for plate, uri in lake.look_up(query).iter_rows():
+        if not _is_function(lake.resolve(uri)):
+            yield Problem("changed_file", uri, mender.of_plate(plate))
 
 
-def _wrong_fields(lake: Lake, pixels: bool) -> Iterator[Problem]:
-    fields = lake.look_up(assets.sql("queries", "stored_field")).to_dicts()
-    with (
-        ThreadPoolExecutor(_THREADS) as pool,
-        progress_bar("fields", len(fields), "field") as advance,
-    ):
-        for found in pool.map(partial(_wrong_field, lake, pixels), fields):
-            advance(1)
-            yield from found
+def _wrong_file(lake: Lake, uri: str, sha256: str, mend: str) -> Iterator[Problem]:
+    path = lake.resolve(uri)
+    if not path.is_file():
+        yield Problem("missing_file", uri, mend)
+    elif file_sha256(path) != sha256:
+        yield Problem("changed_file", f"{uri}: has other content", mend)
 
 
-def _wrong_field(lake: Lake, pixels: bool, field: dict[str, Any]) -> list[Problem]:
-    path = lake.resolve(field["uri"])
-    group = Path(stack_of(str(path)).group)
-    if not any((group / name).is_file() for name in ("zarr.json", ".zattrs", ".zgroup")):
-        return [Problem("missing_field", field["uri"])]
-    counted = [c for c, mean in zip(field["channels"], field["means"], strict=True) if mean]
-    expected = Expected(field["height_px"], field["width_px"], counted)
-    problems = [
-        Problem("unreadable_field", f"{field['uri']}: {fault}")
-        for fault in faults(str(path), expected)
-    ]
-    if pixels and not problems:
-        means = zip(field["channels"], field["means"], strict=True)
-        problems = [p for channel, mean in means for p in _wrong_plane(path, field, channel, mean)]
-    return problems
-
-
-def _wrong_plane(
-    path: Path, field: dict[str, Any], channel: int, mean: float | None
-) -> Iterator[Problem]:
+def _is_function(path: Path) -> bool:
+    """Whether a file holds an illumination function (H, W)."""
     try:
-        plane = read_plane(path, channel)
-    except LakeError as error:
-        yield Problem("unreadable_plane", str(error))
-        return
-    now = float(plane.sum(dtype="uint64")) / plane.size
-    if mean is not None and abs(now - mean) > _SAME_MEAN * max(abs(mean), 1.0):
-        yield Problem(
-            "changed_pixels",
-            f"{field['uri']}: the mean of channel {channel} is {now:.6g}; it was {mean:.6g}",
-        )
+        return bool(np.load(path, allow_pickle=False).ndim == 2)
+    except (OSError, ValueError, EOFError):
+        return False
+
+
+def _wrong_plates(lake: Lake, mender: Mender, depth: Depth) -> Iterator[Problem]:
+    query = "select plate_id, uri from plate where uri is not null order by plate_id"
+    plates = lake.look_up(query).rows()
+    known = registered_records(lake)
+    with (
+        closing(duckdb.connect(config=CONFIG)) as con,
+        progress_bar("plates", len(plates), "plate") as advance,
+    ):
+        for plate, uri in plates:
+            for kind, problem in wrong_plate(lake, con, plate, uri, known.get(plate), depth):
+                yield Problem(kind, problem, mender.of_plate(plate))
+            advance(1)

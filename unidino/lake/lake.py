@@ -37,8 +37,10 @@ from unidino.core.sql import (
     sql_error,
 )
 from unidino.core.user_sql import ask, asked, confine, keep_within_limits
-from unidino.lake import schema
+from unidino.lake import records, schema
+from unidino.lake.damage import damage_is_told, way_back
 from unidino.lake.opened import open_catalog
+from unidino.lake.states import OF_FILE_MANAGERS
 from unidino.lake.views import create_views_over_parts, create_views_over_tables
 
 _TABLES = (
@@ -54,11 +56,11 @@ _TABLES = (
     "label_score",
     "readout_score",
     "attribution",
+    "file",
 )
 _LOCK_PATIENCE_S = 60.0
-_LOCKS = ".locks"
-# Files that file managers write into every folder that is looked at.
-_NO_CONTENT = {_LOCKS, ".DS_Store", "._.DS_Store", "Thumbs.db", "desktop.ini", ".directory"}
+LOCKS = ".locks"
+_NO_CONTENT = {LOCKS, "._.DS_Store"} | OF_FILE_MANAGERS
 ORIGIN = ".origin"  # in a temporary copy: a link to the lake whose files the copy links to
 
 
@@ -85,16 +87,18 @@ class Lake:
         if lake.catalog.exists():
             return cls.open(path)
         if lake.path.is_dir() and any(p.name not in _NO_CONTENT for p in lake.path.iterdir()):
+            lake._refuse_lost_catalog()
             raise LakeError(f"'{path}' is neither empty nor a lake; choose another --lake")
         lake._refuse_question_mark()
         lake.path.mkdir(parents=True, exist_ok=True)
         with lake.lock("catalog"):
             if not lake.catalog.exists():
-                new = lake.path / _LOCKS / "catalog.new"
+                new = lake.path / LOCKS / "catalog.new"
                 new.unlink(missing_ok=True)
                 con = duckdb.connect(str(new), config=CONFIG)
                 try:
                     schema.create_tables(con)
+                    records.keep_tables(lake.path, con)
                 finally:
                     con.close()
                 new.rename(lake.catalog)
@@ -109,6 +113,7 @@ class Lake:
         """
         lake = cls(Path(path))
         if not lake.catalog.is_file():
+            lake._refuse_lost_catalog()
             raise LakeError(
                 f"no lake at '{path}'; create one with `unidino ingest`, or pass --lake FOLDER"
             )
@@ -122,6 +127,7 @@ class Lake:
             log.info(f"bringing tables of the catalog up to date: {', '.join(old)}")
             with lake.write() as con:
                 schema.bring_up_to_date(con)
+                records.keep_plates(lake.path, con, missing_only=True)
         return lake
 
     def __repr__(self) -> str:
@@ -149,12 +155,15 @@ class Lake:
 
     def lock(self, name: str, *, wait: bool = True) -> AbstractContextManager[bool]:
         """Lock `name` of this lake across processes; see `core.files.locked`."""
-        return locked(self.path / _LOCKS, name, wait=wait)
+        return locked(self.path / LOCKS, name, wait=wait)
 
     @contextmanager
     def held(self) -> Iterator[Connection]:
         """A read-only connection; no process writes to the catalog until the block ends."""
-        with open_catalog(self.catalog).reading(self._confined_instance) as con:
+        with (
+            damage_is_told(self.catalog),
+            open_catalog(self.catalog).reading(self._confined_instance) as con,
+        ):
             yield con
 
     def copy_catalog(self, folder: Path) -> None:
@@ -172,12 +181,13 @@ class Lake:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A connection in one transaction, which is committed, or rolled back after any error."""
-        with open_catalog(self.catalog).alone():
+        with damage_is_told(self.catalog), open_catalog(self.catalog).alone():
             con = self._connect(read_only=False)
             try:
                 con.execute("begin")
                 yield con
                 con.execute("commit")
+                records.keep_tables(self.path, con)
             finally:
                 con.close()
 
@@ -206,7 +216,7 @@ class Lake:
             places = [p for p in self.path.iterdir() if not p.name.startswith(self.catalog.name)]
             confine(
                 con,
-                [p for p in places if p.is_dir() and p.name != _LOCKS],
+                [p for p in places if p.is_dir() and p.name != LOCKS],
                 [p for p in places if p.is_file()],
             )
         except BaseException:
@@ -275,7 +285,7 @@ class Lake:
         All may write, in one transaction. The rows must be read inside the block.
         """
         try:
-            with self.write() as con:
+            with self.write() as con, records.plates_kept(self.path, con):
                 done = outcome(con, query)
                 yield portable(done) if isinstance(done, duckdb.DuckDBPyRelation) else done
         except duckdb.Error as error:
@@ -288,6 +298,11 @@ class Lake:
         return self._patiently(
             lambda: duckdb.connect(str(self.catalog), read_only=read_only, config=CONFIG)
         )
+
+    def _refuse_lost_catalog(self) -> None:
+        """Raise LakeError if the folder is that of a lake whose catalog is lost."""
+        if (self.path / records.FOLDER).is_dir():
+            raise LakeError(f"'{self.catalog}' is missing{way_back(self.catalog)}")
 
     def _refuse_question_mark(self) -> None:
         """Raise LakeError if DuckDB cannot write the catalog because of a `?` in its path."""
@@ -304,9 +319,11 @@ class Lake:
         while True:
             try:
                 return connect()
-            except duckdb.IOException as error:
-                if "lock" not in str(error).lower():
-                    raise LakeError(f"cannot open {self.catalog}: {sql_error(error)}") from error
+            except duckdb.Error as error:
+                if not isinstance(error, duckdb.IOException) or "lock" not in str(error).lower():
+                    raise LakeError(
+                        f"cannot open {self.catalog}: {sql_error(error)}{way_back(self.catalog)}"
+                    ) from error
                 if time.monotonic() > deadline:
                     holder = re.search(r"\(PID (\d+)\)", str(error))
                     by = f"process {holder[1]}" if holder else "another process"

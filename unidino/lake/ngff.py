@@ -11,10 +11,14 @@ from typing import Any, get_args
 
 from unidino.core.choices import NgffVersion
 from unidino.core.wells import row_letters, well_place
+from unidino.lake.states import FileState, write_file
 
 VERSIONS: tuple[NgffVersion, ...] = get_args(NgffVersion)
 # Colours of the channels in viewers, in order: blue, green, red, yellow, magenta, cyan, white.
 _COLOURS = ("0000FF", "00FF00", "FF0000", "FFFF00", "FF00FF", "00FFFF", "FFFFFF")
+
+# Names of the files of metadata of groups and arrays.
+METADATA = ("zarr.json", ".zattrs", ".zgroup", ".zarray", ".zmetadata")
 
 _FIRST_AXES = ("t", "c", "z", "y", "x")
 
@@ -51,21 +55,23 @@ def version_of(group: Path) -> NgffVersion:
 
 def write_plate(
     path: Path, name: str, fields: Mapping[str, Sequence[int]], version: NgffVersion = "0.5"
-) -> None:
-    """Write the groups of a plate and of its wells; `write_field` writes those of the fields.
+) -> list[FileState]:
+    """States of the files of the groups of a plate and of its wells, which are written.
 
+    `write_field` writes the groups of the fields.
     fields: by well, the numbers of its fields.
     """
     plate = _plate_metadata(name, fields, version)
     _validate(plate, version)
-    write_group(path, plate, version)
+    written = write_group(path, plate, version)
     for row in plate["plate"]["rows"]:
-        write_group(path / row["name"], {}, version)
+        written += write_group(path / row["name"], {}, version)
     for well, numbers in fields.items():
         images = [{"path": str(number)} for number in sorted(numbers)]
-        write_group(
+        written += write_group(
             path / well_path(well), {"well": {"version": version, "images": images}}, version
         )
+    return written
 
 
 def _plate_metadata(
@@ -164,19 +170,15 @@ def image_metadata(
     }
 
 
-def write_group(path: Path, ome: Mapping[str, Any], version: NgffVersion) -> None:
-    """Write a Zarr group with these OME metadata; a missing folder is created."""
+def write_group(path: Path, ome: Mapping[str, Any], version: NgffVersion) -> list[FileState]:
+    """States of the files of a Zarr group with these OME metadata; a missing folder is created."""
     path.mkdir(parents=True, exist_ok=True)
     if version == "0.5":
         attributes = {"ome": {"version": version} | dict(ome)} if ome else {}
-        _write_json(
-            path / "zarr.json",
-            {"zarr_format": 3, "node_type": "group", "attributes": attributes},
-        )
-    else:
-        _write_json(path / ".zgroup", {"zarr_format": 2})
-        if ome:
-            _write_json(path / ".zattrs", ome)
+        group = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
+        return [_write_json(path / "zarr.json", group)]
+    written = [_write_json(path / ".zgroup", {"zarr_format": 2})]
+    return [*written, _write_json(path / ".zattrs", ome)] if ome else written
 
 
 def group_metadata(group: Path) -> dict[str, Any]:
@@ -225,5 +227,5 @@ def axis_names(image: Mapping[str, Any], num_axes: int) -> tuple[str, ...]:
     return names
 
 
-def _write_json(path: Path, document: Mapping[str, Any]) -> None:
-    path.write_bytes(json.dumps(document).encode())
+def _write_json(path: Path, document: Mapping[str, Any]) -> FileState:
+    return write_file(str(path), [json.dumps(document).encode()])

@@ -8,10 +8,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from unidino.core.log import log
+from unidino.lake import records
 from unidino.lake.lake import ORIGIN, Lake
 
 _COMPUTED = "profiles"  # the only folder to which figures, reports and exports add files
-_LEFT_OUT = {".locks"}
+_LEFT_OUT = {".locks", records.FOLDER}
 
 
 def to_compute_in(lake: Lake) -> Lake:

@@ -12,12 +12,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from unidino.core.errors import LakeError
-from unidino.core.files import file_sha256, written_beside
+from unidino.core.files import written_beside
 from unidino.core.sql import Connection, insert
 from unidino.lake.lake import Lake
+from unidino.lake.records import register_files
 from unidino.lake.runs import Run
+from unidino.lake.states import FileState, is_whole, state_from, state_of
 
+CARRIED = b"unidino"  # key of the metadata of a file of vectors
 Kind = Literal["embedding", "crop_embedding", "profile", "statistic", "projection"]
 
 
@@ -39,15 +45,52 @@ class Part:
     level: str | None = None
 
 
+def carried(
+    part: Part,
+    *,
+    dropped: Mapping[str, int] | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> dict[bytes, bytes]:
+    """Metadata for the file of a part: what its row tells but for the run, to make it again.
+
+    Equal parts have equal bytes, so the run is left out. dropped, details: as for `Parts.writing`.
+    """
+    row = asdict(part) | {"dropped": dropped, "details": details}
+    return {CARRIED: json.dumps(row, sort_keys=True).encode()}
+
+
 def current(lake: Lake, uri: str, inputs_hash: str) -> dict[str, Any] | None:
-    """Row of the part at a uri; None if its inputs have changed or its file is missing."""
+    """Row of the part at a uri; None if its inputs have changed or its file is not whole."""
     rows = lake.look_up(
         "select * from part where uri = $uri and inputs_hash = $inputs",
         {"uri": uri, "inputs": inputs_hash},
     )
-    if rows.is_empty() or not lake.resolve(uri).is_file():
+    if rows.is_empty() or not is_whole_part(lake, uri):
         return None
     return rows.row(0, named=True)
+
+
+def is_whole_part(lake: Lake, uri: str) -> bool:
+    """Whether the file of a part is as it was registered; it is read if its time has changed."""
+    path = lake.resolve(uri)
+    if not path.is_file():
+        return False
+    rows = lake.look_up("from file where uri = $uri", {"uri": uri}).to_dicts()
+    return not rows or is_whole(path, state_from(rows[0]))
+
+
+def read_part(lake: Lake, uri: str, remake: str) -> pa.Table:
+    """The table of a part. remake: the command that makes it again, for errors.
+
+    Raises LakeError if its file is missing or damaged.
+    """
+    try:
+        return pq.read_table(lake.resolve(uri), partitioning=None)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise LakeError(
+            f"'{lake.resolve(uri)}' is missing or damaged ({reason}); make it again: `{remake}`"
+        ) from error
 
 
 class Parts:
@@ -56,6 +99,7 @@ class Parts:
     def __init__(self, lake: Lake, run: Run) -> None:
         self._lake, self._run = lake, run
         self._rows: list[dict[str, Any]] = []
+        self._files: list[FileState] = []
 
     @contextmanager
     def writing(
@@ -81,13 +125,14 @@ class Parts:
                 f"the lake '{self._lake.path}' is read-only here, so that"
                 f" {part.uri} cannot be kept: {error.strerror}"
             ) from error
-        sha256 = file_sha256(path)
+        state = state_of(path, part.uri)
+        self._files.append(state)
         self._rows.append(
             asdict(part)
             | {
-                "inputs_hash": part.inputs_hash or sha256,
+                "inputs_hash": part.inputs_hash or state.sha256,
                 "num_rows": num_rows,
-                "sha256": sha256,
+                "sha256": state.sha256,
                 "dropped": None if dropped is None else json.dumps(dropped),
                 "details": None if details is None else json.dumps(details),
                 "run_id": self._run.run_id,
@@ -110,5 +155,10 @@ class Parts:
             if also:
                 also(con)
             insert(con, "part", self._rows, replace=True)
-            con.execute("delete from part where list_contains($gone, uri)", {"gone": list(gone)})
-        self._rows = []
+            for row, state in zip(self._rows, self._files, strict=True):
+                register_files(con, "part", [state], plate=row["plate"], model=row["model"])
+            for table in ("part", "file"):
+                con.execute(
+                    f"delete from {table} where list_contains($gone, uri)", {"gone": list(gone)}
+                )
+        self._rows, self._files = [], []

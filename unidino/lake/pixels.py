@@ -23,6 +23,7 @@ from unidino.lake import arrays, codec, ngff
 from unidino.lake.arrays import FieldArray
 from unidino.lake.ngff import Display
 from unidino.lake.stacks import Stack, stack_of
+from unidino.lake.states import FileState, write_file
 
 Plane = NDArray[Any]  # of uint8 or uint16, (H, W)
 
@@ -34,8 +35,8 @@ def write_field(
     pixel_size_um: float | None,
     version: NgffVersion = "0.5",
     pyramid: int = 0,
-) -> None:
-    """Write the group of one field.
+) -> list[FileState]:
+    """States of the files of one field, which are written.
 
     planes: (H, W) each, of one type and size, in channel order; None for a missing plane, which is
     read as zeros. pyramid: number of levels after the full resolution, each with half the height
@@ -49,22 +50,24 @@ def write_field(
     metadata = ngff.image_metadata(
         path.name, len(levels), displays, pixel_size_um, maximum, version
     )
-    ngff.write_group(path, metadata, version)
+    written = ngff.write_group(path, metadata, version)
     for level, level_planes in enumerate(levels):
         shape = next(plane.shape for plane in level_planes if plane is not None)
         array = f"{path}/{level}"
         os.mkdir(array)
         array_metadata = codec.array_metadata((len(planes), *shape), first.dtype.name, version)
-        _write_file(f"{array}/{ngff.array_file(version)}", [array_metadata])
+        written.append(write_file(f"{array}/{ngff.array_file(version)}", [array_metadata]))
         chunks = [None if plane is None else codec.encoded(plane) for plane in level_planes]
         if version == "0.5":
             kept = [chunk for chunk in chunks if chunk is not None]
-            _write_file(f"{array}/{codec.SHARD}", [*kept, codec.shard_index(chunks)])
+            shard = [*kept, codec.shard_index(chunks)]
+            written.append(write_file(f"{array}/{codec.SHARD}", shard))
         else:
             for index, chunk in enumerate(chunks):
                 if chunk is not None:
                     os.makedirs(f"{array}/{index}/0")
-                    _write_file(f"{array}/{index}/0/0", [chunk])
+                    written.append(write_file(f"{array}/{index}/0/0", [chunk]))
+    return written
 
 
 def _halved(plane: Plane) -> Plane:
@@ -75,15 +78,6 @@ def _halved(plane: Plane) -> Plane:
     sums = cropped.reshape(height, down[0], width, down[1]).sum(axis=(1, 3))
     size = down[0] * down[1]
     return np.asarray((sums + size // 2) // size, dtype=plane.dtype)
-
-
-def _write_file(path: str, parts: Sequence[bytes]) -> None:
-    """Write parts one after another without a copy; an unbuffered write may be incomplete."""
-    with open(path, "wb", buffering=0) as file:
-        for part in parts:
-            view = memoryview(part)
-            while view:
-                view = view[file.write(view) :]
 
 
 def read_plane(field: Path, channel_index: int) -> Plane:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -29,13 +30,15 @@ class Run:
     account: Account = field(default_factory=Account)
 
     @classmethod
-    def of(cls, command: str, given: Mapping[str, Any]) -> "Run":
+    def of(cls, command: str, given: Mapping[str, Any], *, reads_files: bool = False) -> "Run":
         """A run with every argument of the call except the lake.
 
-        given: `locals()`, taken in the first line of the function.
+        given: `locals()`, taken in the first line of the function. reads_files: some arguments are
+        paths; the folder where relative ones start is kept too, as `folder`.
         """
         arguments = {n: v for n, v in given.items() if n != "lake" and not callable(v)}
-        return cls(command, arguments)
+        folder = {"folder": str(Path.cwd())} if reads_files else {}
+        return cls(command, arguments | folder)
 
     def record(self, con: Connection) -> None:
         """Insert this run if it is not recorded yet; set its end to now, and make it the last."""

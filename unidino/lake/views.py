@@ -1,13 +1,13 @@
 """Views of a lake: over tables of the catalog, and over the files that the table part lists."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from unidino.core import assets
-from unidino.core.errors import LakeError
 from unidino.core.log import log
 from unidino.core.sql import Connection, literal_path, sql_error
 
@@ -18,6 +18,7 @@ OVER_TABLES = {
     "labelled_sample": {"plate", "well", "field", "image"},
     "latest": {"score", "label_score", "attribution", "readout_score", "run"},
 }
+QUOTE = "'"
 OVER_PARTS = ("embedding", "crop_embedding", "profile", "statistic", "projection")
 
 
@@ -43,22 +44,37 @@ def _named(query: str) -> set[str]:
 def create_views_over_parts(con: Connection, folder: Path) -> None:
     """Create a view for each kind of vectors, over the files that the table part lists.
 
-    folder: the folder of the lake. Missing files are left out with a warning.
-    Raises LakeError if a file is damaged.
+    folder: the folder of the lake. Missing files are left out with a warning. If a file is damaged,
+    every query of its view says so; other views can be queried.
     """
     for kind in OVER_PARTS:
         query = "select uri from part where kind = $kind order by uri"
         paths = [folder / uri for (uri,) in con.execute(query, {"kind": kind}).fetchall()]
-        files = [literal_path(path) for path in paths if path.is_file()]
+        files = [path for path in paths if path.is_file()]
         if missing := len(paths) - len(files):
             log.warning(f"{missing} {kind} files are missing; run `unidino check`")
         if not files:
             con.register(kind, pa.Table.from_batches([], assets.arrow_schema(kind)))
             continue
-        con.execute(f"set variable {kind}_files = $files", {"files": files})
+        listed = [literal_path(path) for path in files]
+        con.execute(f"set variable {kind}_files = $files", {"files": listed})
         try:
             con.execute(f"create temp view {kind} as {assets.sql('views', kind)}")
         except duckdb.Error as error:
-            raise LakeError(
-                f"a file of {kind}s is damaged ({sql_error(error)}); run `unidino check`"
-            ) from error
+            con.register(f"_no_{kind}", pa.Table.from_batches([], assets.arrow_schema(kind)))
+            said = _damaged(files) or f"a file of {kind}s is damaged ({sql_error(error)})"
+            text = f"{said}; `unidino check` names the command that makes it again"
+            con.execute(
+                f"create temp view {kind} as select _none.* from _no_{kind} as _none,"
+                f" (select error('{text.replace(QUOTE, 2 * QUOTE)}') as said) where said is null"
+            )
+
+
+def _damaged(files: Sequence[Path]) -> str | None:
+    """What is wrong with the first file that is no whole Parquet file."""
+    for path in files:
+        try:
+            pq.read_metadata(path)
+        except (OSError, ValueError, pa.ArrowException) as error:
+            return f"'{path}' is damaged ({str(error).strip().splitlines()[0]})"
+    return None

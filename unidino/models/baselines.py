@@ -66,11 +66,11 @@ def create_model(
     >>> ud.create_model(lake, "gaussian", "noise", like="gaussian", seed=1)
     'noise'
     """
-    run = Run.of("models create", locals())
+    run = Run.of("models create", locals(), reads_files=True)
     if preset not in PRESETS and not _is_timm(preset):
         choose("preset", preset, [*sorted(PRESETS), "the name of a timm network"])
     name = name or preset.replace(".", "_")
-    check_new_name(lake, name)
+    check_new_name(lake, name, may_mend=True)
     colours = None if normalization == "none" else normalization
     given = {"like": like, "weights": weights, "normalization": colours, "nuclei": nuclei}
     _check_options(preset, given | {"samples": samples})

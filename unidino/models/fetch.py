@@ -103,7 +103,7 @@ def fetch_model(
     rows = {row.name: row for row in published_models(table)}
     published = rows[choose("published model", name, list(rows))]
     model = model or published.name
-    check_new_name(lake, model)
+    check_new_name(lake, model, may_mend=True)
     _check_channels(published, input_channels)
     check_address(published.address)
     if not accept_licence:
@@ -116,7 +116,8 @@ def fetch_model(
             ],
         )
     expected = _expected(published, sha256)
-    run = Run.of("models fetch", given | {"model": model, "sha256": expected})
+    given |= {"model": model, "sha256": expected}
+    run = Run.of("models fetch", given, reads_files=True)
     from unidino.models.weights import Trained, land_weights
 
     trained = Trained(

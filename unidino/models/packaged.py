@@ -11,9 +11,11 @@ from unidino.core.files import written_beside
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
 from unidino.models.config import ModelConfig
+from unidino.models.model_files import damaged_files
 from unidino.models.registry import model_names, register
 
 ROOT = Path(__file__).parent
+_PARENT = "unidino"
 
 
 def packaged_names() -> list[str]:
@@ -32,10 +34,10 @@ def bring_packaged(lake: Lake, name: str) -> None:
     Any other name is ignored.
     """
     folder = packaged_folder(name)
-    if folder is None or name in model_names(lake):
+    if folder is None or _is_there(lake, name):
         return
     with lake.lock(f"bring-{name}"):
-        if name in model_names(lake):  # another process was faster
+        if _is_there(lake, name):  # another process was faster
             return
         run = Run("bring packaged model", {"model": name})
         text = (folder / "config.json").read_text(encoding="utf-8")
@@ -43,7 +45,16 @@ def bring_packaged(lake: Lake, name: str) -> None:
         for file in ("card.md", "train.jsonl"):
             with written_beside(lake.path / "models" / name / file) as path:
                 shutil.copyfile(folder / file, path)
-        register(lake, run, name, config, _network(folder, config), parent="unidino", licence="MIT")
+        register(lake, run, name, config, _network(folder, config), parent=_PARENT, licence="MIT")
+
+
+def _is_there(lake: Lake, name: str) -> bool:
+    """Whether the lake has a model of this name, and it is not this package's and damaged."""
+    if name not in model_names(lake):
+        return False
+    query = "select parent from model where model = $m"
+    is_ours = lake.look_up(query, {"m": name}).item() == _PARENT
+    return not (is_ours and damaged_files(lake, name))
 
 
 def _network(folder: Path, config: ModelConfig) -> Any:

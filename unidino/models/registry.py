@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from unidino.core.sql import insert
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
 from unidino.models.config import ModelConfig, vector_names
+from unidino.models.model_files import damaged_files, keep_files, keep_model
 
 if TYPE_CHECKING:
     import torch
@@ -45,16 +46,10 @@ def register(
     Raises ModelError if the name is taken or cannot name a folder.
     """
     with lake.lock(f"model-{name}"):
-        check_new_name(lake, name, trained=samples is not None)
+        check_new_name(lake, name, trained=samples is not None, may_mend=True)
         folder = lake.path / "models" / name
         weights = _as_bytes(network) if network else b""
         document = config.model_dump_json(indent=1)
-        write_more(folder)
-        if network:
-            with written_beside(folder / "model.safetensors") as path:
-                path.write_bytes(weights)
-        with written_beside(folder / "config.json") as path:
-            path.write_text(document, encoding="utf-8")
         row = {
             "model": name,
             "kind": config.kind,
@@ -69,9 +64,35 @@ def register(
             "created": datetime.now(UTC).replace(tzinfo=None),
             "run_id": run.run_id,
         }
+        is_known = name in model_names(lake)
+        if is_known:
+            _refuse_other(lake, row)
+        write_more(folder)
+        if network:
+            with written_beside(folder / "model.safetensors") as path:
+                path.write_bytes(weights)
+        with written_beside(folder / "config.json") as path:
+            path.write_text(document, encoding="utf-8")
+        if is_known:
+            keep_files(lake, name)
+            return
         with lake.write() as con:
             run.record(con)
             insert(con, "model", [row])
+            keep_model(lake, con, name)
+
+
+def _refuse_other(lake: Lake, row: Mapping[str, Any]) -> None:
+    """Raise ModelError unless a model is the one that the lake has lost files of."""
+    query = "select weights_hash, preprocessing::varchar as preprocessing from model"
+    (known,) = lake.look_up(f"{query} where model = $m", {"m": row["model"]}).to_dicts()
+    for name, value in known.items():
+        same = json.loads(value) == json.loads(row[name]) if name == "preprocessing" else None
+        if not (same or value == row[name]):
+            raise ModelError(
+                f"model '{row['model']}' of the lake is damaged, but its {name} was {value}, not"
+                f" {row[name]}; bring its files back from a copy, or choose another name"
+            )
 
 
 def _as_bytes(network: "Network") -> bytes:
@@ -88,10 +109,11 @@ def checkpoint_of(lake: Lake, name: str) -> Path:
     return lake.path / "models" / name / "checkpoint.safetensors"
 
 
-def check_new_name(lake: Lake, name: str, *, trained: bool = False) -> None:
+def check_new_name(lake: Lake, name: str, *, trained: bool = False, may_mend: bool = False) -> None:
     """Raise ModelError unless a new model may have this name.
 
-    trained: the model may have the name of a training that is not complete.
+    trained: the model may have the name of a training that is not complete. may_mend: it may have
+    that of a model whose files in the lake are not whole; `register` writes them again.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise ModelError(f"a model may not be named '{name}'; use letters, digits, '_', '-', '.'")
@@ -100,7 +122,7 @@ def check_new_name(lake: Lake, name: str, *, trained: bool = False) -> None:
             f"a model may not be named '{name[:20]} ...': a name of {len(name)} letters is too long"
             f" for a file; at most {_MAX_NAME} are allowed"
         )
-    if name in model_names(lake):
+    if name in model_names(lake) and not (may_mend and damaged_files(lake, name)):
         raise ModelError(f"there is a model '{name}' already; choose another name")
     if not trained and checkpoint_of(lake, name).exists():
         raise ModelError(

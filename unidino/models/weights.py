@@ -91,8 +91,8 @@ def import_model(
     >>> ud.import_model(lake, file, "theirs", architecture="vit_tiny_patch16_224").num_dims
     192
     """
-    run = Run.of("models import", locals())
-    check_new_name(lake, name)
+    run = Run.of("models import", locals(), reads_files=True)
+    check_new_name(lake, name, may_mend=True)
     trained = Trained(architecture, intensity, tuple(input_channels), normalization, crop_size_px)
     return land_weights(
         lake, run, Path(file), name, trained, parent=Path(file).name, licence=licence

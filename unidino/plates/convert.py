@@ -16,6 +16,7 @@ from unidino.lake import ngff, pixels
 from unidino.lake.ngff import Display
 from unidino.lake.pixels import Plane
 from unidino.lake.stacks import stack_path
+from unidino.lake.states import FileState, files_below, state_of, unread_state_of
 from unidino.plates import illumination
 from unidino.plates.conversion import Conversion, parse
 from unidino.plates.illumination import Function
@@ -54,12 +55,15 @@ class Converted:
     hashes: hash of the files of each image, in the order of the rows; None if they were not read.
     problems: a line for each image that is damaged, or was left out with its field.
     notes: a line for each thing to say of images that landed.
+    files: states of the files that were written, with paths in the plate; of a plate that stays in
+    place, those of its fields, without hashes.
     """
 
     measured: pa.Table
     hashes: list[str | None]
     problems: list[str]
     notes: list[str]
+    files: list[FileState]
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ class _Field:
     hashes: list[str | None]
     problems: list[str]
     notes: list[Note]
+    files: list[FileState]
 
 
 def by_field(rows: Sequence[Row]) -> dict[tuple[str, int], list[Row]]:
@@ -116,17 +121,24 @@ def convert(
     measured = [row for field in fields for row in field.measured]
     if not measured:
         raise InputError(problems[0], problems)
+    files = [state for field in fields for state in field.files]
     if not form.in_place:
         numbers: dict[str, list[int]] = {}
         for well, number in by_field(measured):
             numbers.setdefault(well, []).append(number)
-        ngff.write_plate(folder, name, numbers, form.ngff)
+        files += ngff.write_plate(folder, name, numbers, form.ngff)
     return Converted(
         pa.Table.from_pylist(measured, schema=assets.arrow_schema("measured")),
         [content for field in fields for content in field.hashes],
         problems,
         [*summaries(note for field in fields for note in field.notes), *_unlike_fields(measured)],
+        _below(plate_in_place(rows) if form.in_place else folder, files),
     )
+
+
+def _below(folder: Path, files: Sequence[FileState]) -> list[FileState]:
+    """The states of files of a folder, each once, with paths that start there."""
+    return list({state.path: state.below(folder) for state in files}.values())
 
 
 def _convert_field(
@@ -164,13 +176,15 @@ def _convert_field(
     ]
     shapes = [plane.shape for plane in planes if plane is not None]
     if not shapes:
-        return _Field([], hashes, problems, files.notes)
+        return _Field([], hashes, problems, files.notes, [])
     statistics = [None if plane is None else plane_statistics(plane) for plane in planes]
     well, number = rows[0]["well"], rows[0]["field"]
     path = _path_in_place(rows, z) if form.in_place else ngff.field_path(well, number)
-    if not form.in_place:
+    if form.in_place:
+        written = _states_in_place(rows)
+    else:
         displays = [_display(row, known) for row, known in zip(rows, statistics, strict=True)]
-        pixels.write_field(
+        written = pixels.write_field(
             folder / path, planes, displays, rows[0]["pixel_size_um"], form.ngff, form.pyramid
         )
     measured = []
@@ -193,7 +207,22 @@ def _convert_field(
             }
             | values
         )
-    return _Field(measured, hashes, problems, files.notes)
+    return _Field(measured, hashes, problems, files.notes, written)
+
+
+def _states_in_place(rows: Sequence[Row]) -> list[FileState]:
+    """States of the files of a field that stays where it is, and of the metadata of its well.
+
+    Metadata have hashes; pixels, which may be large, have none.
+    """
+    groups = sorted({path for row in rows for path in row["paths"]})
+    above = [parent / name for parent in Path(groups[0]).parents[:3] for name in ngff.METADATA]
+    files = [str(path) for path in above if path.is_file()]
+    files += [file for group in groups for file in files_below(group)]
+    return [
+        state_of(Path(file), file) if Path(file).name in ngff.METADATA else unread_state_of(file)
+        for file in files
+    ]
 
 
 def _drop_unlike_planes(

@@ -106,7 +106,7 @@ def ingest(
     >>> done.landed, done.num_images
     (('sim3_b1_p1',), 180)
     """
-    run = Run.of("ingest", locals())
+    run = Run.of("ingest", locals(), reads_files=True)
     choose("OME-Zarr version", form.ngff, VERSIONS)
     parse(form.convert)
     if form.in_place:

@@ -12,8 +12,11 @@ import numpy as np
 
 from unidino.core.errors import InputError
 from unidino.core.files import digest, flush, flush_one, written_beside
+from unidino.core.log import log
+from unidino.lake.checked_plates import first_fault
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
+from unidino.lake.states import FileState, state_of
 from unidino.plates.conversion import parse
 from unidino.plates.convert import Converted, Form, by_field, convert, plate_in_place
 from unidino.plates.illumination import Function, functions_of_plate
@@ -52,10 +55,14 @@ class Landing:
         old = self._lake.resolve(found[0]["uri"]) if found and found[0]["uri"] else None
         self._remove_all_but(old)
         rows = self._plate.rows
-        if old and self._is_same(rows, found[0]):
-            advance(len(by_field(rows)))
-            return None
-        if old and not overwrite:
+        is_same = bool(old) and self._is_same(rows, found[0])
+        if is_same:
+            fault = first_fault(self._lake, self._plate.name)
+            if fault is None:
+                advance(len(by_field(rows)))
+                return None
+            log.warning(f"plate {self._plate.name} is damaged and lands again: {fault}")
+        if old and not (overwrite or is_same):
             raise InputError(
                 f"plate '{self._plate.name}' is in the lake with other images or metadata;"
                 " pass --overwrite to replace it, or rename the plate"
@@ -127,24 +134,35 @@ class Landing:
             "fingerprint": self._plate.fingerprint,
             "content_hash": digest(self._plate.digest, converted.hashes),
         }
+        saved = {
+            index: self._save_function(Path(uri).stem, index, function)
+            for index, function in functions.items()
+        }
         register(
             self._lake,
             self._run,
             self._plate.images,
             converted.measured,
             [landed],
-            [self._save_function(index, function) for index, function in functions.items()],
+            {self._plate.name: converted.files},
+            [
+                {"plate": self._plate.name, "channel_index": index, "uri": state.path}
+                for index, state in saved.items()
+            ],
+            list(saved.values()),
         )
 
-    def _save_function(self, channel_index: int, function: Function) -> Row:
-        """Save an illumination function in the lake; returns its row for `register`."""
-        uri = f"illumination/{self._plate.name}/{channel_index}.npy"
+    def _save_function(self, folder: str, channel_index: int, function: Function) -> FileState:
+        """State of an illumination function that is saved beside those of the plate before."""
+        uri = f"illumination/{folder}/{channel_index}.npy"
         with written_beside(self._lake.resolve(uri)) as path, path.open("wb") as file:
             np.save(file, function, allow_pickle=False)
-        return {"plate": self._plate.name, "channel_index": channel_index, "uri": uri}
+        return state_of(self._lake.resolve(uri), uri)
 
     def _remove_all_but(self, registered: Path | None) -> None:
-        """Remove what this plate has on disk besides the registered folder."""
-        for place in (self._temporary, *self._places):
-            if place != registered and place.exists():
+        """Remove what this plate has on disk besides the registered folder and its functions."""
+        functions = [self._lake.path / "illumination" / place.stem for place in self._places]
+        kept = self._lake.path / "illumination" / registered.stem if registered else None
+        for place in (self._temporary, *self._places, *functions):
+            if place not in (registered, kept) and place.exists():
                 shutil.rmtree(place)

@@ -1,6 +1,6 @@
 """Plates into the catalog: all rows of some plates in one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
@@ -9,7 +9,9 @@ from unidino.core.errors import InputError
 from unidino.core.files import digest
 from unidino.core.sql import keep_small
 from unidino.lake.lake import Lake
+from unidino.lake.records import keep_plate, register_files, remove_unregistered
 from unidino.lake.runs import Run
+from unidino.lake.states import FileState
 from unidino.plates.inputs import split_by_plate
 from unidino.plates.manifest import Manifest, Row
 
@@ -25,15 +27,20 @@ def register(
     manifest: pa.Table,
     measured: pa.Table | None,
     landed: Sequence[Row],
+    files: Mapping[str, Sequence[FileState]] | None = None,
     illuminated: Sequence[Row] = (),
+    functions: Sequence[FileState] = (),
 ) -> None:
-    """Register plates in place of those of the same names; their embeddings are forgotten.
+    """Register plates in place of those of the same names.
 
+    The embeddings of a plate that had other content are forgotten, and their files removed.
     manifest: rows of their images. measured: in the schema of `schemas/measured.arrow.json`; None
     for images whose pixels are not here. landed: plate, uri, fingerprint and content_hash of each
-    plate. illuminated: plate, channel_index and uri of each illumination function.
+    plate. files: states of the files of each plate. illuminated: plate, channel_index and uri of
+    each illumination function, whose files have the states `functions`.
     """
     rows = [row | {"run_id": run.run_id} for row in landed]
+    plates = [row["plate"] for row in landed]
     with lake.write() as con:
         keep_small(con)
         run.record(con)
@@ -45,15 +52,25 @@ def register(
         else:
             con.register("measured", measured)
         con.execute(f"create temp view landed_image as {assets.sql('register', 'landed_image')}")
-        forgotten = con.execute(
-            "delete from part where plate in (select plate from landed) returning model, plate, uri"
-        ).fetchall()
+        query = assets.sql("register", "outdated_part")
+        outdated = con.execute(query).fetchall()
+        gone = [uri for *_, uri in outdated]
+        for table in ("part", "file"):
+            con.execute(f"delete from {table} where list_contains($gone, uri)", {"gone": gone})
+        con.execute(
+            "delete from file where kind in ('illumination', 'record')"
+            " and plate in (select plate from landed)"
+        )
         for table in _TABLES:
             con.execute(f"delete from {table} where plate in (select plate from landed)")
             con.execute(f"insert into {table} by name {assets.sql('register', table)}")
         con.execute(f"insert or replace into plate by name {assets.sql('register', 'plate')}")
-    for model, plate, uri in forgotten:
+        for plate in plates:
+            register_files(con, "illumination", functions, plate=plate)
+            keep_plate(lake.path, con, plate, (files or {}).get(plate))
+    for model, plate, uri in outdated:
         _remove(lake, model, plate, uri)
+    remove_unregistered(lake, plates)
 
 
 def _remove(lake: Lake, model: str, plate: str, uri: str) -> None:

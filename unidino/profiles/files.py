@@ -15,6 +15,8 @@ from unidino.core.errors import InputError, ProfileError
 from unidino.core.user_sql import ask, confined
 from unidino.core.vectors import vector_column
 from unidino.lake.lake import Lake
+from unidino.lake.mending import Mender
+from unidino.lake.parts import read_part
 from unidino.profiles.methods import Affine, Array
 from unidino.profiles.normalize import Learnt
 
@@ -22,18 +24,25 @@ ROW_GROUP = 4096
 
 
 def write_profiles(
-    path: Path, table: pa.Table, vectors: Array, named: Mapping[str, str], *, exact: bool
+    path: Path,
+    table: pa.Table,
+    vectors: Array,
+    named: Mapping[str, str],
+    *,
+    exact: bool,
+    told: Mapping[bytes, bytes] | None = None,
 ) -> None:
     """Write profiles to a file, in float64 if exact, else in float32.
 
     table: a row for each profile, without its vector. vectors: (L, K). named: by column, the value
-    of all its rows.
+    of all its rows. told: metadata of the file.
     """
     kind = pa.float64() if exact else pa.float32()
     schema = assets.arrow_schema("profile")
     schema = schema.set(schema.get_field_index("embedding"), pa.field("embedding", pa.list_(kind)))
     text = _text_columns(schema)
-    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=text) as writer:
+    written = schema.with_metadata(dict(told or {}))
+    with pq.ParquetWriter(path, written, compression="zstd", use_dictionary=text) as writer:
         for start in range(0, len(vectors), ROW_GROUP):
             block = vectors[start : start + ROW_GROUP].astype(kind.to_pandas_dtype())
             rows = table.slice(start, ROW_GROUP).append_column("embedding", vector_column(block))
@@ -56,9 +65,16 @@ def _conform(schema: pa.Schema, table: pa.Table, named: Mapping[str, str]) -> pa
 
 
 def write_statistics(
-    path: Path, learnt: Sequence[Learnt], channels: Sequence[str], named: Mapping[str, str]
+    path: Path,
+    learnt: Sequence[Learnt],
+    channels: Sequence[str],
+    named: Mapping[str, str],
+    told: Mapping[bytes, bytes] | None = None,
 ) -> None:
-    """Write the statistics of a normalization to a file, a row for each step and unit."""
+    """Write the statistics of a normalization to a file, a row for each step and unit.
+
+    named: by column, the value of all its rows. told: metadata of the file.
+    """
     rows = pa.Table.from_pylist(
         [
             {
@@ -76,6 +92,7 @@ def write_statistics(
         ]
     )
     table = _conform(assets.arrow_schema("statistic"), rows, named)
+    table = table.replace_schema_metadata(dict(told or {}))
     pq.write_table(table, path, compression="zstd", use_dictionary=False)
 
 
@@ -117,7 +134,8 @@ def load(
     """Profiles of a dataset, in the order of profile_id.
 
     where: SQL condition over the columns of `profile`.
-    Raises ProfileError if the profiles are not in the lake, InputError if the condition is invalid.
+    Raises ProfileError if the profiles are not in the lake, LakeError if their file is damaged,
+    InputError if the condition is invalid.
     """
     found = lake.look_up(
         "select uri from part where kind = 'profile' and model = $model and level = $level"
@@ -126,7 +144,8 @@ def load(
     )
     if found.is_empty():
         raise ProfileError(f"no {level} profiles of {model} ({normalization}) for '{dataset}'")
-    rows = pq.read_table(lake.resolve(found["uri"][0]))
+    uri = found["uri"][0]
+    rows = read_part(lake, uri, Mender(lake).of_part(uri))
     return rows.take(_positions(rows, where)) if where else rows
 
 

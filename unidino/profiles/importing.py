@@ -65,7 +65,7 @@ def import_profiles(
     >>> ud.import_profiles(lake, table, "areas").num_rows
     2
     """
-    run = Run.of("import-profiles", locals())
+    run = Run.of("import-profiles", locals(), reads_files=True)
     choose("level", level, (*_WELL_LEVELS, *_OTHER_LEVELS))
     file, mapped = Path(file), mapped or {}
     reading = Reading(unit, run.account)

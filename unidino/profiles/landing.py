@@ -6,6 +6,7 @@ Shapes: N rows of a table, D features.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,8 @@ from unidino.core.results import Result
 from unidino.core.sql import Connection, first_row
 from unidino.core.vectors import vector_column
 from unidino.lake.lake import Lake
-from unidino.lake.parts import Part, Parts
+from unidino.lake.parts import Part, Parts, carried, is_whole_part
+from unidino.lake.records import keep_plate, remove_unregistered
 from unidino.lake.runs import Run
 from unidino.models.config import ModelConfig
 from unidino.models.kinds import IMPORTED
@@ -142,6 +144,7 @@ def land_wells(table: ImportedTable) -> Imported:
         details = {"level": table.level}
         with parts.writing(part, on_plate.num_rows, details=details) as path:
             embeddings = _embeddings(table.model, on_plate, vectors)
+            embeddings = embeddings.replace_schema_metadata(carried(part, details=details))
             pq.write_table(embeddings, path, compression="zstd", use_dictionary=["plate", "well"])
         if plate in new_plates:
             landed.append(
@@ -153,7 +156,8 @@ def land_wells(table: ImportedTable) -> Imported:
                     "run_id": table.run.run_id,
                 }
             )
-    parts.land(also=lambda catalog: _register_plates(catalog, new, landed))
+    parts.land(also=lambda catalog: _register_plates(lake.path, catalog, new, landed))
+    remove_unregistered(lake, [row["plate"] for row in landed])
     datasets = lake.look_up(
         "select distinct dataset from plate where list_contains($plates, plate_id) order by all",
         {"plates": names},
@@ -167,7 +171,9 @@ def land_wells(table: ImportedTable) -> Imported:
     )
 
 
-def _register_plates(catalog: Connection, rows: pa.Table, landed: list[dict[str, Any]]) -> None:
+def _register_plates(
+    folder: Path, catalog: Connection, rows: pa.Table, landed: list[dict[str, Any]]
+) -> None:
     """Insert plates and wells, and delete earlier rows of the same plates.
 
     rows: of the manifest. landed: rows that the queries of `sql/register` read.
@@ -184,6 +190,8 @@ def _register_plates(catalog: Connection, rows: pa.Table, landed: list[dict[str,
     catalog.register("landed_image", rows)
     for name in ("well", "plate"):
         catalog.execute(f"insert into {name} by name {assets.sql('register', name)}")
+    for row in landed:
+        keep_plate(folder, catalog, row["plate"], [])
 
 
 def _embeddings(model: str, rows: pa.Table, vectors: NDArray[np.float64]) -> pa.Table:
@@ -203,6 +211,12 @@ def _embeddings(model: str, rows: pa.Table, vectors: NDArray[np.float64]) -> pa.
     )
 
 
+def _is_damaged(lake: Lake, uri: str) -> bool:
+    """Whether a part is registered, but its file is not whole."""
+    known = lake.look_up("select uri from part where uri = $uri", {"uri": uri})
+    return not known.is_empty() and not is_whole_part(lake, uri)
+
+
 def land_level(table: ImportedTable) -> Imported:
     """The result of an import without wells: the rows are written as profiles, unchanged."""
     con, level = table.con, table.level
@@ -217,7 +231,8 @@ def land_level(table: ImportedTable) -> Imported:
         raise InputError(
             f"rows {twice[0] + 1} and {twice[1] + 1} have the same {level}; aggregate them first"
         )
-    if table.model in model_names(table.lake):
+    uri = f"profiles/{table.model}/none/{level}/{table.dataset}.parquet"
+    if table.model in model_names(table.lake) and not _is_damaged(table.lake, uri):
         raise ModelError(f"the lake has a model '{table.model}' already; choose another --model")
     if not members:
         raise InputError(f"no row of the table has a compound, which profiles of a {level} need")
@@ -230,11 +245,11 @@ def land_level(table: ImportedTable) -> Imported:
     }
     vectors = table.values[[row_ids[0] for row_ids in members]]
     dropped = {"no_compound": int(nameless)} if nameless else {}
-    uri = f"profiles/{table.model}/none/{level}/{table.dataset}.parquet"
     part = Part(uri, "profile", table.model, None, table.dataset, normalization="none", level=level)
     parts = Parts(table.lake, table.run)
     features = {"features": list(table.config.features)}
     with parts.writing(part, rows.num_rows, dropped=dropped, details=features) as path:
-        write_profiles(path, rows, vectors, named, exact=True)
+        told = carried(part, dropped=dropped, details=features)
+        write_profiles(path, rows, vectors, named, exact=True, told=told)
     parts.land()
     return table.landed(rows.num_rows, dropped)

@@ -17,7 +17,7 @@ from unidino.core.errors import ProfileError, choose
 from unidino.core.files import digest
 from unidino.core.results import Results
 from unidino.lake.lake import Lake
-from unidino.lake.parts import Part, Parts, current
+from unidino.lake.parts import Part, Parts, carried, current, is_whole_part
 from unidino.lake.runs import Run
 from unidino.models.registry import load_config
 from unidino.profiles.files import read_statistics, write_profiles, write_statistics
@@ -161,7 +161,9 @@ def _profile_dataset(
         level=level,
     )
     profiled = Profiled(model, text, level, dataset, 0, {}, True, part.uri)
-    if there := current(lake, part.uri, inputs):
+    learnt = replace(part, uri=f"{folder}/statistics/{level}/{dataset}.parquet", kind="statistic")
+    there = current(lake, part.uri, inputs)
+    if there and _is_whole(lake, learnt.uri):
         return _kept(profiled, there)
     if known is None:
         raise ProfileError(
@@ -177,26 +179,34 @@ def _profile_dataset(
         files = {p: lake.resolve(u) for p, u in con.execute(query, of).fetchall()}
         with compute(con, files, model, dataset, config, form, level, known) as computed:
             parts = Parts(lake, run)
-            with parts.writing(
-                part,
-                len(computed.vectors),
-                dropped=computed.dropped,
-                details={"features": computed.features},
-            ) as path:
-                is_exact = not config.traits.embeds
-                write_profiles(path, computed.table, computed.vectors, named, exact=is_exact)
-            if computed.learnt:
-                learnt = replace(
-                    part,
-                    uri=f"{folder}/statistics/{level}/{dataset}.parquet",
-                    kind="statistic",
+            dropped, details = computed.dropped, {"features": computed.features}
+            num_rows = len(computed.vectors)
+            with parts.writing(part, num_rows, dropped=dropped, details=details) as path:
+                write_profiles(
+                    path,
+                    computed.table,
+                    computed.vectors,
+                    named,
+                    exact=not config.traits.embeds,
+                    told=carried(part, dropped=dropped, details=details),
                 )
-                with parts.writing(learnt, len(computed.learnt), dropped=computed.dropped) as path:
+            if computed.learnt:
+                with parts.writing(learnt, len(computed.learnt), dropped=dropped) as path:
                     write_statistics(
-                        path, computed.learnt, first_channels(computed.channels), named
+                        path,
+                        computed.learnt,
+                        first_channels(computed.channels),
+                        named,
+                        carried(learnt, dropped=dropped),
                     )
             parts.land()
             return replace(profiled, num_profiles=len(computed.vectors), dropped=computed.dropped)
+
+
+def _is_whole(lake: Lake, uri: str) -> bool:
+    """Whether a part is whole, or not registered: some forms learn no statistics."""
+    known = lake.look_up("select uri from part where uri = $uri", {"uri": uri})
+    return known.is_empty() or is_whole_part(lake, uri)
 
 
 def folder_name(text: str) -> str:

@@ -1,0 +1,278 @@
+"""Records: what is needed to make the catalog anew, in files beside it.
+
+`records/tables.HASH.parquet` is a copy of the small tables, written after every landing.
+`records/plates/PLATE.HASH.parquet` has the rows of one plate and the states of its files. Each is
+one row whose columns are lists of rows; its name tells the hash of its bytes.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from glob import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+
+from unidino.core.files import file_sha256
+from unidino.core.log import log
+from unidino.core.sql import Connection, insert, literal_path, quoted, sql_error
+from unidino.lake.states import FileState, state_of
+
+if TYPE_CHECKING:
+    from unidino.lake.lake import Lake
+
+FOLDER = "records"
+COPIED = (
+    *("run", "plate", "model", "part", "file"),
+    *("score", "label_score", "readout_score", "attribution"),
+)
+OF_PLATE = ("plate", "channel", "well", "field", "image")
+_PLATES = f"{FOLDER}/plates"
+_TABLES = f"{FOLDER}/tables"
+_HASH_DIGITS = 16
+_STATES = pa.schema(
+    [
+        ("path", pa.string()),
+        ("num_bytes", pa.int64()),
+        ("modified_ns", pa.int64()),
+        ("sha256", pa.string()),
+    ]
+)
+
+
+def is_whole_record(path: Path) -> bool:
+    """Whether a record has the bytes that its name tells."""
+    try:
+        return path.name.split(".")[-2] == file_sha256(path)[:_HASH_DIGITS]
+    except (OSError, IndexError):
+        return False
+
+
+def keep_tables(folder: Path, con: Connection) -> None:
+    """Keep a copy of the small tables beside the catalog, in place of the copy before.
+
+    What was landed stays landed if that fails, which is said.
+    """
+    tables = [table for table in COPIED if table in _present(con)]
+    columns = ", ".join(f"{_rows(table)} as {quoted(table)}" for table in tables)
+    try:
+        kept = _keep(folder, con, _TABLES, f"select {columns}")
+        for path in copies_of_tables(folder):
+            if path.name != Path(kept.path).name:
+                path.unlink(missing_ok=True)
+    except (OSError, duckdb.IOException) as error:
+        reason = sql_error(error) if isinstance(error, duckdb.Error) else error.strerror
+        log.warning(f"no copy of the catalog's tables could be kept in '{folder}': {reason}")
+
+
+def _present(con: Connection) -> set[str]:
+    """Names of the tables that a catalog has."""
+    query = "select table_name from duckdb_tables() where database_name = current_database()"
+    return {name for (name,) in con.execute(query).fetchall()}
+
+
+def copies_of_tables(folder: Path) -> list[Path]:
+    """Copies of the small tables, whole or not; several if a process was killed."""
+    return sorted((folder / FOLDER).glob("tables.*.parquet"))
+
+
+def keep_plate(
+    folder: Path, con: Connection, plate: str, files: Sequence[FileState] | None
+) -> None:
+    """Keep the rows of a plate and the states of its files, and register this record.
+
+    con: in the transaction that changes the rows. files: with paths relative to the folder of the
+    plate; None for a plate whose files are not known. The record before is removed later, by
+    `remove_unregistered`.
+    """
+    states = [asdict(state) for state in files or ()]
+    con.register("_states", pa.Table.from_pylist(states, schema=_STATES))
+    columns = [f"{_rows(table, _key(table))} as {quoted(table)}" for table in OF_PLATE]
+    columns.append(
+        f"{_rows('run', 'run_id in (select run_id from plate where plate_id = $plate)')} as run"
+    )
+    columns.append(f"{_rows('file', _FUNCTIONS)} as file")
+    columns.append(f"{_UNKNOWN if files is None else _rows('_states')} as states")
+    query = f"select {', '.join(columns)}"
+    try:
+        kept = _keep(folder, con, f"{_PLATES}/{plate}", query, {"plate": plate})
+    finally:
+        con.unregister("_states")
+    con.execute(
+        "delete from file where kind = 'record' and plate = $plate and uri <> $uri",
+        {"plate": plate, "uri": kept.path},
+    )
+    register_files(con, "record", [kept], plate=plate)
+
+
+_UNKNOWN = "null::struct(path varchar, num_bytes bigint, modified_ns bigint, sha256 varchar)[]"
+_FUNCTIONS = "kind = 'illumination' and plate = $plate"
+
+
+def _key(table: str) -> str:
+    return f"{'plate_id' if table == 'plate' else 'plate'} = $plate"
+
+
+def _rows(table: str, condition: str = "true") -> str:
+    """A query of one value: the list of the rows of a table, in order."""
+    order = "" if table.startswith("_") else " order by rowid"
+    return (
+        f"(select coalesce(list(_row{order}), []) from {quoted(table)} as _row where {condition})"
+    )
+
+
+def _keep(
+    folder: Path,
+    con: Connection,
+    stem: str,
+    query: str,
+    parameters: Mapping[str, Any] | None = None,
+) -> FileState:
+    """The state of a record that is written: the row of a query, in a file named by its hash."""
+    place = folder / stem
+    place.parent.mkdir(parents=True, exist_ok=True)
+    temporary = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    try:
+        target = str(temporary).replace("'", "''")
+        con.execute(
+            f"copy ({query}) to '{target}' (format parquet, compression zstd)",
+            dict(parameters or {}),
+        )
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        state = state_of(temporary, "")
+        uri = f"{stem}.{str(state.sha256)[:_HASH_DIGITS]}.parquet"
+        temporary.replace(folder / uri)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return replace(state, path=uri)
+
+
+def register_files(
+    con: Connection,
+    kind: str,
+    states: Iterable[FileState],
+    *,
+    plate: str | None = None,
+    model: str | None = None,
+) -> None:
+    """Register files in the table `file`, in place of those of the same path."""
+    rows = [asdict(s) | {"kind": kind, "plate": plate, "model": model} for s in states]
+    insert(con, "file", [{"uri": row.pop("path")} | row for row in rows], replace=True)
+
+
+def read_rows(con: Connection, path: Path, table: str) -> str:
+    """Name of a temporary table with the rows of a table that a record holds."""
+    name = f"_read_{table}"
+    con.execute(
+        f"create or replace temp table {quoted(name)} as"
+        f" select unnest({quoted(table)}, max_depth := 2) from read_parquet($path)",
+        {"path": literal_path(path)},
+    )
+    return name
+
+
+def states_in(con: Connection, path: Path) -> list[FileState] | None:
+    """States of the files of a plate that its record holds; None if it holds none.
+
+    Raises duckdb.Error for a damaged record.
+    """
+    query = "select states is null from read_parquet($path)"
+    ((is_unknown,),) = con.execute(query, {"path": literal_path(path)}).fetchall()
+    if is_unknown:
+        return None
+    rows = con.execute(
+        "select state.path, state.num_bytes, state.modified_ns, state.sha256 from"
+        " (select unnest(states) as state from read_parquet($path))",
+        {"path": literal_path(path)},
+    ).fetchall()
+    return [FileState(*row) for row in rows]
+
+
+def records_of(folder: Path, plate: str) -> list[Path]:
+    """Records of a plate, whole or not, registered or not."""
+    found = (folder / _PLATES).glob(f"{escape(plate)}.*.parquet")
+    return sorted(path for path in found if plate_of(path) == plate)
+
+
+def plate_of(record: Path) -> str:
+    """Name of the plate of a record, by the name of its file."""
+    return record.name.removesuffix(".parquet").rpartition(".")[0]
+
+
+def all_records(folder: Path) -> Iterator[Path]:
+    """Records of all plates, whole or not, registered or not."""
+    yield from sorted((folder / _PLATES).glob("*.parquet"))
+
+
+def remove_unregistered(lake: "Lake", plates: Sequence[str]) -> None:
+    """Remove the records of these plates but for the registered ones."""
+    kept = set(lake.look_up("select uri from file where kind = 'record'")["uri"])
+    for plate in plates:
+        for path in records_of(lake.path, plate):
+            if path.relative_to(lake.path).as_posix() not in kept:
+                path.unlink(missing_ok=True)
+
+
+def keep_plates(folder: Path, con: Connection, *, missing_only: bool = False) -> None:
+    """Keep a record of every plate; the states of files stay those of the record before.
+
+    missing_only: keep those records that are there.
+    """
+    known = dict(
+        con.execute("select plate, uri from file where kind = 'record' order by all").fetchall()
+    )
+    for (plate,) in con.execute("select plate_id from plate order by all").fetchall():
+        if plate not in known or not missing_only:
+            _keep_again(folder, con, plate, known.get(plate))
+
+
+def _keep_again(folder: Path, con: Connection, plate: str, uri: str | None) -> None:
+    """Keep the rows of a plate that were changed. uri: of its record before."""
+    path = folder / uri if uri else None
+    files = states_in(con, path) if path and is_whole_record(path) else None
+    keep_plate(folder, con, plate, files)
+
+
+@contextmanager
+def plates_kept(folder: Path, con: Connection) -> Iterator[None]:
+    """A block that may change rows by SQL; records of the plates that it changes are kept anew."""
+    before = _row_sums(con)
+    yield
+    after = _row_sums(con)
+    if not after:
+        return
+    known = dict(con.execute("select plate, uri from file where kind = 'record'").fetchall())
+    for plate in sorted(plate for plate, sums in after.items() if sums != before.get(plate)):
+        _keep_again(folder, con, plate, known.get(plate))
+
+
+def _row_sums(con: Connection) -> dict[str, dict[str, int]]:
+    """For each plate that is registered, sums of the hashes of its rows, by table."""
+    if not _present(con).issuperset((*OF_PLATE, "file", "run")):
+        return {}  # of an earlier version, or dropped by a user
+    sums: dict[str, dict[str, int]] = {
+        plate: {} for (plate,) in con.execute("select plate_id from plate").fetchall()
+    }
+    for table in OF_PLATE:
+        key = "plate_id" if table == "plate" else "plate"
+        query = f"select {key}, sum(hash(_row)::hugeint) from {quoted(table)} as _row group by all"
+        for plate, total in con.execute(query).fetchall():
+            if plate in sums:
+                sums[plate][table] = total
+    return sums
+
+
+def newest(copies: Sequence[Path]) -> Path:
+    """The copy that was written last."""
+    return max(copies, key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+
+def tables_in(con: Connection, record: Path) -> list[str]:
+    """Names of the tables that a record holds."""
+    query = "select column_name from (describe from read_parquet($path))"
+    rows = con.execute(query, {"path": literal_path(record)}).fetchall()
+    return [name for (name,) in rows]
