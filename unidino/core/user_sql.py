@@ -4,15 +4,13 @@ Such a query must be one statement that only reads. It runs on a confined connec
 file outside the lake, reads no variable of the program and has locked settings.
 """
 
-import atexit
 import os
 import resource
-import shutil
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import gettempdir
 from threading import Event, Timer
 from typing import Any
 from uuid import uuid4
@@ -74,18 +72,18 @@ def memory_bytes() -> int:
 
 
 def _place_for_spilling() -> str:
-    """Path of a folder that is not there yet; empty, for none, if no folder can be made."""
+    """Path of a folder that is not there yet; empty, for none, if no folder can be made.
+
+    The folder around it is this user's, and nobody else can read it.
+    """
     try:
-        return f"{_private_folder(os.getpid())}/{uuid4().hex}"
+        place = Path(gettempdir()) / f"unidino-{os.getuid()}"
+        place.mkdir(mode=0o700, exist_ok=True)
+        found = place.lstat()
     except OSError:
         return ""
-
-
-@cache
-def _private_folder(_process: int) -> str:
-    folder = mkdtemp(prefix="unidino-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    is_private = found.st_uid == os.getuid() and not stat.S_IMODE(found.st_mode) & 0o077
+    return f"{place}/{uuid4().hex}" if is_private and stat.S_ISDIR(found.st_mode) else ""
 
 
 @contextmanager

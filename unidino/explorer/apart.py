@@ -21,7 +21,7 @@ from unidino.explorer.worker import READY, serve, too_much
 Value = TypeVar("Value")
 _MOST_RUNNING = 3
 _MOST_ASKED = 6  # running or waiting; the server has more threads, for requests without SQL
-_SHARE = 0.25  # of the memory, for each
+_SHARE = 0.2  # of the memory, for each
 _LEAST_MEMORY = 1 << 30
 _MOST_MEMORY = 8 << 30
 _GRACE_S = 3.0  # after the limit of a query, at which DuckDB stops by itself
@@ -73,16 +73,8 @@ class Apart:
             worker = self._take()
             try:
                 answer: Value = worker.call(function, arguments, patience_s)
-            except InputError:
-                if worker.is_alive:
-                    self._give_back(worker)
-                else:
-                    self._end(worker)
-                raise
-            except BaseException:
-                self._end(worker)
-                raise
-            self._give_back(worker)
+            finally:
+                self._give_back(worker)
             return answer
         finally:
             self._running.release()
@@ -117,6 +109,9 @@ class Apart:
         return worker
 
     def _give_back(self, worker: "_Worker") -> None:
+        if not worker.is_free:
+            self._end(worker)
+            return
         with self._lock:
             self._idle.append(worker)
 
@@ -132,6 +127,7 @@ class _Worker:
 
     def __init__(self, folder: Path, memory: int) -> None:
         self._folder, self._memory = folder, memory
+        self._is_busy = False
         context = get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(
@@ -146,9 +142,9 @@ class _Worker:
         theirs.close()
 
     @property
-    def is_alive(self) -> bool:
+    def is_free(self) -> bool:
         """Whether the process can take another call."""
-        return self._process.is_alive() and not self._connection.closed
+        return not self._is_busy and not self._connection.closed
 
     def wait_until_ready(self) -> None:
         """Wait until the process takes calls."""
@@ -158,10 +154,14 @@ class _Worker:
 
     def call(self, function: Callable[..., Any], arguments: tuple[object, ...], s: float) -> Any:
         """The value of a function; s: its limit of time in seconds. Raises InputError."""
+        self._is_busy = True
         self._connection.send((function, arguments))
-        succeeded, value = self._receive(
+        succeeded, value, should_end = self._receive(
             s + _GRACE_S, f"stopped after {s:.0f} s; select fewer rows or columns"
         )
+        self._is_busy = False
+        if should_end:
+            self.end()
         if not succeeded:
             raise InputError(value)
         return value

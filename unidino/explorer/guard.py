@@ -8,6 +8,7 @@ from collections.abc import Callable
 from secrets import compare_digest, token_urlsafe
 from urllib.parse import urlsplit
 
+from dash.exceptions import DependencyException
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
@@ -93,8 +94,12 @@ def guard(server: Flask, keys: Keys | None, malformed: Callable[[], str | None])
     @server.errorhandler(HTTPException)
     def said(error: HTTPException) -> Response:
         if error.code == 404:
-            return line(f"there is nothing at '{request.path}'", 404)
+            return _nothing()
         return line(error.description or error.name, error.code or 500)
+
+    @server.errorhandler(DependencyException)  # a file that is no part of Dash
+    def missing(_error: Exception) -> Response:
+        return _nothing()
 
 
 def _said(wrong: str | None) -> Response | None:
@@ -123,5 +128,9 @@ def _refused(keys: Keys | None) -> Response | None:
             return line(_UNKNOWN, 403)
         g.is_first_visit = True
     if not (request.path in _PATHS or request.path.startswith(_FOLDERS)):
-        return line(f"there is nothing at '{request.path}'", 404)
+        return _nothing()
     return None
+
+
+def _nothing() -> Response:
+    return line(f"there is nothing at '{request.path}'", 404)

@@ -14,7 +14,6 @@ from flask import request
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 CALLBACK = "/_dash-update-component"
-_SUITES = "/_dash-component-suites/"
 _MOST_DEPTH = 40
 _Text = str | None
 _Number = Annotated[int, Field(ge=-(2**31), lt=2**31)]
@@ -62,16 +61,13 @@ KINDS: dict[str, Any] = {
     "go.n_clicks": _Count,
 }
 _ADAPTERS = {name: TypeAdapter(kind) for name, kind in KINDS.items()}
-_OTHERS = TypeAdapter(_Text)  # of dropdowns and text boxes
+_OTHERS: TypeAdapter[str | None] = TypeAdapter(_Text)  # of dropdowns and text boxes
 
 
 def malformed(app: Dash) -> str | None:
     """What is wrong with the form of the present request; None if nothing is."""
     if "\x00" in request.path or any("\x00" in text for text in _arguments()):
         return "the address holds a NUL character"
-    if request.path.startswith(_SUITES):
-        package, _, _ = request.path.removeprefix(_SUITES).partition("/")
-        return None if package in app.registered_paths else f"there is no package '{package}'"
     if request.path != CALLBACK or request.method != "POST":
         return None
     try:

@@ -9,7 +9,6 @@ import os
 import pickle
 import resource
 import signal
-import sys
 import tempfile
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -22,21 +21,24 @@ READY = "ready"
 _MOST_BYTES = 256 << 20  # of an answer
 _MOST_FILE_BYTES = 4 << 30  # of a download, and of data that leave the memory
 _NICENESS = 5
+_LEFT_OVER = 0.25
 
 
 def serve(connection: Connection, folder: Path, memory: int) -> None:
     """Answer calls that come by a connection, until it ends.
 
-    A call is a function and its arguments. Its answer is the pickled pair of true and the value, or
-    of false and the line of a UnidinoError. folder: of this process, for temporary files. memory:
-    bytes that calls may take.
+    A call is a function and its arguments. Its answer is a pickled triple: true and the value, or
+    false and the line of a UnidinoError; then whether this process should end, because calls have
+    left much in its memory. folder: of this process, for temporary files. memory: bytes that calls
+    may take.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server ends this process
     Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     tempfile.tempdir = str(folder)
     os.nice(_NICENESS)
     _load()
-    _limit(memory)
+    taken = _taken()
+    _limit(taken + memory)
     connection.send_bytes(pickle.dumps(READY))
     while True:
         try:
@@ -44,21 +46,20 @@ def serve(connection: Connection, folder: Path, memory: int) -> None:
         except EOFError:
             return
         try:
-            answer = pickle.dumps((True, function(*arguments)))
-            if len(answer) > _MOST_BYTES:
-                raise InputError(
-                    f"the answer has {len(answer) >> 20} MB; select fewer or shorter values"
-                )
+            answer = True, function(*arguments)
+            if (size := len(pickle.dumps(answer))) > _MOST_BYTES:
+                raise InputError(f"the answer has {size >> 20} MB; select fewer or shorter values")
         except UnidinoError as error:
-            answer = pickle.dumps((False, str(error)))
+            answer = False, str(error)
         except MemoryError:
-            answer = pickle.dumps((False, too_much(memory)))
-        connection.send_bytes(answer)
+            answer = False, too_much(memory)
+        connection.send_bytes(pickle.dumps((*answer, _taken() - taken > memory * _LEFT_OVER)))
+        del answer
 
 
 def too_much(memory: int) -> str:
     """The line about a query that needs more memory than these bytes."""
-    return f"the query needs more than {memory / 2**30:.1f} GB of memory; select fewer values"
+    return f"the query needs more than its {memory / 2**30:.1f} GB of memory; select fewer values"
 
 
 def _load() -> None:
@@ -73,13 +74,19 @@ def _load() -> None:
 
 
 def _limit(memory: int) -> None:
-    """Limit what this process writes, and how much memory it takes more than now."""
+    """Limit what this process writes, and the bytes that it may have."""
     _lower(resource.RLIMIT_FSIZE, _MOST_FILE_BYTES)
     _lower(resource.RLIMIT_CORE, 0)
-    if sys.platform == "linux":
+    _lower(resource.RLIMIT_DATA, memory)
+
+
+def _taken() -> int:
+    """Bytes that this process has, as its limit counts them; 0 where this is not known."""
+    try:
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-        taken = next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmData:"))
-        _lower(resource.RLIMIT_DATA, taken + memory)
+    except OSError:
+        return 0
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmData:"))
 
 
 def _lower(what: int, limit: int) -> None:
