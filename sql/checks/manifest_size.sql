@@ -1,10 +1,12 @@
--- Rows with a pixel size that is not positive, or a negative concentration.
+-- Rows whose well lies beyond the rows or columns that their plate is said to have.
 -- Grain: one row per line of the manifest.   Reads: manifest.
 select
     line,
-    case when pixel_size_um <= 0 then 'pixel_size_um' else 'concentration_um' end as "column",
-    'the value ' || case when pixel_size_um <= 0 then pixel_size_um else concentration_um end
-    || ' is not possible' as problem
+    'well' as "column",
+    'the well ' || well || ' lies beyond the ' || coalesce(num_rows::varchar || ' rows', '')
+    || case when num_rows is not null and num_columns is not null then ' and ' else '' end
+    || coalesce(num_columns::varchar || ' columns', '') || ' that plate ' || coalesce(plate, '')
+    || ' is said to have' as problem
 from manifest
-where pixel_size_um <= 0 or concentration_um < 0
+where well_row > num_rows or well_column > num_columns
 order by line

@@ -226,3 +226,17 @@ def test_names_are_trimmed_and_composed(new_lake: Lake, write_manifest: Write) -
     )
     ingest(new_lake, manifest, choice=Choice(channels=("e\u0301osin",)))
     assert _named(new_lake, "plate", "channel") == [("P", "\u00e9osin")]
+
+
+def test_brackets_are_part_of_a_name(
+    new_lake: Lake, write_manifest: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    manifest = write_manifest(*_numbered(("DNA", "Actin [561]", "Actin 5")))
+    with pytest.raises(InputError, match="nothing is left"):
+        ingest(new_lake, manifest, choice=Choice(channels=("Actin [56]",)))
+    ingest(new_lake, manifest, choice=Choice(channels=("Act*[561]",)))
+    assert _named(new_lake, "channel") == [("Actin [561]",)]
+    choice = Choice(drop_channels=("Actin [561]", "Actn"))
+    ingest(new_lake, manifest, choice=choice, overwrite=True)
+    assert _named(new_lake, "channel") == [("Actin 5",), ("DNA",)]
+    assert "--drop-channels: the images have no channel Actn; they have Actin 5" in caplog.text

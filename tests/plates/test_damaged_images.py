@@ -161,3 +161,10 @@ def test_whatever_the_bytes_are_a_plane_or_one_line_comes_back(
             assert plane.ndim == 2
             assert plane.dtype in (np.uint8, np.uint16)
         assert "\n" not in message
+
+
+def test_a_png_of_few_bits_is_said_to_be_scaled(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png_bytes(2, 1, 4, b"\0\x3f"))
+    plane, said = read_image(tmp_path / "a.png")
+    assert plane.tolist() == [[3 * 17, 255]]
+    assert said == ["values of 4 bits are scaled to 0 to 255"]

@@ -221,3 +221,35 @@ def test_a_fraction_is_no_number_of_a_field(tmp_path: Path, new_lake: Lake) -> N
     file.write_text("path,plate,well,field,channel\nb.tif,p,A01,2.0,DNA\n")
     ingest(new_lake, file, metadata_only=True)
     assert new_lake.query("select field from image").item() == 2
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        *((name, "-1") for name in ("page", "z", "channel_index", "timepoint")),
+        *(("emission_nm", value) for value in ("0", "inf")),
+        ("excitation_nm", "-405"),
+        ("pixel_size_um", "inf"),
+        ("position_x_um", "-inf"),
+        ("concentration_um", "1e999"),
+        ("num_rows", "0"),
+        ("num_columns", "49"),
+    ],
+)
+def test_a_number_that_is_not_possible_is_refused(
+    new_lake: Lake, tmp_path: Path, column: str, value: str
+) -> None:
+    text = f"path,plate,well,field,channel,{column}\na.tif,p,A01,1,DNA,{value}\n"
+    with pytest.raises(InputError, match=f"line 2, column {column}: '.*' is not possible"):
+        ingest(new_lake, _manifest(tmp_path, text))
+
+
+def test_a_negative_field_and_a_well_beyond_the_plate_are_refused(
+    new_lake: Lake, tmp_path: Path
+) -> None:
+    head = "path,plate,well,field,channel,num_rows,num_columns\n"
+    with pytest.raises(InputError, match="column field: '-1' is not possible; expected 0 or more"):
+        ingest(new_lake, _manifest(tmp_path, f"{head}a.tif,p,A01,-1,DNA,8,12\n"))
+    text = f"{head}a.tif,p,A01,1,DNA,8,12\nb.tif,p,L20,1,DNA,8,12\n"
+    with pytest.raises(InputError, match="line 3, column well: the well L20 lies beyond the 8"):
+        ingest(new_lake, _manifest(tmp_path, text))

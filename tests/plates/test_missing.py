@@ -215,3 +215,42 @@ def test_equal_blank_images_are_not_worth_a_word(
         tifffile.imwrite(manifest.parent / name, np.zeros((16, 16), np.uint16))
     ingest(new_lake, manifest)
     assert "content" not in caplog.text
+
+
+def test_images_that_lack_slices_of_others_are_said(
+    new_lake: Lake, write_manifest: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = [*_stack("DNA", (0, 1, 2)), *_stack("Bright", (0,))]
+    short = [*_stack("DNA", (0, 1), well="A02"), *_stack("Bright", (0,), well="A02")]
+    flat = [{"channel": "DNA", "well": "A03"}, *_stack("Bright", (0,), well="A03")]
+    ingest(new_lake, write_manifest(*whole, *short, *flat))
+    assert "2 of 3 images of channel DNA lack slices that others have" in caplog.text
+    assert "well A02 field 1, which has no slice 2;" in caplog.text
+    assert "channel Bright" not in caplog.text
+
+
+@pytest.mark.parametrize("z", ["max", "1"])
+def test_an_image_beside_the_slices_of_its_stack_is_refused(
+    new_lake: Lake, write_manifest: Write, z: str
+) -> None:
+    manifest = write_manifest(*_stack("DNA", (0, 1)), {"channel": "DNA"})
+    with pytest.raises(InputError, match=r"line 4, column z: .*2.tif' has no slice number, but"):
+        ingest(new_lake, manifest, choice=Choice(z=z))
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        (Choice(z="3"), "--z 3: the images have no slices"),
+        (Choice(timepoint=5), "--timepoint 5: the images have no time points"),
+    ],
+)
+def test_a_choice_of_nothing_is_said(
+    new_lake: Lake,
+    write_manifest: Write,
+    caplog: pytest.LogCaptureFixture,
+    choice: Choice,
+    said: str,
+) -> None:
+    ingest(new_lake, write_manifest({"channel": "DNA"}), choice=choice)
+    assert said in caplog.text

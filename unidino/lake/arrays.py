@@ -75,18 +75,19 @@ def find_array(group: Path) -> FieldArray:
     return FieldArray(path, axes, shape, str(dtype), is_shard_of_planes)
 
 
+def shape_of(group: Path, name: str) -> tuple[int, ...]:
+    """The shape of the array of this name in the group of a field.
+
+    Raises one of DAMAGE if its metadata are missing or damaged.
+    """
+    file = group / name / ngff.array_file(ngff.version_of(group))
+    return tuple(int(length) for length in json.loads(file.read_bytes())["shape"])
+
+
 def read_by_zarr(array: FieldArray, index: Sequence[int | slice]) -> NDArray[Any]:
     """The planes at an index over the axes before y and x, in the byte order of this machine."""
     found = np.asarray(_opened(array.path)[tuple(index)])
     return found.astype(found.dtype.newbyteorder("="), copy=False)
-
-
-def has_chunks(array: FieldArray) -> bool:
-    """Whether anything but metadata is stored; a chunk that is not there is the fill value."""
-    return any(
-        not entry.name.startswith(".") and entry.name != "zarr.json"
-        for entry in array.path.iterdir()
-    )
 
 
 def _opened(path: Path) -> zarr.Array[Any]:

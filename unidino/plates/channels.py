@@ -1,6 +1,7 @@
 """Channels of the images: which name each has, in every field of a plate the same."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 
@@ -28,8 +29,8 @@ def name_channels(con: Connection, choice: "Choice") -> None:
         {
             "channel_names": names,
             "by_rank": _counts_channels(names, slots),
-            "channels": _composed(choice.channels),
-            "drop_channels": _composed(choice.drop_channels),
+            "channels": _patterns(choice.channels),
+            "drop_channels": _patterns(choice.drop_channels),
             "keep_index": choice.keep_index,
         },
     )
@@ -37,7 +38,8 @@ def name_channels(con: Connection, choice: "Choice") -> None:
         _check_names_of_indices(con, names)
     _refuse_equal_names(con, slots)
     _check_order(con, keep_index=choice.keep_index)
-    _say_unmatched(con, _composed(choice.channels))
+    _say_unmatched(con, "--channels", choice.channels)
+    _say_unmatched(con, "--drop-channels", choice.drop_channels)
 
 
 def two_names_hint(con: Connection) -> str:
@@ -164,15 +166,28 @@ def _check_order(con: Connection, *, keep_index: bool) -> None:
             )
 
 
-def _say_unmatched(con: Connection, patterns: list[str]) -> None:
-    """Say which of --channels no channel has."""
-    unmatched = con.execute(
-        "select list(pattern) from (select unnest($patterns::varchar[]) as pattern) where not"
-        " exists (from named_channel where channel glob pattern)",
-        {"patterns": patterns},
-    ).fetchall()[0][0]
+def _patterns(names: Iterable[str]) -> list[str]:
+    """Patterns of names in which `*` and `?` alone stand for others."""
+    return [re.sub(r"[\[\\]", r"[\g<0>]", name) for name in _composed(names)]
+
+
+def _say_unmatched(con: Connection, option: str, names: Sequence[str]) -> None:
+    """Say which names or patterns of an option no channel has, and which channels there are."""
+    unmatched = [
+        name
+        for name, pattern in zip(_composed(names), _patterns(names), strict=True)
+        if not con.execute(
+            "select 1 from named_channel where channel glob $pattern limit 1", {"pattern": pattern}
+        ).fetchall()
+    ]
     if unmatched:
-        log.warning(f"--channels: the images have no channel {', '.join(unmatched)}")
+        found = con.execute(
+            "select distinct channel from named_channel where channel is not null order by all"
+        ).fetchall()
+        log.warning(
+            f"{option}: the images have no channel {', '.join(unmatched)}; they have"
+            f" {', '.join(name for (name,) in found)}"
+        )
 
 
 def _listed(slots: list[Slot]) -> str:

@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from unidino.core import assets
 from unidino.core.errors import InputError
-from unidino.core.sql import Connection, first_row
+from unidino.core.log import log
+from unidino.core.sql import Connection, first_row, quoted
 from unidino.plates.channels import name_channels, two_names_hint
 from unidino.plates.measurements import create_entries, problems_of_entries, refuse_mixed
 from unidino.plates.missing import (
@@ -19,9 +20,10 @@ from unidino.plates.missing import (
     find_single_slices,
     find_unchosen,
     say_same_planes,
+    say_uneven_stacks,
 )
 from unidino.plates.plate_names import RENAMING, refuse_two_measurements, rename_plates
-from unidino.plates.typed import create_typed, type_problems
+from unidino.plates.typed import create_typed, value_problems
 
 Row = dict[str, Any]  # one image of a manifest
 
@@ -126,7 +128,7 @@ def build(
     problems = _Problems(texts=list(faults))
     create_typed(con, "_images", source, required=True)
     create_entries(con, "_images")
-    problems.add(type_problems(con, "_images"))
+    problems.add(value_problems(con, "_images"))
     con.execute("drop table numbered")
     con.execute("drop table _images")
     rename_plates(con, choice.plate_names, source, root)
@@ -157,6 +159,7 @@ def build(
     con.execute("drop table typed")
     if problems.texts and not allow_incomplete:
         problems.refuse(next_step)
+    say_uneven_stacks(con)
     say_same_planes(con)
     if absent_channels:
         add_absent(con)
@@ -213,10 +216,9 @@ def check_metadata(con: Connection, table: str, source: Path) -> None:
     """
     problems = _Problems()
     create_typed(con, table, source, required=False)
-    problems.add(type_problems(con, table))
+    problems.add(value_problems(con, table))
     con.execute("create temp view manifest as from typed")
-    for name in ("manifest_control_type", "manifest_size"):
-        problems.add(check(con, name))
+    problems.add(check(con, "manifest_control_type"))
     con.execute("drop view manifest")
     if problems.texts:
         problems.refuse()
@@ -235,6 +237,18 @@ def _check_choice(con: Connection, choice: Choice) -> None:
         raise InputError(f"the images have the time points {listed}; choose one with --timepoint")
     if choice.timepoint is not None and timepoints and choice.timepoint not in timepoints:
         raise InputError(f"there is no time point {choice.timepoint}; the images have {listed}")
+    for option, value, what, column in (
+        ("--timepoint", choice.timepoint, "time points", "timepoint"),
+        ("--z", choice.slice_number(), "slices", "z"),
+    ):
+        num, num_all, path = first_row(
+            con,
+            f"select count_if({quoted(column)} is null), count(*),"
+            f" min(path) filter ({quoted(column)} is null) from typed",
+        )
+        if value is not None and num:
+            which = "the images" if num == num_all else f"{num} images, such as '{path}',"
+            log.warning(f"{option} {value}: {which} have no {what}; they are kept as they are")
 
 
 def _channels_and_slices(con: Connection) -> str:

@@ -3,7 +3,7 @@
 from unidino.core import assets
 from unidino.core.errors import InputError
 from unidino.core.log import log
-from unidino.core.sql import Connection, quoted
+from unidino.core.sql import Connection, first_row, quoted
 from unidino.plates.tables import MEASUREMENT, PROBLEM
 
 _NUM_LISTED = 3
@@ -19,6 +19,21 @@ def take_unplaced(con: Connection, table: str) -> list[str]:
     found = [row[0] for row in problems.fetchall()]
     con.execute(f"delete from {quoted(table)} where {wrong}")
     return found
+
+
+def take_unknown_wavelengths(con: Connection, table: str) -> None:
+    """Make NULL of wavelengths of 0 nm and NaN, which instruments write for none; says so."""
+    for name in {"excitation_nm", "emission_nm"} & set(_columns(con, table)):
+        unknown = f"try_cast({quoted(name)} as double) in (0, 'nan'::double)"
+        num, path = first_row(
+            con, f"select count(*), min(path) from {quoted(table)} where {unknown}"
+        )
+        if num:
+            con.execute(f"update {quoted(table)} set {quoted(name)} = null where {unknown}")
+            kind = name.removesuffix("_nm")
+            log.warning(
+                f"the {kind} of {num} images is 0 nm or no number, such as '{path}': unknown"
+            )
 
 
 def create_entries(con: Connection, table: str) -> None:

@@ -82,6 +82,18 @@ def add_absent(con: Connection) -> None:
     con.execute("drop table absent")
 
 
+def say_uneven_stacks(con: Connection) -> None:
+    """Say which images of `manifest` lack slices that others of their channel have."""
+    for plate, channel, num, num_all, well, field, lacks in con.execute(
+        assets.sql("queries", "uneven_stack")
+    ).fetchall():
+        log.warning(
+            f"plate {plate}: {num} of {num_all} images of channel {channel} lack slices that others"
+            f" have, such as well {well} field {field}, which has {lacks}; they are kept as they"
+            " are"
+        )
+
+
 def say_same_planes(con: Connection) -> None:
     """Say which planes of `manifest` several fields list."""
     found = con.execute(

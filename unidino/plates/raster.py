@@ -75,7 +75,8 @@ def read_png(path: str, data: bytes) -> Picture:
             )
     if kind == _PNG_PALETTE:
         return _read_pillow(data, "PNG")
-    return of_samples(imagecodecs.png_decode(data))
+    notes = (f"values of {bits} bits are scaled to 0 to 255",) if bits < 8 else ()
+    return of_samples(imagecodecs.png_decode(data), notes=notes)
 
 
 def read_bmp(path: str, data: bytes) -> Picture:

@@ -93,11 +93,20 @@ def columns(con: Connection, table: str) -> list[str]:
 
 
 def text_table(rows: Sequence[Mapping[str, str | None]]) -> pa.Table:
-    """Rows of text as a table with every column that a row has."""
+    """Rows of text as a table with every column that a row has.
+
+    Raises InputError if a text is the name of a file in bytes that are no UTF-8.
+    """
     names = dict.fromkeys(name for row in rows for name in row)
-    return pa.table(
-        {name: pa.array([row.get(name) for row in rows], pa.string()) for name in names}
-    )
+    try:
+        return pa.table(
+            {name: pa.array([row.get(name) for row in rows], pa.string()) for name in names}
+        )
+    except UnicodeEncodeError as error:
+        shown = error.object.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        raise InputError(
+            f"the name '{shown}' is not in UTF-8; rename the file or folder"
+        ) from error
 
 
 def join(con: Connection, table: str, joined: str, name: str) -> str:

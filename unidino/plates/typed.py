@@ -64,7 +64,40 @@ def _read_as(kind: str, column: str) -> str:
     return f"try_cast({quoted(column)} as {kind})"
 
 
-def type_problems(con: Connection, table: str) -> list[tuple[int, str, str, str]]:
+def value_problems(con: Connection, table: str) -> list[tuple[int, str, str, str]]:
+    """Values in the tables `numbered` and `typed` that are not what their column allows.
+
+    Each is line, place, column and what is wrong; see `schemas/manifest.schema.json`.
+    """
+    return sorted(_type_problems(con, table) + _range_problems(con, table))
+
+
+def _range_problems(con: Connection, table: str) -> list[tuple[int, str, str, str]]:
+    """Numbers that are not finite, or that are out of the range of their column."""
+    found: list[tuple[int, str, str, str]] = []
+    have = tables.columns(con, table)
+    for name, rule in assets.manifest_schema()["properties"].items():
+        if name not in have or rule["type"] == "string":
+            continue
+        low, above, high = (rule.get(k) for k in ("minimum", "exclusiveMinimum", "maximum"))
+        allowed = f"more than {above}" if above is not None else f"{low} or more"
+        if high is not None:
+            allowed = f"{low} to {high}"
+        if low is None and above is None:
+            allowed = "a finite number"
+        column = f"typed.{quoted(name)}"
+        found += con.execute(
+            f"select line, place, $name, '''' || trim(numbered.{quoted(name)}::varchar)"
+            " || ''' is not possible; expected ' || $allowed"
+            " from typed inner join numbered on line = _number"
+            f" where not isfinite({column}::double) or {column} < $low or {column} <= $above"
+            f" or {column} > $high order by 1",
+            {"name": name, "allowed": allowed, "low": low, "above": above, "high": high},
+        ).fetchall()
+    return found
+
+
+def _type_problems(con: Connection, table: str) -> list[tuple[int, str, str, str]]:
     """Values in the table `numbered` that are not of the type of their column."""
     found: list[tuple[int, str, str, str]] = []
     have = tables.columns(con, table)

@@ -95,6 +95,7 @@ def test_missing_settings_are_said(
         ("MeasurementDetail.mrf", "</bts", "<", "mrf' is not a valid CellVoyager"),
         ("MeasurementDetail.mrf", '"0.325"', '"small"', "HorizontalPixelDimension 'small'"),
         ("MeasurementDetail.mrf", '"8"', '"H"', "has a plate with RowCount 'H'"),
+        ("MeasurementDetail.mrf", '"8"', '"0"', "has a plate with RowCount 0 instead of 1 to 32"),
     ],
 )
 def test_damaged_settings_cost_what_they_say(
@@ -156,3 +157,20 @@ def test_a_damaged_measurement_costs_its_plate(tmp_path: Path, new_lake: Lake) -
         ingest(new_lake, tmp_path / "screen", "cellvoyager")
     done = ingest(new_lake, tmp_path / "screen", "cellvoyager", allow_incomplete=True)
     assert (done.landed, len(done.problems)) == (("P2",), 1)
+
+
+def test_a_wavelength_of_nothing_and_pixels_that_are_not_square_are_said(
+    tmp_path: Path, new_lake: Lake, caplog: pytest.LogCaptureFixture
+) -> None:
+    _measurement(tmp_path / "P1")
+    for name, old, new in (
+        ("S.mes", "405nm", "0nm"),
+        ("MeasurementDetail.mrf", '"0.325"/>', '"0.325" bts:VerticalPixelDimension="0.65"/>'),
+    ):
+        file = tmp_path / "P1" / name
+        file.write_text(file.read_text(encoding="utf-8-sig").replace(old, new))
+    ingest(new_lake, tmp_path / "P1", "cellvoyager")
+    said = " ".join(caplog.text.split())
+    assert "the excitation of 2 images is 0 nm" in said
+    assert "pixels of 0.325 x 0.65 um are not square; their size is left out" in said
+    assert new_lake.query("select distinct pixel_size_um from field").rows() == [(None,)]

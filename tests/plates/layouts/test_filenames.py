@@ -1,6 +1,7 @@
 """File names give the manifest by a pattern."""
 
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
@@ -176,3 +177,10 @@ def test_a_folder_that_is_a_link_is_named(
     ingest(new_lake, tmp_path / "scope", "filename", pattern=pattern)
     assert new_lake.query("select well from image").rows() == [("C04",)]
     assert "1 folders are links and are not followed" in " ".join(caplog.text.split())
+
+
+def test_a_name_that_is_no_utf8_is_refused_in_one_line(tmp_path: Path, new_lake: Lake) -> None:
+    write_plane(tmp_path / "A01_x.tif", 1)
+    (tmp_path / "A01_x.tif").rename(os.fsdecode(os.fsencode(tmp_path) + b"/A01_\xff.tif"))
+    with pytest.raises(InputError, match=r"A01_\\xff.tif' is not in UTF-8; rename the file"):
+        ingest(new_lake, tmp_path, "filename", pattern=r"(?P<well>[A-P]\d\d)_.*\.tif")

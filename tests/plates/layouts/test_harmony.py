@@ -267,3 +267,32 @@ def test_images_that_no_index_lists_are_named(
     assert new_lake.query("select plate_id from plate").rows() == [("BAR1",)]
     assert "1 images under" in caplog.text
     assert "no index that is read lists them" in " ".join(caplog.text.split())
+
+
+@pytest.mark.parametrize("height", ["5.9338E-07", "9E-07"])
+def test_pixels_that_are_not_square_have_no_size(
+    tmp_path: Path, new_lake: Lake, caplog: pytest.LogCaptureFixture, height: str
+) -> None:
+    size = '<ImageResolutionX Unit="m">5.9338E-07</ImageResolutionX>'
+    more = f'<ImageResolutionY Unit="m">{height}</ImageResolutionY>'
+    write_export(tmp_path / "M", change=lambda text: text.replace(size, size + more))
+    ingest(new_lake, tmp_path / "M", "harmony")
+    known = height == "5.9338E-07"
+    assert new_lake.query("select distinct pixel_size_um from field").item() == (
+        pytest.approx(0.59338) if known else None
+    )
+    assert ("not square" in caplog.text) != known
+
+
+def test_no_wavelength_and_no_plate_of_no_rows(
+    tmp_path: Path, new_lake: Lake, caplog: pytest.LogCaptureFixture
+) -> None:
+    def change(text: str) -> str:
+        return text.replace(">399<", ">0<").replace("<PlateRows>16", "<PlateRows>0")
+
+    write_export(tmp_path / "M", change=change)
+    with pytest.raises(InputError, match="has a plate with PlateRows 0 instead of 1 to 32"):
+        ingest(new_lake, tmp_path / "M", "harmony")
+    ingest(new_lake, tmp_path / "M", "harmony", allow_incomplete=True)
+    assert new_lake.query("select emission_nm from channel order by 1").rows() == [(499,), (None,)]
+    assert "the emission of 2 images is 0 nm" in caplog.text

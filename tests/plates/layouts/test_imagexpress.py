@@ -193,6 +193,8 @@ def test_a_plate_within_the_folder_of_another_is_a_plate(tmp_path: Path, new_lak
         ("", "bad.HTD' is not an HTD file"),
         ('"XWells", 12', "bad.HTD' is not an HTD file"),
         (_htd('"DAPI"').replace("12", "twelve"), "bad.HTD' has XWells 'twelve'"),
+        (_htd('"DAPI"').replace("12", "99"), "bad.HTD' has XWells '99' instead of 1 to 48"),
+        (_htd('"DAPI"').replace('"YWells", 8', '"YWells", 0'), "has YWells '0'"),
     ],
 )
 def test_damaged_settings_cost_the_names_of_channels(
@@ -246,3 +248,64 @@ def test_names_of_waves(tmp_path: Path, new_lake: Lake, written: str, name: str)
     write_plane(tmp_path / "P1" / "P1_B02_s1_w1.TIF", 1)
     ingest(new_lake, tmp_path / "P1", "imagexpress")
     assert _channels(new_lake) == [name]
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("P1_C05_s10.TIF", ("C05", 10, "ch1")),
+        ("P1_C05_s10_w1.TIF", ("C05", 10, "ch1")),
+        (f"P1_C05_s12_w1{_ID}.tif", ("C05", 12, "ch1")),
+        ("P1_C05_s1_w10.TIF", ("C05", 1, "ch10")),
+        ("P1_C05_w10.TIF", ("C05", 1, "ch10")),
+        ("P1_AF48_s10_w1.TIF", ("AF48", 10, "ch1")),
+        ("c05_s10_w1.tif", ("C05", 10, "ch1")),
+        ("P1_S10_s11_w1.TIF", ("S10", 11, "ch1")),
+        ("P1_S10_w1.TIF", ("S10", 1, "ch1")),
+        ("P1_C05_S10_w1.TIF", ("S10", 1, "ch1")),
+        ("P1_W12.TIF", ("W12", 1, "ch1")),
+    ],
+)
+def test_sites_and_waves_of_ten_or_more_are_no_wells(
+    tmp_path: Path, new_lake: Lake, name: str, place: tuple[str, int, str]
+) -> None:
+    write_plane(tmp_path / "P" / name, 1)
+    ingest(new_lake, tmp_path / "P", "imagexpress")
+    assert new_lake.query("select well, field, channel from image").rows() == [place]
+
+
+def test_a_name_that_may_be_of_two_wells_is_said(
+    tmp_path: Path, new_lake: Lake, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_plane(tmp_path / "P" / "P1_C05_S10_W1.TIF", 1)
+    ingest(new_lake, tmp_path / "P", "imagexpress")
+    assert new_lake.query("select well, field from field").rows() == [("C05", 10)]
+    assert "1 images may be of two wells by their names" in " ".join(caplog.text.split())
+
+
+def test_a_well_that_has_only_a_projection_keeps_it(
+    tmp_path: Path, new_lake: Lake, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "P1"
+    _write(folder / "P1.HTD", _htd('"DAPI"'))
+    for step, well in ((0, "A01"), (1, "A01"), (2, "A01"), (0, "A02")):
+        write_plane(folder / "TimePoint_1" / f"ZStep_{step}" / f"P1_{well}_s1_w1.TIF", 10 + step)
+    ingest(new_lake, folder, "imagexpress")
+    said = " ".join(caplog.text.split())
+    assert "1 projections of the instrument (ZStep_0) are left out" in said
+    assert "1 projections of the instrument (ZStep_0) have no slices and are kept" in said
+    np.testing.assert_array_equal(stored_plane(new_lake, "well = 'A02'"), plane_of(10))
+
+
+def test_images_of_two_names_beside_one_htd_file_are_said_or_refused(
+    tmp_path: Path, new_lake: Lake, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "P"
+    _write(folder / "P.HTD", _htd('"DAPI"'))
+    write_plane(folder / "P1_A01_s1_w1.TIF", 1)
+    write_plane(folder / "P2_A02_s1_w1.TIF", 2)
+    ingest(new_lake, folder, "imagexpress")
+    assert "put together from images of 2 names" in " ".join(caplog.text.split())
+    write_plane(folder / "P2_A01_s2_w1.TIF", 3)
+    with pytest.raises(InputError, match=r"P1_A01_s1_w1.TIF' and 'P2_A01_s2.*both have the well"):
+        ingest(new_lake, folder, "imagexpress", overwrite=True)

@@ -359,3 +359,80 @@ def test_wavelengths_and_names_of_channels(new_lake: Lake, tmp_path: Path) -> No
         ("Hoechst", pytest.approx(460)),
         ("ch1", 520),
     ]
+
+
+ONE_WELL = _plate(_well(0, 'Row="0" Column="0"', 0))
+
+
+@pytest.mark.parametrize(
+    ("image", "num_pages", "said"),
+    [
+        (_image(0), 3, "a.ome.tif, 1 of 3 pages'"),
+        (_image(0, "<TiffData/>"), 4, "a.ome.tif, 2 of 4 pages'"),
+        (_image(0, '<TiffData FirstC="0" IFD="0"/>'), 1, "well A01 field 1: 1 of 2'"),
+        (_image(0, '<TiffData FirstC="1" IFD="1"/>', SizeZ=2), 2, "field 1: 1 of 4'"),
+        (_image(0).replace("uint16", "uint8"), 2, "pixels of uint16 that the OME-XML calls uint8"),
+    ],
+)
+def test_what_the_xml_and_its_file_do_not_share_is_said(
+    new_lake: Lake,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    image: str,
+    num_pages: int,
+    said: str,
+) -> None:
+    _write(tmp_path / "a.ome.tif", ONE_WELL, image, num_pages=num_pages)
+    _ingest(new_lake, tmp_path)
+    assert said in caplog.text
+    assert _fields(new_lake) == [("P", "A01", 1)]
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (_image(0, "<TiffData/>", SizeC=3), "it has 2 of the 3 that its OME-XML names"),
+        (_image(0, "<TiffData/>", SizeC=1, SizeZ=3), "it has 2 of the 3"),
+        (_image(0, "", SizeC=1, SizeT=4), "it has 2 of the 4"),
+        (_image(0, SizeX=512), "is 32 x 32 px, but its OME-XML says 32 x 512"),
+    ],
+)
+def test_a_file_that_lacks_what_its_xml_says_is_refused(
+    new_lake: Lake, tmp_path: Path, image: str, message: str
+) -> None:
+    _write(tmp_path / "a.ome.tif", ONE_WELL, image, num_pages=2)
+    with pytest.raises(InputError, match=message):
+        _ingest(new_lake, tmp_path)
+
+
+def test_channels_in_files_of_their_own_are_whole(
+    new_lake: Lake, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = _data("a.ome.tif", "urn:a") + _data("b.ome.tif", "urn:b", first_c=1)
+    for name in "ab":
+        file = tmp_path / f"{name}.ome.tif"
+        _write(file, ONE_WELL, _image(0, data), own=f"urn:{name}", num_pages=1)
+    _ingest(new_lake, tmp_path)
+    assert new_lake.query("select count(*) from image").item() == 2
+    assert "left out" not in caplog.text
+    assert "says more" not in caplog.text
+
+
+def test_wavelengths_and_sizes_that_are_not_possible(
+    new_lake: Lake, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    channels = '<Channel ID="C:0" EmissionWavelength="0"/><Channel ID="C:1"/>'
+    image = _image(0, channels=channels)
+    _write(tmp_path / "a.ome.tif", ONE_WELL, image, num_pages=2)
+    _ingest(new_lake, tmp_path)
+    assert "the emission of 1 images is 0 nm" in caplog.text
+    for old, new, message in (
+        ('Wavelength="0"', 'Wavelength="-5"', "column emission_nm: '-5' is not possible"),
+        ('Wavelength="0"', 'Wavelength="INF"', "column emission_nm: 'INF' is not possible"),
+        ('Rows="8"', 'Rows="0"', "plate 'P' has the Rows '0'; expected a number from 1 to 32"),
+        ('Row="0"', 'Row="9"', "the well J01 lies beyond the 8 rows and 12 columns"),
+    ):
+        parts = (ONE_WELL.replace(old, new), image.replace(old, new))
+        _write(tmp_path / "a.ome.tif", *parts, num_pages=2)
+        with pytest.raises(InputError, match=message):
+            _ingest(new_lake, tmp_path)

@@ -502,3 +502,50 @@ def test_zarr_reads_what_the_test_wrote(tmp_path: Path) -> None:
     array = zarr.open_array(str(tmp_path / "P.zarr" / "A" / "1" / "0" / "0"), mode="r")
     assert array.dtype == np.dtype(">u2")
     np.testing.assert_array_equal(array[1], plane_of(value_of("A/1", "0", 1)))
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_a_channel_and_a_chunk_that_are_not_stored_are_said(
+    new_lake: Lake, tmp_path: Path, caplog: pytest.LogCaptureFixture, version: str
+) -> None:
+    write_zarr_plate(tmp_path / "P.zarr", {"A/1": ["0", "1"]}, version=version)
+    first, second = (
+        tmp_path / "P.zarr" / "A" / "1" / image / "0" / ("c" if version == "0.5" else "")
+        for image in "01"
+    )
+    shutil.rmtree(first / "1")
+    (second / "0" / "0" / "1").unlink()
+    _ingest(new_lake, tmp_path)
+    said = " ".join(caplog.text.split())
+    assert "no pixels of a channel are stored, so that all have the fill value" in said
+    assert "A/1/0, channel 1'" in said
+    assert "chunks are not stored, so that their pixels have the fill value" in said
+    assert "A/1/1, 1 of 4 chunks'" in said
+
+
+def test_chunks_that_are_not_stored_within_shards_are_said(
+    new_lake: Lake, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_zarr_plate(tmp_path / "P.zarr", {"A/1": ["0"]}, version="0.5")
+    place = tmp_path / "P.zarr" / "A" / "1" / "0" / "0"
+    pixels = np.stack([plane_of(1), plane_of(2)])
+    pixels[1, :, 16:] = 0
+    shutil.rmtree(place)
+    form: Any = {"shape": pixels.shape, "dtype": "uint16", "config": {"write_empty_chunks": False}}
+    array = zarr.create_array(str(place), chunks=(1, 32, 16), shards=pixels.shape, **form)
+    array[:] = pixels
+    _ingest(new_lake, tmp_path)
+    assert "A/1/0, 1 of 4 chunks'" in caplog.text
+
+
+def test_a_first_resolution_that_is_not_the_largest_is_refused(
+    new_lake: Lake, tmp_path: Path
+) -> None:
+    write_zarr_plate(tmp_path / "P.zarr", {"A/1": ["0"]})
+    image = tmp_path / "P.zarr" / "A" / "1" / "0"
+    zarr.create_array(str(image / "1"), shape=(2, 64, 64), dtype="uint16", zarr_format=2)
+    metadata = json.loads((image / ".zattrs").read_text())
+    metadata["multiscales"][0]["datasets"].append({"path": "1"})
+    (image / ".zattrs").write_text(json.dumps(metadata))
+    with pytest.raises(InputError, match="first resolution is 32 x 32 px, but '1' is 64 x 64 px"):
+        _ingest(new_lake, tmp_path)

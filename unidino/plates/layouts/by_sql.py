@@ -24,6 +24,7 @@ _IMAGE_FILES = "image_file"
 # A table that may be missing: `-- Optional: name(column, column).`
 _OPTIONAL = re.compile(r"^--\s*Optional:\s*([\w-]+)\s*\(([^)]*)\)", re.MULTILINE)
 _FOLDERS = ("*", "*/*", "*/*/*")  # a set may have a table for each plate, in a folder of the plate
+_NO_FILES = pa.table({"path": pa.array([], pa.string())})
 _PATIENCE_S = 24 * 3600.0  # a set may have millions of images
 
 
@@ -81,7 +82,8 @@ class Select:
                 con.execute(f"create table {quoted(table)} ({listed})")
                 created.append(table)
         if self.image_files is not None:
-            con.register(_IMAGE_FILES, pa.table({"path": pa.array(self.image_files, pa.string())}))
+            listed = tables.text_table([{"path": file} for file in self.image_files])
+            con.register(_IMAGE_FILES, listed if self.image_files else _NO_FILES)
         confine(con)
         what = f"layout {self.layout}"
         try:

@@ -8,11 +8,13 @@ import pyarrow as pa
 
 from unidino.core.errors import InputError
 from unidino.core.log import log
-from unidino.plates.layouts.entries import Entry, Row, from_places, unplaced
+from unidino.plates.layouts.entries import NUM_COLUMNS, NUM_ROWS, Entry, Row, from_places, unplaced
+from unidino.plates.layouts.pixel_size import square
 from unidino.plates.layouts.walk import walk_files
 from unidino.plates.layouts.xml import attributes, read_xml
 from unidino.plates.tables import text_table
 
+_AXES = ("Horizontal", "Vertical")
 _DATA, _DETAIL = "MeasurementData.mlf", "MeasurementDetail.mrf"
 
 
@@ -95,13 +97,18 @@ def _about(folder: Path) -> tuple[Row, dict[str, Row], list[str]]:
         return {}, {}, [str(error)]
     about = attributes(detail)
     plate = Entry(f"'{file}' has a plate", about)
-    size = {name: plate.whole(name) for name in ("RowCount", "ColumnCount")}
+    size = {
+        "RowCount": plate.side("RowCount", NUM_ROWS),
+        "ColumnCount": plate.side("ColumnCount", NUM_COLUMNS),
+    }
     problems = [plate.problem({})]
     channels: dict[str, Row] = {}
     for element in detail.iterfind("{*}MeasurementChannel"):
         entry = Entry(f"'{file}' has a channel", attributes(element))
         if number := entry.whole("Ch", needed=True):
-            channels[number] = {"pixel_size_um": entry.number("HorizontalPixelDimension")}
+            width, height = (entry.number(f"{axis}PixelDimension") for axis in _AXES)
+            place = f"{file}, channel {number}"
+            channels[number] = {"pixel_size_um": square(width, height, place)}
         problems.append(entry.problem({"channel_index": number}))
     problems += _add_settings(channels, folder, about.get("MeasurementSettingFileName"))
     return size, channels, [problem for problem in problems if problem]

@@ -14,7 +14,7 @@ from unidino.plates.tables import MEASUREMENT, PROBLEM
 
 Row = dict[str, str | None]
 
-_NUM_ROWS, _NUM_COLUMNS = 32, 48
+NUM_ROWS, NUM_COLUMNS = 32, 48
 _WHERE = {
     "plate": "plate",
     "well": "well",
@@ -62,6 +62,14 @@ class Entry:
             return None
         return value and str(int(value))
 
+    def side(self, name: str, most: int) -> str | None:
+        """How many rows or columns a plate has; None if no plate has so many, which is noted."""
+        value = self.whole(name)
+        if value is not None and not (len(value) <= 2 and 1 <= int(value) <= most):
+            self.complain(f"with {name} {value} instead of 1 to {most}")
+            return None
+        return value
+
     def length(self, name: str, unit: str, factors: Mapping[str, float]) -> str | None:
         """A length in the unit that the factors lead to.
 
@@ -90,9 +98,7 @@ class Entry:
     def well(self, row: str, column: str) -> str | None:
         """The name of the well at the values of a row and a column, both counted from 1."""
         numbers = self.whole(row, needed=True), self.whole(column, needed=True)
-        for name, number, most in zip(
-            (row, column), numbers, (_NUM_ROWS, _NUM_COLUMNS), strict=True
-        ):
+        for name, number, most in zip((row, column), numbers, (NUM_ROWS, NUM_COLUMNS), strict=True):
             if number is not None and not 1 <= int(number) <= most:
                 self.complain(f"with {name} {number} instead of 1 to {most}")
                 return None
@@ -132,12 +138,12 @@ def well_of_name(file: Path, row: str | None, column: str | None) -> Row:
         numbers[0] = row_number(row.upper())
     elif re.fullmatch(r"[0-9]+", row):
         numbers[0] = int(row)
-    if 1 <= numbers[0] <= _NUM_ROWS and 1 <= numbers[1] <= _NUM_COLUMNS:
+    if 1 <= numbers[0] <= NUM_ROWS and 1 <= numbers[1] <= NUM_COLUMNS:
         return {"well": well_name(*numbers)}
     return {
         "well": None,
         PROBLEM: f"'{file}' has the row '{row}' and the column '{column}' in its name; a well is in"
-        f" row A to AF or 1 to {_NUM_ROWS}, and in column 1 to {_NUM_COLUMNS}",
+        f" row A to AF or 1 to {NUM_ROWS}, and in column 1 to {NUM_COLUMNS}",
     }
 
 

@@ -10,7 +10,17 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from unidino.core.errors import InputError
-from unidino.plates.layouts.entries import MICROMETRES, NANOMETRES, Entry, Row, unplaced
+from unidino.plates.layouts.entries import (
+    MICROMETRES,
+    NANOMETRES,
+    NUM_COLUMNS,
+    NUM_ROWS,
+    Entry,
+    Row,
+    unplaced,
+)
+from unidino.plates.layouts.notes import Notes
+from unidino.plates.layouts.pixel_size import pixel_size_um
 from unidino.plates.layouts.xml import read_xml
 
 _LENGTHS = {
@@ -20,10 +30,12 @@ _LENGTHS = {
     "excitation_nm": ("MainExcitationWavelength", "nm", NANOMETRES),
     "emission_nm": ("MainEmissionWavelength", "nm", NANOMETRES),
 }
+_HEIGHT = "ImageResolutionY"
 _FLATFIELD = "FlatfieldProfile"
 _OF_CHANNEL = (
     "ChannelName",
     "ImageResolutionX",
+    _HEIGHT,
     "MainExcitationWavelength",
     "MainEmissionWavelength",
     _FLATFIELD,
@@ -69,12 +81,14 @@ class Index:
         plate, problem = self._plate()
         folder = self._folder([values["URL"] for values, _ in images if "URL" in values])
         rows = []
+        notes = Notes()
         for values, units in images:
             shared = channels.get(values.get("ChannelID", ""), _Channel())
             entry = Entry(f"'{self.file}' has an image", shared.values | values)
             for name in shared.clashes.keys() - values.keys() - {_FLATFIELD}:
                 entry.complain(f"whose channel has two values of {name}: {shared.clashes[name]}")
-            rows.append(_row(entry, shared.units | units, plate, folder))
+            rows.append(_row(entry, shared.units | units, plate, folder, notes, str(self.file)))
+        notes.log()
         return rows + ([unplaced(problem)] if problem else [])
 
     def profiles(self) -> dict[str, str]:
@@ -114,8 +128,8 @@ class Index:
         entry = Entry(f"'{self.file}' has a plate", plates[0] if plates else {})
         plate: Row = {
             "plate": names[0] if names else plate_of_folder(self.file.parent),
-            "num_rows": entry.whole("PlateRows"),
-            "num_columns": entry.whole("PlateColumns"),
+            "num_rows": entry.side("PlateRows", NUM_ROWS),
+            "num_columns": entry.side("PlateColumns", NUM_COLUMNS),
         }
         return plate, entry.problem(plate)
 
@@ -142,8 +156,11 @@ def plate_of_folder(folder: Path) -> str:
     return folder.parent.name if is_images(folder) else folder.name
 
 
-def _row(entry: Entry, units: _Texts, plate: Row, folder: Path) -> Row:
-    """The row of one image in the manifest's columns. units: of its elements."""
+def _row(entry: Entry, units: _Texts, plate: Row, folder: Path, notes: Notes, place: str) -> Row:
+    """The row of one image in the manifest's columns. units: of its elements.
+
+    notes: of pixels that are not square, whose size is left out.
+    """
     row = plate | {
         "well": entry.well("Row", "Col"),
         "field": entry.whole("FieldID", needed=True),
@@ -154,6 +171,11 @@ def _row(entry: Entry, units: _Texts, plate: Row, folder: Path) -> Row:
     }
     for column, (name, unit, factors) in _LENGTHS.items():
         row[column] = entry.length(name, units.get(name, unit), factors)
+    height = entry.length(_HEIGHT, units.get(_HEIGHT, "m"), MICROMETRES)
+    width = row["pixel_size_um"]
+    if width and height:
+        sides = (float(width), "um"), (float(height), "um")
+        row["pixel_size_um"] = width if pixel_size_um(*sides, notes, place) else None
     url = entry.text("URL")
     if url is None:
         entry.complain("without URL: the plane was not taken, or not exported")

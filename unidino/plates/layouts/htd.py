@@ -9,7 +9,7 @@ from unidino.core.errors import InputError
 Settings = dict[str, str]
 
 _LINE = re.compile(r'\s*"?(\w+)"?\s*,\s*(.*?)\s*')
-_NUMBERS = ("XWells", "YWells")
+_SIDES = {"XWells": 48, "YWells": 32}  # of a plate of 1536 wells
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF16_LE: "utf-16",
@@ -32,9 +32,10 @@ def read_settings(htd: Path) -> Settings:
             settings[match[1]] = _first(match[2])
     if "HTSInfoFile" not in settings:
         raise InputError(f"'{htd}' is not an HTD file of MetaXpress")
-    for name in _NUMBERS:
-        if name in settings and not re.fullmatch(r"[0-9]+", settings[name]):
-            raise InputError(f"'{htd}' has {name} '{settings[name]}' instead of a number of wells")
+    for name, most in _SIDES.items():
+        text = settings.get(name, "1")
+        if not (re.fullmatch(r"[0-9]{1,9}", text) and 1 <= int(text) <= most):
+            raise InputError(f"'{htd}' has {name} '{text[:60]}' instead of 1 to {most} wells")
     return settings
 
 

@@ -1,8 +1,6 @@
 """ImageXpress exports of MetaXpress: one HTD file per plate, planes in TimePoint_n/ZStep_n."""
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,38 +9,13 @@ import tifffile
 from unidino.core.errors import InputError
 from unidino.core.log import log
 from unidino.plates.layouts.entries import Row, from_places, unplaced
-from unidino.plates.layouts.filenames import IMAGE_SUFFIXES
 from unidino.plates.layouts.htd import Settings, read_settings
+from unidino.plates.layouts.imagexpress_names import STEP, TIME, Plane, planes_of, without
+from unidino.plates.layouts.pixel_size import square
 from unidino.plates.layouts.walk import walk_files
 from unidino.plates.tables import text_table
 
-_ID = r"(?:[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12})?"
-_NAME = re.compile(
-    r"(?:(?P<name>.*)_|(?=[A-Z]+\d+_[sw]\d))(?P<well>[A-Z]{1,2}\d{2})(?:_s(?P<field>\d+))?"
-    rf"(?:_w(?P<wave>\d+?))?{_ID}\.tiff?",
-    re.IGNORECASE,
-)
-_THUMBNAIL = re.compile(rf".*_thumb{_ID}\.[a-z]+", re.IGNORECASE)
-_STEP = re.compile(r"ZStep_(\d+)", re.IGNORECASE)
-_TIME = re.compile(r"TimePoint_(\d+)", re.IGNORECASE)
 _NUM_OPENED = 8  # planes of a channel that are opened to find its optics
-
-
-@dataclass(frozen=True)
-class _Plane:
-    """A file with what its path says.
-
-    home: folder above TimePoint_n and ZStep_n. name: what comes before the well.
-    """
-
-    file: Path
-    home: Path
-    name: str | None
-    well: str
-    field: str
-    wave: str
-    z: str | None
-    timepoint: str | None
 
 
 def scan(path: Path) -> pa.Table:
@@ -55,12 +28,12 @@ def scan(path: Path) -> pa.Table:
     Raises InputError if there are no planes.
     """
     files = walk_files(path)
-    planes = _planes(files)
+    planes = planes_of(files)
     plates = _plates([file for file in files if file.suffix.lower() == ".htd"])
     if not plates:
         return text_table(_by_names(path, files, planes))
-    owned: dict[Path, list[_Plane]] = {folder: [] for folder in plates}
-    lost: list[_Plane] = []
+    owned: dict[Path, list[Plane]] = {folder: [] for folder in plates}
+    lost: list[Plane] = []
     for plane in planes:
         folder = next((f for f in (plane.home, *plane.home.parents) if f in plates), None)
         (lost if folder is None else owned[folder]).append(plane)
@@ -78,34 +51,6 @@ def scan(path: Path) -> pa.Table:
     return text_table(rows)
 
 
-def _planes(files: Sequence[Path]) -> list[_Plane]:
-    """Images whose names are those of planes; others but thumbnails are named in a warning."""
-    planes, left_out = [], []
-    for file in files:
-        if file.suffix.lower() not in IMAGE_SUFFIXES or _THUMBNAIL.fullmatch(file.name):
-            continue
-        match = _NAME.fullmatch(file.name)
-        if not match or "_thumb" in file.name.lower():
-            left_out.append(file)
-            continue
-        home, step = _without(file.parent, _STEP)
-        home, time = _without(home, _TIME)
-        field, wave = match["field"] or "1", match["wave"] or "1"
-        planes.append(_Plane(file, home, match["name"], match["well"], field, wave, step, time))
-    if left_out:
-        log.warning(
-            f"{len(left_out)} images are left out: their names do not match, such as"
-            f" '{left_out[0]}'"
-        )
-    return planes
-
-
-def _without(folder: Path, step: re.Pattern[str]) -> tuple[Path, str | None]:
-    """The folder above, and the number in a folder's name; else the folder itself and None."""
-    match = step.fullmatch(folder.name)
-    return (folder.parent, match[1]) if match else (folder, None)
-
-
 def _plates(settings: Sequence[Path]) -> dict[Path, list[Path]]:
     """HTD files by their folders, without the copies in TimePoint_n/ZStep_n of a plate."""
     folders: dict[Path, list[Path]] = {}
@@ -113,14 +58,14 @@ def _plates(settings: Sequence[Path]) -> dict[Path, list[Path]]:
         folders.setdefault(file.parent, []).append(file)
     plates = {}
     for folder, files in folders.items():
-        time, _ = _without(folder, _STEP)
-        home, _ = _without(time, _TIME)
+        time, _ = without(folder, STEP)
+        home, _ = without(time, TIME)
         if not any(above in folders for above in {time, home} - {folder}):
             plates[folder] = files
     return plates
 
 
-def _by_names(path: Path, files: Sequence[Path], planes: Sequence[_Plane]) -> list[Row]:
+def _by_names(path: Path, files: Sequence[Path], planes: Sequence[Plane]) -> list[Row]:
     """Rows of planes without an HTD file; the plate is the folder above TimePoint_n."""
     if not planes:
         other = next((f for f in files if f.suffix.lower() == ".jdce"), None)
@@ -135,7 +80,7 @@ def _by_names(path: Path, files: Sequence[Path], planes: Sequence[_Plane]) -> li
         f"no HTD file under '{path}': {len(planes)} images are read by their names, which say"
         " nothing of channel names"
     )
-    homes: dict[Path, list[_Plane]] = {}
+    homes: dict[Path, list[Plane]] = {}
     for plane in planes:
         homes.setdefault(plane.home, []).append(plane)
     parts = []
@@ -145,7 +90,7 @@ def _by_names(path: Path, files: Sequence[Path], planes: Sequence[_Plane]) -> li
 
 
 def _read_folder(
-    folder: Path, files: Sequence[Path], planes: Sequence[_Plane]
+    folder: Path, files: Sequence[Path], planes: Sequence[Plane]
 ) -> list[tuple[Path, list[Row]]]:
     """Rows of the plates whose HTD files are in a folder, each with its place.
 
@@ -161,7 +106,7 @@ def _read_folder(
             settings[file] = {}
             parts.append((folder, [unplaced(str(error))]))
     by_name = {file.stem.lower(): file for file in files}
-    groups: dict[Path | None, list[_Plane]] = {}
+    groups: dict[Path | None, list[Plane]] = {}
     for plane in planes:
         groups.setdefault(by_name.get((plane.name or "").lower()), []).append(plane)
     plate = folder.resolve().name
@@ -184,22 +129,56 @@ def _read_folder(
     return parts
 
 
-def _read_plate(plate: str, settings: Settings, planes: Sequence[_Plane]) -> list[Row]:
+def _say_names(plate: str, planes: Sequence[Plane]) -> None:
+    """Say if the planes of a plate begin with several names, which may be of several plates.
+
+    Raises InputError if two of them in a folder have a well.
+    """
+    wells: dict[tuple[Path, str], dict[str, Plane]] = {}
+    for plane in planes:
+        wells.setdefault((plane.home, plane.well.upper()), {}).setdefault(
+            (plane.name or "").lower(), plane
+        )
+    for (home, well), found in wells.items():
+        if len(found) > 1:
+            first, second = list(found.values())[:2]
+            raise InputError(
+                f"'{home}' has images of two names, '{first.file.name}' and '{second.file.name}',"
+                f" and both have the well {well}; put each measurement into a folder of its own"
+            )
+    names = {name: plane for found in wells.values() for name, plane in found.items()}
+    if len(names) > 1:
+        first, second = list(names.values())[:2]
+        log.warning(
+            f"plate {plate} is put together from images of {len(names)} names, such as"
+            f" '{first.file.name}' and '{second.file.name}', which share no well"
+        )
+
+
+def _read_plate(plate: str, settings: Settings, planes: Sequence[Plane]) -> list[Row]:
     """Rows of the planes of a plate."""
-    waves: dict[str, list[_Plane]] = {}
+    _say_names(plate, planes)
+    waves: dict[str, list[Plane]] = {}
     for plane in planes:
         waves.setdefault(plane.wave, []).append(plane)
-    sliced = {wave for wave, found in waves.items() if {plane.z for plane in found} - {"0"}}
-    projections = [plane for plane in planes if plane.z == "0" and plane.wave in sliced]
-    if projections:
+    sliced = {plane.image for plane in planes if plane.z != "0"}
+    deep = {wave for _, _, wave, _ in sliced}
+    projections = [plane for plane in planes if plane.z == "0" and plane.wave in deep]
+    alone = [plane for plane in projections if plane.image not in sliced]
+    if len(projections) > len(alone):
         log.warning(
-            f"plate {plate}: {len(projections)} projections of the instrument (ZStep_0) are left"
-            " out; their slices are projected instead"
+            f"plate {plate}: {len(projections) - len(alone)} projections of the instrument"
+            " (ZStep_0) are left out; their slices are projected instead"
+        )
+    if alone:
+        log.warning(
+            f"plate {plate}: {len(alone)} projections of the instrument (ZStep_0) have no slices"
+            f" and are kept beside the slices of other fields, such as '{alone[0].file}'"
         )
     optics = {wave: _optics([plane.file for plane in found]) for wave, found in waves.items()}
     rows = []
     for plane in planes:
-        if plane.z == "0" and plane.wave in sliced:
+        if plane.z == "0" and plane.image in sliced:
             continue
         row: Row = {
             "path": str(plane.file.resolve()),
@@ -231,10 +210,9 @@ def _optics(files: Sequence[Path]) -> Row:
             break
         except (OSError, ValueError, KeyError, IndexError, TypeError, tifffile.TiffFileError):
             continue
-    calibrated = about.get("spatial-calibration-units") == "um" and about.get(
-        "spatial-calibration-x"
-    )
+    width, height = (about.get(f"spatial-calibration-{axis}") for axis in "xy")
+    size = str(width) if width and about.get("spatial-calibration-units") == "um" else None
     return {
-        "pixel_size_um": str(about["spatial-calibration-x"]) if calibrated else None,
+        "pixel_size_um": square(size, height and str(height), str(files[0])),
         "emission_nm": str(about["wavelength"]) if about.get("wavelength") else None,
     }

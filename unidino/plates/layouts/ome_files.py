@@ -4,6 +4,7 @@ import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import tifffile
 
@@ -22,12 +23,21 @@ DAMAGE = (
 )
 
 
+class Page(NamedTuple):
+    """Size (px) and type of the pixels of a page of a TIFF."""
+
+    height: int
+    width: int
+    dtype: str
+
+
 @dataclass(frozen=True)
 class _Tiff:
-    """uuid: of its OME-XML. num_pages: None if the file is missing or no TIFF."""
+    """uuid: of its OME-XML. num_pages: None if the file is missing or no TIFF. pages: of each."""
 
     uuid: str | None
     num_pages: int | None
+    pages: tuple[Page | None, ...] = ()
 
 
 class OmeFiles:
@@ -47,12 +57,18 @@ class OmeFiles:
         with tifffile.TiffFile(path) as tiff:
             text: str | None = tiff.ome_metadata
             uuid = _UUID.search(text) if text else None
-            self._known[path.resolve()] = _Tiff(uuid[1] if uuid else None, len(tiff.pages))
+            pages = tuple(_page(tiff, number) for number in range(len(tiff.pages)))
+            self._known[path.resolve()] = _Tiff(uuid[1] if uuid else None, len(pages), pages)
             return text
 
     def num_pages(self, path: Path) -> int | None:
         """Number of planes of a file; None if it is missing or no TIFF."""
         return self._of(path).num_pages
+
+    def page(self, path: Path, number: int) -> Page | None:
+        """A page of a file; None if it is not there, damaged, or has colours."""
+        pages = self._of(path).pages
+        return pages[number] if number < len(pages) else None
 
     def is_tiff(self, path: Path) -> bool:
         """Whether a file is a TIFF."""
@@ -116,3 +132,14 @@ class OmeFiles:
                     found.setdefault(uuid, []).append(path.resolve())
             self._folders[folder] = found
         return self._folders[folder]
+
+
+def _page(tiff: tifffile.TiffFile, number: int) -> Page | None:
+    """A page of an open file; None if it is damaged, which is reported when it is read."""
+    try:
+        page = tiff.pages[number]
+        if page.samplesperpixel > 1:
+            return None
+        return Page(page.imagelength, page.imagewidth, str(page.dtype))
+    except DAMAGE:
+        return None

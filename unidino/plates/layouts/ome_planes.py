@@ -12,6 +12,12 @@ from unidino.plates.layouts.pixel_size import in_micrometres, pixel_size_um
 
 Row = dict[str, str | None]
 
+_TYPES = {name: (name,) for name in ("int8", "int16", "int32", "uint8", "uint16", "uint32")} | {
+    "float": ("float32",),
+    "double": ("float64",),
+    "bit": ("bool", "uint8"),
+}
+
 
 def read_planes(image: Any, file: Path, files: OmeFiles, notes: Notes) -> Iterator[Row]:
     """Every plane of an image: its file, page, channel, slice, time point and sizes.
@@ -30,6 +36,7 @@ def read_planes(image: Any, file: Path, files: OmeFiles, notes: Notes) -> Iterat
         raise ValueError("it has no planes")
     size = _pixel_size_um(pixels, notes, f"{file}, image {image.get('ID')}")
     for source, page, place in _pages(pixels, shape, file, files):
+        _check_page(pixels, source, page, files, notes)
         channel = channels[place["C"]] if place["C"] < len(channels) else None
         yield {
             "path": str(source),
@@ -42,6 +49,32 @@ def read_planes(image: Any, file: Path, files: OmeFiles, notes: Notes) -> Iterat
             "timepoint": str(place["T"]) if shape["T"] > 1 else None,
             "pixel_size_um": size,
         }
+
+
+def num_planes(image: Any) -> int:
+    """How many planes an image has by its sizes; 0 if it does not say.
+
+    Raises ValueError if a size is no whole number.
+    """
+    pixels = image.find("{*}Pixels")
+    return 0 if pixels is None else prod(_whole(pixels, f"Size{axis}", 1) for axis in "CZT")
+
+
+def _check_page(pixels: Any, source: Path, number: int, files: OmeFiles, notes: Notes) -> None:
+    """Raise ValueError if a page has another size than the OME-XML says; note another type."""
+    page = files.page(source, number)
+    if page is None:
+        return
+    said = _whole(pixels, "SizeY", page.height), _whole(pixels, "SizeX", page.width)
+    if said != (page.height, page.width):
+        raise ValueError(
+            f"plane {number} of '{source}' is {page.height} x {page.width} px, but its OME-XML says"
+            f" {said[0]} x {said[1]}"
+        )
+    name = pixels.get("Type")
+    if name in _TYPES and page.dtype not in _TYPES[name]:
+        message = f"pixels of {page.dtype} that the OME-XML calls {name} are taken as stored"
+        notes.add(message, source)
 
 
 def _name(channel: Any) -> str | None:
@@ -67,7 +100,8 @@ def _pages(
     if sorted(order) != ["C", "T", "Z"]:
         raise ValueError(f"its DimensionOrder is '{pixels.get('DimensionOrder')}'")
     num_planes = prod(shape.values())
-    for element in list(pixels.iterfind("{*}TiffData")) or [None]:
+    elements = list(pixels.iterfind("{*}TiffData")) or [None]
+    for element in elements:
         first = {axis: _whole(element, f"First{axis}", 0) for axis in "CZT"}
         for axis, index in first.items():
             if index >= shape[axis]:
@@ -86,11 +120,15 @@ def _pages(
             num = 1
         else:
             num = num_planes - start
-            num = num if there is None else min(num, max(there - page, 1))
+            if there is not None and len(elements) > 1:  # other elements have the other planes
+                num = min(num, max(there - page, 1))
         if start + num > num_planes:
             raise ValueError(f"a TiffData has {num} planes, but {num_planes - start} are left")
         if there is not None and page + num > there:
-            raise ValueError(f"plane {there} (from 0) of '{source}' is not there; it has {there}")
+            raise ValueError(
+                f"plane {there} (from 0) of '{source}' is not there; it has {there} of the"
+                f" {page + num} that its OME-XML names"
+            )
         for offset in range(num):
             place, rest = {}, start + offset
             for axis in order:

@@ -64,6 +64,10 @@ def _read_plate(
     """Add the images of one plate; yields their IDs."""
     acquisitions = _acquisitions(plate)
     chosen = _chosen(name, acquisitions, choice)
+    size = {
+        "num_rows": _side(plate, "Rows", _ROWS, f"'{file}': plate '{name}'", faults),
+        "num_columns": _side(plate, "Columns", _COLUMNS, f"'{file}': plate '{name}'", faults),
+    }
     for well in plate.iterfind("{*}Well"):
         samples = [
             (sample.get("ID"), reference.get("ID") if reference is not None else None)
@@ -88,13 +92,17 @@ def _read_plate(
             wells.left_out |= set(images)
             continue
         for image, number in images.items():
-            wells.places[image] = {
-                "plate": name,
-                "well": position,
-                "field": str(number),
-                "num_rows": plate.get("Rows"),
-                "num_columns": plate.get("Columns"),
-            }
+            place: Place = {"plate": name, "well": position, "field": str(number)}
+            wells.places[image] = place | size
+
+
+def _side(plate: Any, name: str, most: int, of: str, faults: list[str]) -> str | None:
+    """How many rows or columns a plate has; None, with a fault, if no plate has so many."""
+    text: str | None = plate.get(name)
+    if text is None or (re.fullmatch(r"\d{1,4}", text, re.ASCII) and 1 <= int(text) <= most):
+        return text
+    faults.append(f"{of} has the {name} '{text[:60]}'; expected a number from 1 to {most}")
+    return None
 
 
 def _index(well: Any, name: str, size: int) -> int:

@@ -1,5 +1,6 @@
 """OME-TIFF: planes, channels, sizes and plates by OME-XML."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from unidino.core.errors import InputError
 from unidino.plates.layouts import filenames
 from unidino.plates.layouts.notes import Notes, reason
 from unidino.plates.layouts.ome_files import DAMAGE, OmeFiles
-from unidino.plates.layouts.ome_planes import Row, read_planes
+from unidino.plates.layouts.ome_planes import Row, num_planes, read_planes
 from unidino.plates.layouts.ome_wells import AcquisitionError, Place, Wells, read_wells
 from unidino.plates.layouts.walk import walk_files
 from unidino.plates.layouts.xml import parse_xml
@@ -59,6 +60,8 @@ class _Reader:
         self._named: set[Path] = set()  # files that some OME-XML names
         self._listed: dict[tuple[str | None, ...], Path] = {}  # fields of plates
         self._broken: set[tuple[str | None, ...]] = set()  # those with a fault
+        self._pages: dict[Path, set[str]] = {}  # that some OME-XML names, by file
+        self._sizes: dict[tuple[str | None, ...], tuple[int, Path]] = {}  # planes of fields
 
     def table(self, files: list[Path]) -> pa.Table:
         """The rows, without fields that two files describe differently.
@@ -74,12 +77,29 @@ class _Reader:
             if (plate, well, field) not in there:
                 what = f"{file}, plate {plate} well {well} field {field}"
                 self._notes.add(f"a plate lists a field whose image no {_KIND} has", what)
+        if not self._faults:
+            self._note_rest()
         self._notes.log()
         rows = [row for row, _ in self._rows.values() if _field(row) not in self._contradicted]
         if not rows:
             first = self._faults[0] if self._faults else f"no image in '{files[0]}'"
             raise InputError(first, self._faults if len(self._faults) > 1 else ())
         return text_table(rows)
+
+    def _note_rest(self) -> None:
+        """Note pages that no OME-XML names, and planes that it says but that no page is."""
+        for path, named in self._pages.items():
+            num = self._files.num_pages(path) or 0
+            if num > len(named):
+                what = f"{path}, {num - len(named)} of {num} pages"
+                self._notes.add(f"left out, because no {_KIND} names these pages", what)
+        found = Counter(_field(row) for row, _ in self._rows.values())
+        for place, (num, file) in self._sizes.items():
+            if 0 < found[place] < num:
+                message = f"an {_KIND} says more channels, slices or time points than it has planes"
+                plate, well, field = place
+                what = f"{file}, plate {plate} well {well} field {field}: {found[place]} of {num}"
+                self._notes.add(message, what)
 
     def read(self, file: Path) -> None:
         """Add the rows of one file, or a line to the faults."""
@@ -117,13 +137,16 @@ class _Reader:
         is_wanted = place is not None or not wells.has_plate or bool(self._pattern)
         try:
             rows = list(read_planes(image, file, self._files, self._notes))
-            self._named |= {Path(str(row["path"])) for row in rows}
+            for row in rows:
+                self._named.add(Path(str(row["path"])))
+                self._pages.setdefault(Path(str(row["path"])), set()).add(str(row["page"]))
             if image_id in wells.left_out:
                 return
             if is_wanted:
                 by_path = [place or self._by_pattern(row["path"] or "") for row in rows]
                 for row, where in zip(rows, by_path, strict=True):
                     self._add(row | where, file)
+                    self._sizes[_field(row | where)] = num_planes(image), file
         except (InputError, ValueError) as error:
             if place is not None:
                 self._broken.add(_field(place))

@@ -15,6 +15,7 @@ from unidino.lake.ngff import group_metadata
 from unidino.plates.layouts.notes import Notes, reason
 from unidino.plates.layouts.pixel_size import pixel_size_um
 from unidino.plates.layouts.well_images import WellImage, fields_of_plate
+from unidino.plates.layouts.zarr_pixels import check_resolutions, say_unstored
 from unidino.plates.layouts.zarr_wells import names_of_well, place_of_well
 from unidino.plates.manifest import Choice
 from unidino.plates.plate_names import old_and_new
@@ -176,9 +177,9 @@ def _planes(group: Path, notes: Notes) -> Iterator[dict[str, str | None]]:
     """Channel, slice, time point and pixel size (um) of every plane of a field."""
     array = arrays.find_array(group)
     metadata = group_metadata(group)
-    if not arrays.has_chunks(array):
-        notes.add("no pixels are stored, so that all have the fill value", group)
+    check_resolutions(group, metadata["multiscales"][0], array)
     sizes = dict(zip(array.axes, array.shape, strict=True))
+    say_unstored(array, group, notes)
     labels = _labels(metadata, sizes.get("c", 1), group, notes)
     size = _pixel_size_um(metadata["multiscales"][0], array.axes, group, notes)
     for page in range(prod(array.shape[:-2])):

@@ -34,7 +34,28 @@ def pixel_size_um(
             notes.add(f"pixel sizes {what} are left out", place)
             return None
     x, y = (side or 0.0 for side in sides)
-    if not (math.isfinite(x) and math.isclose(x, y, rel_tol=_SAME)):
-        notes.add(f"pixels of {x:g} x {y:g} um are not square; their size is left out", place)
-        return None
-    return repr(x)
+    return repr(x) if _is_square(x, y, notes, place) else None
+
+
+def square(width: str | None, height: str | None, place: str) -> str | None:
+    """The width of a pixel (um); None, with a warning, if a height is known and is another one.
+
+    A width that is no number stays as it is.
+    """
+    notes = Notes()
+    try:
+        is_square = height is None or _is_square(
+            float(width or height), float(height), notes, place
+        )
+    except ValueError:
+        return width
+    notes.log()
+    return width if is_square else None
+
+
+def _is_square(x: float, y: float, notes: Notes, place: str) -> bool:
+    """Whether the sides (um) of a pixel are the same; a note says if not."""
+    if math.isfinite(x) and math.isclose(x, y, rel_tol=_SAME):
+        return True
+    notes.add(f"pixels of {x:g} x {y:g} um are not square; their size is left out", place)
+    return False

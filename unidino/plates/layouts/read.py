@@ -33,7 +33,7 @@ from unidino.plates.layouts import (
 )
 from unidino.plates.manifest import Choice, Manifest
 from unidino.plates.meaning import Reading, give_meaning
-from unidino.plates.measurements import take_unplaced
+from unidino.plates.measurements import take_unknown_wavelengths, take_unplaced
 
 # A reader takes the folder and --pattern, and returns a row of text columns per plane.
 _READERS: dict[str, Callable[[Path, str | None], pa.Table]] = {
@@ -168,6 +168,7 @@ def _create_images(
         con.register("scanned", rows)
         con.execute("create table _images as from scanned")
         faults += take_unplaced(con, "_images")
+        take_unknown_wavelengths(con, "_images")
     give_meaning(con, "_images", reading, path.name if layout == "manifest" else None)
     clean_identifiers(con, "_images")
     for name, file in loaded.items():
