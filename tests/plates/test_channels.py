@@ -240,3 +240,12 @@ def test_brackets_are_part_of_a_name(
     ingest(new_lake, manifest, choice=choice, overwrite=True)
     assert _named(new_lake, "channel") == [("Actin 5",), ("DNA",)]
     assert "--drop-channels: the images have no channel Actn; they have Actin 5" in caplog.text
+
+
+def test_fields_of_which_no_channel_is_kept_are_said(
+    new_lake: Lake, write_manifest: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    manifest = write_manifest({"channel": "DNA"}, {"channel": "GFP", "plate": "q"})
+    ingest(new_lake, manifest, choice=Choice(channels=("DNA",)))
+    assert "1 fields are left out, because none of their channels is kept" in caplog.text
+    assert "plate q well A01 field 1 (GFP)" in caplog.text

@@ -40,6 +40,7 @@ def name_channels(con: Connection, choice: "Choice") -> None:
     _check_order(con, keep_index=choice.keep_index)
     _say_unmatched(con, "--channels", choice.channels)
     _say_unmatched(con, "--drop-channels", choice.drop_channels)
+    _say_lost_fields(con)
 
 
 def two_names_hint(con: Connection) -> str:
@@ -187,6 +188,20 @@ def _say_unmatched(con: Connection, option: str, names: Sequence[str]) -> None:
         log.warning(
             f"{option}: the images have no channel {', '.join(unmatched)}; they have"
             f" {', '.join(name for (name,) in found)}"
+        )
+
+
+def _say_lost_fields(con: Connection) -> None:
+    """Say which fields are left out, because none of their channels is kept."""
+    found = con.execute(
+        f"select *, count(*) over () from ({assets.sql('queries', 'lost_field')}) order by all"
+        " limit 1"
+    ).fetchall()
+    if found:
+        plate, well, field, names, num = found[0]
+        log.warning(
+            f"{num} fields are left out, because none of their channels is kept, such as plate"
+            f" {plate} well {well} field {field} ({names})"
         )
 
 

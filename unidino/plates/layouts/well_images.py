@@ -63,7 +63,8 @@ def _of_name(
     Raises InputError if there is no such image.
     """
     if choice.image_name is not None:
-        taken = [image for image in images if fnmatchcase(image.name, choice.image_name)]
+        pattern = choice.image_name.replace("[", "[[]")  # `*` and `?` alone stand for others
+        taken = [image for image in images if fnmatchcase(image.name, pattern)]
         if not taken and images:
             raise InputError(
                 f"plate '{plate}' has no image named '{choice.image_name}' (--image-name); its"
