@@ -5,22 +5,28 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from unidino.core.locks import refuse_without_locks
 from unidino.core.log import log
+from unidino.core.stopping import unfinished
 
 
 @contextmanager
 def locked(folder: Path, name: str, *, wait: bool = True) -> Iterator[bool]:
     """Lock `name` across processes until the block ends; yields whether this process holds it.
 
+    Raises LakeError if the file system gives no locks.
+
     wait: wait until another process releases the lock; the yielded value is then always true. The
     lock ends when its process ends or is killed. It works on one machine, and on a shared file
     system that supports locks.
     """
     folder.mkdir(exist_ok=True)
+    _refuse_once(folder)
     lock = FileLock(folder / f"{name}.lock")
     held = True
     try:
@@ -35,6 +41,9 @@ def locked(folder: Path, name: str, *, wait: bool = True) -> Iterator[bool]:
     finally:
         if held:
             lock.release()
+
+
+_refuse_once = cache(refuse_without_locks)
 
 
 def digest(*items: object) -> str:
@@ -60,7 +69,8 @@ def written_beside(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        yield temporary
+        with unfinished(temporary):
+            yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)

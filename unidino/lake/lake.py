@@ -18,10 +18,11 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from unidino.core import assets
+from unidino.core import assets, stopping
 from unidino.core.columns import portable
 from unidino.core.errors import InputError, LakeError
 from unidino.core.files import locked
+from unidino.core.locks import refuse_without_locks
 from unidino.core.log import log
 from unidino.core.sql import (
     CONFIG,
@@ -52,6 +53,12 @@ _TABLES = (
 )
 _LOCK_PATIENCE_S = 60.0
 _LOCKS = ".locks"
+# What DuckDB says of a catalog that another process has opened; a path may have any words.
+_HELD = re.compile(
+    r'(?:IO Error: )?Could not set lock on file ".*": Conflicting lock is held in'
+    r" (?:(?P<program>.*?) \(PID (?P<pid>\d+)\)|(?P<unknown>PID \d+)).*",
+    re.DOTALL,
+)
 # Files that file managers write into every folder that is looked at.
 _NO_CONTENT = {_LOCKS, ".DS_Store", "._.DS_Store", "Thumbs.db", "desktop.ini", ".directory"}
 ORIGIN = ".origin"  # in a temporary copy: a link to the lake whose files the copy links to
@@ -85,15 +92,32 @@ class Lake:
         lake.path.mkdir(parents=True, exist_ok=True)
         with lake.lock("catalog"):
             if not lake.catalog.exists():
-                new = lake.path / _LOCKS / "catalog.new"
-                new.unlink(missing_ok=True)
+                lake._create_catalog()
+        return lake
+
+    def _create_catalog(self) -> None:
+        """Write a new catalog beside its place, and move it there when it is whole.
+
+        Raises OSError or an error of DuckDB if that fails; nothing of it is left then.
+        """
+        new = self.path / _LOCKS / "catalog.new"
+        log_of_new = new.with_name(f"{new.name}.wal")
+        with stopping.unfinished(new), stopping.unfinished(log_of_new):
+            try:
+                for left_over in (new, log_of_new):
+                    left_over.unlink(missing_ok=True)
                 con = duckdb.connect(str(new), config=CONFIG)
                 try:
+                    con.execute("begin")
                     schema.create_tables(con)
+                    con.execute("commit")
+                    con.execute("checkpoint")  # closing would do it, and hide that it failed
                 finally:
                     con.close()
-                new.rename(lake.catalog)
-        return lake
+                new.rename(self.catalog)
+            finally:
+                for left_over in (new, log_of_new):
+                    left_over.unlink(missing_ok=True)
 
     @classmethod
     def open(cls, path: str | Path) -> "Lake":
@@ -297,16 +321,22 @@ class Lake:
         pause_s = 0.02
         while True:
             try:
-                return connect()
+                return stopping.interruptible(connect())
             except duckdb.IOException as error:
-                if "lock" not in str(error).lower():
+                holder = _HELD.fullmatch(str(error))
+                if holder is None:
+                    if "locks are not supported" in str(error):
+                        refuse_without_locks(self.path)
                     raise LakeError(f"cannot open {self.catalog}: {sql_error(error)}") from error
+                if holder["unknown"]:
+                    refuse_without_locks(self.path)
                 if time.monotonic() > deadline:
-                    holder = re.search(r"\(PID (\d+)\)", str(error))
-                    by = f"process {holder[1]}" if holder else "another process"
+                    by = f"process {holder['pid']} ({holder['program']})"
                     raise LakeError(
-                        f"{self.catalog} is in use by {by}; wait until it ends, then run again"
+                        f"{self.catalog} is in use by {by if holder['pid'] else 'another process'};"
+                        " wait until it ends, then run again"
                     ) from error
+                stopping.check()
                 time.sleep(pause_s)
                 pause_s = min(pause_s * 1.5, 0.5)
 
