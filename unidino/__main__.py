@@ -6,7 +6,7 @@ from types import FrameType
 
 
 def _stop(signal_number: int, frame: FrameType | None) -> None:
-    """End at once: nothing was begun yet, or all is done."""
+    """End at once: nothing was begun yet."""
     os.write(2, b"stopped\n")
     os._exit(130)
 
@@ -17,7 +17,10 @@ def run() -> None:
         signal.signal(signal.SIGINT, _stop)
     from unidino.cli import main
 
-    main()
+    try:
+        main()
+    finally:  # all is done or said: a Ctrl C would only spoil the exit status
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ app.command(cls=lake.QueryCommand)(lake.sql)
 app.command()(lake.check)
 app.add_typer(models.app, name="models")
 _MAX_DETAILS = 1000
+_MAX_LINE = 3000  # characters
 
 
 def main() -> None:
@@ -78,11 +79,17 @@ def _end(error: BaseException) -> NoReturn:
     if os.environ.get("UNIDINO_DEBUG") == "1":
         log.error("".join(traceback.format_exception(error)))
     for detail in details[:_MAX_DETAILS]:
-        log.error(one_line(detail))
+        log.error(_shown(detail))
     if len(details) > _MAX_DETAILS:
         log.error(f"... and {len(details) - _MAX_DETAILS} more")
-    log.error(f"error: {one_line(line)}")
+    log.error(_shown(f"error: {line}"))
     sys.exit(1)
+
+
+def _shown(text: str) -> str:
+    """A message in one line; of a very long one, its beginning and its end."""
+    line = one_line(text)
+    return line if len(line) <= _MAX_LINE else f"{line[: _MAX_LINE - 500]} ... {line[-500:]}"
 
 
 def _version(wanted: bool) -> None:

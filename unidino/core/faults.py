@@ -44,6 +44,7 @@ _MEMORY = (
     " or take less at once"
 )
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "cannot allocate memory")
+_SAFETENSORS = ("safetensors.SafetensorError", "safetensors_rust.SafetensorError")
 _MAX_REASON = 600
 
 
@@ -77,7 +78,11 @@ def words_for(error: BaseException) -> str | None:
             f"the catalog does not answer as it should: {_reason(error)}; `unidino check` looks for"
             " what is damaged"
         )
-    if kinds & {"zarr.BaseZarrError", "safetensors_rust.SafetensorError"}:
+    if kinds & {
+        "zarr.BaseZarrError",
+        "safetensors.SafetensorError",
+        "safetensors_rust.SafetensorError",
+    }:
         return f"a file is damaged: {_reason(error)}; `unidino check` looks for it in a lake"
     if kinds & {"pyarrow.ArrowException", "polars.PolarsError"}:
         return f"a table cannot be read or written: {_reason(error)}; check what was given"

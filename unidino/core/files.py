@@ -1,8 +1,10 @@
 """Hashes, locks across processes, and files that are written completely or not at all."""
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -43,6 +45,7 @@ def locked(folder: Path, name: str, *, wait: bool = True) -> Iterator[bool]:
             lock.release()
 
 
+_NOTHING_FREE = 1 << 16  # bytes
 _refuse_once = cache(refuse_without_locks)
 
 
@@ -63,16 +66,30 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _is_full(folder: Path) -> bool:
+    return shutil.disk_usage(folder).free < _NOTHING_FREE
+
+
 @contextmanager
 def written_beside(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, renamed to it when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     try:
         with unfinished(temporary):
             yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        if error.filename == str(temporary):
+            error.filename, error.filename2 = str(path), None
+        raise
+    except Exception as error:
+        if _is_full(path.parent):  # which libraries that write files may say in other words
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)

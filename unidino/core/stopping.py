@@ -23,7 +23,7 @@ from weakref import WeakSet
 
 STATUS = 130  # what a shell gives a program that Ctrl C ended
 LINE = "stopped: what has landed stays; run the command again for the rest"
-_PATIENCE_S = 1.2
+_PATIENCE_S = 0.7
 _RAISED_AGAIN_S = 0.05
 
 _asked = threading.Event()
@@ -71,9 +71,9 @@ def unfinished(path: Path) -> Iterator[Path]:
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
     """A folder for the time of the block, however the block ends."""
-    with TemporaryDirectory(prefix="unidino-", ignore_cleanup_errors=True) as folder:
-        with unfinished(Path(folder)) as path:
-            yield path
+    folder = TemporaryDirectory(prefix="unidino-", ignore_cleanup_errors=True)
+    with folder as name, unfinished(Path(name)) as path:
+        yield path
 
 
 @contextmanager

@@ -33,6 +33,12 @@ def cell(value: Any) -> str:
     return shown if len(text) <= _MAX_TEXT else f"{shown}... {len(text):,} characters"
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says; its kind if it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 def one_line(text: str) -> str:
     """The text in one line: line ends and other control characters are escaped."""
     if not _CONTROLS.search(text):

@@ -142,8 +142,15 @@ class Lake:
             return to_compute_in(lake)
         if old:
             log.info(f"bringing tables of the catalog up to date: {', '.join(old)}")
-            with lake.write() as con:
-                schema.bring_up_to_date(con)
+            try:
+                with lake.write() as con:
+                    schema.bring_up_to_date(con)
+            except duckdb.Error as error:
+                raise LakeError(
+                    f"{lake.catalog} has other tables than this program makes"
+                    f" ({', '.join(old)}), and they cannot be brought up to date:"
+                    f" {sql_error(error)}; undo what changed them"
+                ) from error
         return lake
 
     def __repr__(self) -> str:
