@@ -1,18 +1,22 @@
 """The command line: each command parses its options, calls the library once, and prints.
 
 Results go to standard output, progress and messages to standard error. Exit status: 0 for success,
-1 for an error that the user can fix, 2 for wrong usage.
+1 for an error, 2 for wrong usage, 130 for Ctrl C.
 """
 
-import errno
+import os
 import sys
-from typing import Annotated
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
 
 import typer
 
 from unidino.cli import insight, lake, models, profiles, scores, training
+from unidino.core import faults, stopping
 from unidino.core.errors import UnidinoError
 from unidino.core.log import log, show_messages
+from unidino.core.text import one_line
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -41,34 +45,51 @@ app.command(cls=lake.QueryCommand)(lake.sql)
 app.command()(lake.check)
 app.add_typer(models.app, name="models")
 _MAX_DETAILS = 1000
-# Errors of files and disks that a user can mend.
-_OF_THE_DISK = (
-    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT),
-    *(errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG),
-)
+_MAX_LINE = 3000  # characters
 
 
 def main() -> None:
-    """Run the command line; a UnidinoError is printed as one line, with exit status 1.
+    """Run the command line; every error is one line, with exit status 1, and Ctrl C one with 130.
 
-    A disk that is full, and a file or folder that may not be written, are errors of that kind too.
+    An error that the program does not know is a bug: the line says so and names a file with the
+    traceback. UNIDINO_DEBUG=1 shows tracebacks.
     """
     show_messages()
-    try:
-        app()
-    except UnidinoError as error:
-        for detail in error.details[:_MAX_DETAILS]:
-            log.error(detail)
-        if len(error.details) > _MAX_DETAILS:
-            log.error(f"... and {len(error.details) - _MAX_DETAILS} more")
-        log.error(f"error: {error}")
-        sys.exit(1)
-    except OSError as error:
-        if error.errno not in _OF_THE_DISK:
-            raise
-        place = f" '{error.filename}'" if error.filename else ""
-        log.error(f"error: cannot read or write{place}: {error.strerror}")
-        sys.exit(1)
+    with stopping.on_ctrl_c():
+        try:
+            app()
+        # The last net: what is caught here is said, and the program ends.
+        except BaseException as error:
+            if not stopping.is_asked():  # else the error is what Ctrl C has left
+                _end(error)
+    if stopping.is_asked():
+        stopping.say()
+        stopping.leave()
+
+
+def _end(error: BaseException) -> NoReturn:
+    """Print an error with its details, and end with exit status 1; an exit goes on."""
+    if not isinstance(error, Exception):
+        raise error
+    details: Sequence[str] = ()
+    if isinstance(error, UnidinoError):
+        line, details = str(error), error.details
+    else:
+        line = faults.words_for(error) or faults.words_for_bug(error)
+    if os.environ.get("UNIDINO_DEBUG") == "1":
+        log.error("".join(traceback.format_exception(error)))
+    for detail in details[:_MAX_DETAILS]:
+        log.error(_shown(detail))
+    if len(details) > _MAX_DETAILS:
+        log.error(f"... and {len(details) - _MAX_DETAILS} more")
+    log.error(_shown(f"error: {line}"))
+    sys.exit(1)
+
+
+def _shown(text: str) -> str:
+    """A message in one line; of a very long one, its beginning and its end."""
+    line = one_line(text)
+    return line if len(line) <= _MAX_LINE else f"{line[: _MAX_LINE - 500]} ... {line[-500:]}"
 
 
 def _version(wanted: bool) -> None:

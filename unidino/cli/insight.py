@@ -16,7 +16,15 @@ from unidino.cli.output import (
     open_lake,
 )
 from unidino.cli.profiles import LevelOption, ModelsOption, NormalizeOption, WhereOption
-from unidino.core.choices import FigureKind, Label, Level, ProjectionMethod, Regressor
+from unidino.core.choices import (
+    MAX_JOBS,
+    MAX_SEED,
+    FigureKind,
+    Label,
+    Level,
+    ProjectionMethod,
+    Regressor,
+)
 from unidino.core.log import log
 
 
@@ -26,9 +34,13 @@ def attribute(
     label: Annotated[Label, typer.Option(help="Label whose values are the classes.")] = "moa",
     level: LevelOption = "well",
     normalize: NormalizeOption = "mad_robustize",
-    top: Annotated[int, typer.Option(help="Number of the most important features to count.")] = 50,
-    seeds: Annotated[int, typer.Option(help="Forests per class; shares are means over them.")] = 5,
-    seed: Annotated[int, typer.Option(help="Seed of the first forest.")] = 0,
+    top: Annotated[
+        int, typer.Option(min=1, help="Number of the most important features to count.")
+    ] = 50,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=1000, help="Forests per class; shares are means over them.")
+    ] = 5,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of the first forest.")] = 0,
     scores: Annotated[
         str | None,
         typer.Option(help="Also score each channel alone and left out: auto, or nsc,nscb."),
@@ -38,7 +50,7 @@ def attribute(
     ] = False,
     where: WhereOption = None,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Processes; default: one per core.")
+        int | None, typer.Option(min=1, max=MAX_JOBS, help="Processes; default: one per core.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -103,10 +115,14 @@ def readouts(
     regressor: Annotated[
         Regressor, typer.Option(help="Model that predicts a readout.")
     ] = "random_forest",
-    folds: Annotated[int, typer.Option(help="Folds of the cross-validation.")] = 5,
-    seed: Annotated[int, typer.Option(help="Seed of the folds and forests.")] = 0,
+    folds: Annotated[
+        int, typer.Option(min=2, max=10_000, help="Folds of the cross-validation.")
+    ] = 5,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MAX_SEED, help="Seed of the folds and forests.")
+    ] = 0,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Processes; default: one per core.")
+        int | None, typer.Option(min=1, max=MAX_JOBS, help="Processes; default: one per core.")
     ] = None,
     where: WhereOption = None,
     unit: UnitOption = None,
@@ -179,7 +195,8 @@ def plot(
     ] = None,
     where: Annotated[str | None, typer.Option(help="SQL condition over profile.")] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Seed of the projection, or of the random pairs.")
+        int | None,
+        typer.Option(min=0, max=MAX_SEED, help="Seed of the projection, or of the random pairs."),
     ] = None,
     width_mm: Annotated[float, typer.Option(help="Width of the figure.")] = 180.0,
     dpi: Annotated[

@@ -20,8 +20,9 @@ from unidino.cli.output import (
     print_rows,
     show,
 )
-from unidino.core.choices import NgffVersion, TableFormat
+from unidino.core.choices import MAX_JOBS, MAX_SEED, NgffVersion, TableFormat
 from unidino.core.errors import InputError, UnidinoError
+from unidino.core.limits import MAX_PIXELS
 from unidino.core.log import log
 
 
@@ -29,7 +30,9 @@ def demo(
     folder: Annotated[Path, typer.Argument(help="New folder for all files of the demo.")] = Path(
         "demo"
     ),
-    seed: Annotated[int, typer.Option(help="Seed of the simulation and the training.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MAX_SEED, help="Seed of the simulation and the training.")
+    ] = 0,
 ) -> None:
     """Simulate two small screens and run every command on them."""
     from unidino.cli import app
@@ -128,11 +131,17 @@ def ingest(
             " 65535. Colours: luminance, red, green, blue, or index of a palette. JPEG: lossy."
         ),
     ] = None,
+    max_pixels: Annotated[
+        int, typer.Option(min=1, help="Pixels that a plane may have; larger ones are refused.")
+    ] = MAX_PIXELS,
     ngff: Annotated[NgffVersion, typer.Option(help="Version of OME-Zarr.")] = "0.5",
     pyramid: Annotated[
-        int, typer.Option(min=0, help="Levels to add, each half the size of the one before.")
+        int,
+        typer.Option(min=0, max=30, help="Levels to add, each half the size of the one before."),
     ] = 0,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Threads; default: one per core.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, max=MAX_JOBS, help="Threads; default: one per core.")
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace plates whose content has changed.")
     ] = False,
@@ -174,6 +183,7 @@ def ingest(
                 illumination=illumination,
                 in_place=in_place,
                 convert=convert,
+                max_pixels=max_pixels,
             ),
             negcon=negcon,
             unit=unit,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, names, open_lake
-from unidino.core.choices import Intensity, Normalization
+from unidino.core.choices import MAX_SEED, Intensity, Normalization
 
 if TYPE_CHECKING:
     from unidino.models.config import ModelConfig
@@ -44,7 +44,9 @@ def models_create(
     model: Annotated[
         str | None, typer.Option(help="Name of the model; default: that of the preset.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of random weights, vectors or patches.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MAX_SEED, help="Seed of random weights, vectors or patches.")
+    ] = 0,
     like: Annotated[
         str | None, typer.Option(help="Model whose network, crops and scaling are copied.")
     ] = None,

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +13,7 @@ import typer
 from unidino.core.choices import TableFormat
 from unidino.core.errors import InputError, LakeError
 from unidino.core.log import log
+from unidino.core.stopping import temporary_folder
 
 if TYPE_CHECKING:
     import polars as pl
@@ -70,8 +70,8 @@ def lake_to_fill(lake: Path, *, dry_run: bool) -> "Iterator[Lake]":
     from unidino.lake.lake import Lake
 
     if dry_run and not Lake(lake).catalog.exists():
-        with TemporaryDirectory(prefix="unidino-") as folder:
-            yield create_lake(Path(folder) / "lake")
+        with temporary_folder() as folder:
+            yield create_lake(folder / "lake")
     else:
         if not dry_run and Lake(lake).catalog.exists():
             open_lake(lake, writes=True)

@@ -14,6 +14,7 @@ from unidino.cli.profiles import (
     WhereOption,
 )
 from unidino.core.choices import (
+    MAX_SEED,
     Label,
     LabelFilter,
     Measure,
@@ -72,7 +73,10 @@ def score(
     neighbours: Annotated[int, typer.Option(min=1, help="Number of neighbours that vote.")] = 1,
     include_controls: Annotated[bool, typer.Option(help="Score negative controls too.")] = False,
     seed: Annotated[
-        int, typer.Option(help="Seed of the random rankings of map and replicates.")
+        int,
+        typer.Option(
+            min=0, max=MAX_SEED, help="Seed of the random rankings of map and replicates."
+        ),
     ] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0, ...")] = "cpu",
     as_json: JsonOption = False,

@@ -1,13 +1,14 @@
 """Commands that train a model, and embed images with one."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from unidino.cli.output import DEFAULT_LAKE, JsonOption, LakeOption, emit, one_of, open_lake
-from unidino.core.choices import Engine, Keep, Precision, RecipeName
+from unidino.core.choices import MAX_SEED, Engine, Keep, Precision, RecipeName
 from unidino.core.errors import InputError
 from unidino.core.log import log
 
@@ -51,7 +52,9 @@ def train(
     precision: Annotated[
         Precision | None, typer.Option(help="Precision of the computation.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=MAX_SEED, help="Seed of all random numbers.")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0, ...")] = "cpu",
     as_json: JsonOption = False,
 ) -> None:
@@ -154,7 +157,7 @@ def embed(
 
 def _shard(text: str) -> tuple[int, int]:
     """The part i and the number of parts n of `i/n`."""
-    part, _, total = text.partition("/")
-    if not (part.isdigit() and total.isdigit() and 1 <= int(part) <= int(total)):
+    found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
+    if not (found and 1 <= int(found[1]) <= int(found[2])):
         raise InputError(f"--shard is '{text}'; it must be i/n with i from 1 to n, such as 3/8")
-    return int(part), int(total)
+    return int(found[1]), int(found[2])

@@ -5,6 +5,9 @@ This module imports nothing else, so the command line shows its help quickly.
 
 from typing import Literal
 
+MAX_JOBS = 1024
+MAX_SEED = 2**32 - 2  # of random numbers, in every library
+
 # Plates.
 NgffVersion = Literal["0.5", "0.4"]
 ColourRule = Literal["luminance", "red", "green", "blue", "index"]

@@ -1,16 +1,21 @@
 """Hashes, locks across processes, and files that are written completely or not at all."""
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from unidino.core.locks import refuse_without_locks
 from unidino.core.log import log
+from unidino.core.stopping import unfinished
 
 _FLUSHES = 8  # at once; the file system writes its journal once for all of them
 
@@ -19,11 +24,14 @@ _FLUSHES = 8  # at once; the file system writes its journal once for all of them
 def locked(folder: Path, name: str, *, wait: bool = True) -> Iterator[bool]:
     """Lock `name` across processes until the block ends; yields whether this process holds it.
 
+    Raises LakeError if the file system gives no locks.
+
     wait: wait until another process releases the lock; the yielded value is then always true. The
     lock ends when its process ends or is killed. It works on one machine, and on a shared file
     system that supports locks.
     """
     folder.mkdir(exist_ok=True)
+    _refuse_once(folder)
     lock = FileLock(folder / f"{name}.lock")
     held = True
     try:
@@ -38,6 +46,10 @@ def locked(folder: Path, name: str, *, wait: bool = True) -> Iterator[bool]:
     finally:
         if held:
             lock.release()
+
+
+_NOTHING_FREE = 1 << 16  # bytes
+_refuse_once = cache(refuse_without_locks)
 
 
 def digest(*items: object) -> str:
@@ -73,15 +85,30 @@ def flush_one(place: Path) -> None:
         os.close(opened)
 
 
+def _is_full(folder: Path) -> bool:
+    return shutil.disk_usage(folder).free < _NOTHING_FREE
+
+
 @contextmanager
 def written_beside(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, renamed to it when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     try:
-        yield temporary
+        with unfinished(temporary):
+            yield temporary
         flush_one(temporary)
         temporary.replace(path)
         flush_one(path.parent)
+    except OSError as error:
+        if error.filename == str(temporary):
+            error.filename, error.filename2 = str(path), None
+        raise
+    except Exception as error:
+        if _is_full(path.parent):  # which libraries that write files may say in other words
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from unidino.core import assets
+from unidino.core import assets, stopping
 from unidino.core.errors import InputError
 
 Connection = duckdb.DuckDBPyConnection
@@ -62,7 +62,8 @@ def first_row(
 
 
 def prepare(con: Connection) -> Connection:
-    """The connection, with the macros of `sql/macros`."""
+    """The connection, with the macros of `sql/macros`; Ctrl C ends its queries."""
+    stopping.interruptible(con)
     for name in assets.names("macros"):
         con.execute(assets.sql("macros", name))
     return con
@@ -203,6 +204,6 @@ def insert(
 
 def sql_error(error: BaseException) -> str:
     """The error of DuckDB as one line, with the names that it proposes."""
-    lines = [line.strip() for line in str(error).strip().splitlines()]
+    lines = [line.strip() for line in str(error).strip().splitlines()] or [""]
     proposals = [line for line in lines[1:] if line.startswith(("Candidate", "Did you mean"))]
-    return "; ".join([lines[0], *proposals[:1]])
+    return "; ".join([lines[0] or type(error).__name__, *proposals[:1]])

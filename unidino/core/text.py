@@ -28,11 +28,19 @@ def cell(value: Any) -> str:
         return f"[{', '.join(cell(v) for v in value)}]"
     if isinstance(value, dict):
         return f"{{{', '.join(f'{cell(k)}: {cell(v)}' for k, v in value.items())}}}"
-    return _one_line(str(value))
-
-
-def _one_line(text: str) -> str:
-    shown = text[:_MAX_TEXT]
-    if _CONTROLS.search(shown):
-        shown = _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), shown)
+    text = str(value)
+    shown = one_line(text[:_MAX_TEXT])
     return shown if len(text) <= _MAX_TEXT else f"{shown}... {len(text):,} characters"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says; its kind if it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def one_line(text: str) -> str:
+    """The text in one line: line ends and other control characters are escaped."""
+    if not _CONTROLS.search(text):
+        return text
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

@@ -16,6 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unidino.core import stopping
+from unidino.core.errors import ModelError
 from unidino.embeddings.crops import corners, crops_of, read_planes, resized, resized_shape
 from unidino.embeddings.embedder import Advance, Encoded, Row
 from unidino.embeddings.forward import Forward, device_of, forward_of
@@ -84,7 +86,21 @@ class NetworkEmbedder:
             keep_crops=how.keep == "crop",
             advance=advance,
         )
+        self._check(encoded)
         return replace(encoded, dropped=dropped)
+
+    def _check(self, encoded: Encoded) -> None:
+        """Raise ModelError if a vector has a number that is NaN or infinite."""
+        for vectors in (encoded.means, encoded.crops):
+            if vectors is None:
+                continue
+            wrong = np.asarray(~np.isfinite(vectors).all(axis=1))
+            if wrong.any():
+                raise ModelError(
+                    f"model '{self._model}' embeds {wrong.sum()} of {len(wrong)} images or crops as"
+                    " numbers that are NaN or infinite; nothing of this plate is kept: check its"
+                    " weights, or use --precision fp32"
+                )
 
 
 class _Piece(NamedTuple):
@@ -179,6 +195,7 @@ def _read_ahead(
     """The crops of each image in order, read by threads; appends their corners to `places`."""
 
     def read(row: Row) -> tuple[NDArray[Any], NDArray[np.int32]]:
+        stopping.check()
         planes: NDArray[Any] = read_planes(
             lake.resolve(row["uri"]), np.atleast_1d(row["channel_index"])
         )

@@ -51,6 +51,7 @@ _SOURCES: dict[FigureKind, _Source] = {
     "training": _Source("training", ("models",)),
 }
 _ALWAYS = ("lake", "selection", "width_mm")
+_NARROWEST_MM, _WIDEST_MM, _MOST_PX = 20.0, 2000.0, 20_000
 _OPTIONS = {
     "models": "--model",
     "datasets": "--dataset",
@@ -85,7 +86,7 @@ def plot(
     plates, value: see `plate_figure`. seed: of a map, or of the pairs drawn. dpi: of a PNG, and of
     the pixels in other files.
     Raises UnidinoError for an unknown kind or ending, InputError for an argument that the kind does
-    not take, ProfileError if there is nothing to show.
+    not take and for a size that cannot be drawn, ProfileError if there is nothing to show.
 
     >>> import unidino as ud
     >>> treated = ud.Selection(where="control_type = 'trt'")
@@ -93,6 +94,7 @@ def plot(
     >>> [axes.get_title(loc="left") for axes in figure.axes]
     ['tiny: gaussian, well, mad_robustize']
     """
+    _check_size(width_mm, dpi)
     file = None if output is None else Path(output)
     if file:
         from unidino.figures.draw.style import FORMATS, save
@@ -112,6 +114,17 @@ def plot(
     if file:
         save(figure, file, dpi=dpi)
     return figure
+
+
+def _check_size(width_mm: float, dpi: int) -> None:
+    """Raise InputError for a figure that is too small or too large to be drawn."""
+    if not _NARROWEST_MM <= width_mm <= _WIDEST_MM:
+        raise InputError(
+            f"--width-mm is {width_mm}; it must be {_NARROWEST_MM:.0f} to {_WIDEST_MM:.0f}"
+        )
+    if not 1 <= dpi <= _MOST_PX / (width_mm / 25.4):
+        most = int(_MOST_PX / (width_mm / 25.4))
+        raise InputError(f"--dpi is {dpi}; a figure of {width_mm:g} mm can have 1 to {most}")
 
 
 def usual_level(kind: str) -> str:

@@ -9,8 +9,9 @@ import json
 import lzma
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from numpy.typing import NDArray
 from zarr.errors import BaseZarrError
 from zarr.storage import LocalStore, StorePath
 
+from unidino.core.documents import parse_json
+from unidino.core.limits import MAX_CHUNKS, check_bytes, check_planes
 from unidino.lake import codec, ngff
 
 # What damaged metadata and chunks make the libraries raise.
@@ -57,16 +60,19 @@ class FieldArray:
 def find_array(group: Path) -> FieldArray:
     """The array of the group of a field.
 
-    Raises one of DAMAGE if its metadata are missing, damaged or contradict each other.
+    Raises one of DAMAGE if its metadata are missing, damaged or contradict each other, or if it
+    declares more than a field may have.
     """
     version = ngff.version_of(group)
     image = ngff.group_metadata(group)["multiscales"][0]
     path = group / image["datasets"][0]["path"]
-    metadata = json.loads((path / ngff.array_file(version)).read_bytes())
+    metadata = parse_json((path / ngff.array_file(version)).read_bytes())
     shape = tuple(int(length) for length in metadata["shape"])
     axes = ngff.axis_names(image, len(shape))
     if len(axes) != len(shape) or min(shape) < 1:
         raise ValueError(f"its array has the shape {shape}, its axes are {', '.join(axes)}")
+    check_planes(dict(zip(axes, shape, strict=True)).get("c", 1), prod(shape[:-2]))
+    _check_chunk(metadata)
     dtype = metadata["data_type" if version == "0.5" else "dtype"]
     is_shard_of_planes = False
     if version == "0.5" and axes == ("c", "y", "x"):
@@ -84,6 +90,24 @@ def shape_of(group: Path, name: str) -> tuple[int, ...]:
     return tuple(int(length) for length in json.loads(file.read_bytes())["shape"])
 
 
+def _check_chunk(metadata: Mapping[str, Any]) -> None:
+    """Raise ValueError if a chunk, which is decoded as a whole, would not fit in memory."""
+    chunk = metadata.get("chunks")
+    if chunk is None:
+        chunk = metadata["chunk_grid"].get("configuration", {}).get("chunk_shape", ())
+        for step in metadata.get("codecs", ()):
+            if step["name"] == "sharding_indexed":
+                chunk = step["configuration"]["chunk_shape"]
+    lengths = [int(length) for length in chunk]
+    check_bytes(lengths, 2, "a chunk")
+    if lengths and min(lengths) < 1:
+        raise ValueError(f"its chunks have the shape {tuple(lengths)}")
+    sides = zip(metadata["shape"][-2:], lengths[-2:], strict=False)
+    num_chunks = prod(-(-int(side) // length) for side, length in sides)
+    if num_chunks > MAX_CHUNKS:
+        raise ValueError(f"it declares {num_chunks} chunks a plane; expected up to {MAX_CHUNKS}")
+
+
 def read_by_zarr(array: FieldArray, index: Sequence[int | slice]) -> NDArray[Any]:
     """The planes at an index over the axes before y and x, in the byte order of this machine."""
     found = np.asarray(_opened(array.path)[tuple(index)])
@@ -95,7 +119,7 @@ def _opened(path: Path) -> zarr.Array[Any]:
     store = StorePath(LocalStore(path, read_only=True))
     v2 = path / ".zarray"
     if not (path / "zarr.json").exists() and v2.exists():
-        metadata = json.loads(v2.read_bytes())
+        metadata = parse_json(v2.read_bytes())
         if "dimension_separator" not in metadata and _has_nested_chunks(path):
             metadata["dimension_separator"] = "/"
             return zarr.Array(zarr.AsyncArray.from_dict(store, metadata))

@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from io import FileIO
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,13 @@ def encoded(plane: NDArray[Any]) -> bytes:
 
 
 def decoded(chunk: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """The plane (H, W) that a chunk encodes."""
+    """The plane (H, W) that a chunk encodes.
+
+    Raises ValueError if the chunk is damaged.
+    """
+    num_bytes, num_stored = (int.from_bytes(chunk[at : at + 4], "little") for at in (4, 12))
+    if num_bytes != prod(shape) * dtype.itemsize or num_stored != len(chunk):
+        raise ValueError("its chunk is damaged")
     return np.frombuffer(blosc.decompress(chunk), dtype=dtype).reshape(shape)
 
 

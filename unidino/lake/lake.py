@@ -22,10 +22,11 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from unidino.core import assets
+from unidino.core import assets, stopping
 from unidino.core.columns import portable
 from unidino.core.errors import InputError, LakeError
 from unidino.core.files import locked
+from unidino.core.locks import refuse_without_locks
 from unidino.core.log import log
 from unidino.core.sql import (
     CONFIG,
@@ -61,6 +62,12 @@ _TABLES = (
 _LOCK_PATIENCE_S = 60.0
 LOCKS = ".locks"
 _NO_CONTENT = {LOCKS, "._.DS_Store"} | OF_FILE_MANAGERS
+# What DuckDB says of a catalog that another process has opened; a path may have any words.
+_HELD = re.compile(
+    r'(?:IO Error: )?Could not set lock on file ".*": Conflicting lock is held in'
+    r" (?:(?P<program>.*?) \(PID (?P<pid>\d+)\)|(?P<unknown>PID \d+)).*",
+    re.DOTALL,
+)
 ORIGIN = ".origin"  # in a temporary copy: a link to the lake whose files the copy links to
 
 
@@ -93,16 +100,33 @@ class Lake:
         lake.path.mkdir(parents=True, exist_ok=True)
         with lake.lock("catalog"):
             if not lake.catalog.exists():
-                new = lake.path / LOCKS / "catalog.new"
-                new.unlink(missing_ok=True)
+                lake._create_catalog()
+        return lake
+
+    def _create_catalog(self) -> None:
+        """Write a new catalog beside its place, and move it there when it is whole.
+
+        Raises OSError or an error of DuckDB if that fails; nothing of it is left then.
+        """
+        new = self.path / LOCKS / "catalog.new"
+        log_of_new = new.with_name(f"{new.name}.wal")
+        with stopping.unfinished(new), stopping.unfinished(log_of_new):
+            try:
+                for left_over in (new, log_of_new):
+                    left_over.unlink(missing_ok=True)
                 con = duckdb.connect(str(new), config=CONFIG)
                 try:
+                    con.execute("begin")
                     schema.create_tables(con)
-                    records.keep_tables(lake.path, con)
+                    con.execute("commit")
+                    con.execute("checkpoint")  # closing would do it, and hide that it failed
+                    records.keep_tables(self.path, con)
                 finally:
                     con.close()
-                new.rename(lake.catalog)
-        return lake
+                new.rename(self.catalog)
+            finally:
+                for left_over in (new, log_of_new):
+                    left_over.unlink(missing_ok=True)
 
     @classmethod
     def open(cls, path: str | Path) -> "Lake":
@@ -125,9 +149,16 @@ class Lake:
             return to_compute_in(lake)
         if old:
             log.info(f"bringing tables of the catalog up to date: {', '.join(old)}")
-            with lake.write() as con:
-                schema.bring_up_to_date(con)
-                records.keep_plates(lake.path, con, missing_only=True)
+            try:
+                with lake.write() as con:
+                    schema.bring_up_to_date(con)
+                    records.keep_plates(lake.path, con, missing_only=True)
+            except duckdb.Error as error:
+                raise LakeError(
+                    f"{lake.catalog} has other tables than this program makes"
+                    f" ({', '.join(old)}), and they cannot be brought up to date:"
+                    f" {sql_error(error)}; undo what changed them"
+                ) from error
         return lake
 
     def __repr__(self) -> str:
@@ -318,18 +349,25 @@ class Lake:
         pause_s = 0.02
         while True:
             try:
-                return connect()
+                opened: Connection = stopping.interruptible(connect())
+                return opened
             except duckdb.Error as error:
-                if not isinstance(error, duckdb.IOException) or "lock" not in str(error).lower():
+                holder = _HELD.fullmatch(str(error))
+                if holder is None:
+                    if "locks are not supported" in str(error):
+                        refuse_without_locks(self.path)
                     raise LakeError(
                         f"cannot open {self.catalog}: {sql_error(error)}{way_back(self.catalog)}"
                     ) from error
+                if holder["unknown"]:
+                    refuse_without_locks(self.path)
                 if time.monotonic() > deadline:
-                    holder = re.search(r"\(PID (\d+)\)", str(error))
-                    by = f"process {holder[1]}" if holder else "another process"
+                    by = f"process {holder['pid']} ({holder['program']})"
                     raise LakeError(
-                        f"{self.catalog} is in use by {by}; wait until it ends, then run again"
+                        f"{self.catalog} is in use by {by if holder['pid'] else 'another process'};"
+                        " wait until it ends, then run again"
                     ) from error
+                stopping.check()
                 time.sleep(pause_s)
                 pause_s = min(pause_s * 1.5, 0.5)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from unidino.core.choices import NgffVersion
+from unidino.core.documents import parse_json
 from unidino.core.wells import row_letters, well_place
 from unidino.lake.states import FileState, write_file
 
@@ -200,7 +201,7 @@ def group_metadata(group: Path) -> dict[str, Any]:
 
 
 def _read_object(path: Path) -> dict[str, Any]:
-    document = json.loads(path.read_bytes())
+    document = parse_json(path.read_bytes())
     if not isinstance(document, dict):
         raise ValueError(f"'{path.name}' is not a JSON object")
     return document

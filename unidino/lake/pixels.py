@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from unidino.core.choices import NgffVersion
 from unidino.core.errors import LakeError
+from unidino.core.limits import MAX_PIXELS, check_pixels
 from unidino.lake import arrays, codec, ngff
 from unidino.lake.arrays import FieldArray
 from unidino.lake.ngff import Display
@@ -101,14 +102,16 @@ def read_plane(field: Path, channel_index: int) -> Plane:
         ) from error
 
 
-def read_page(group: Path, page: int) -> Plane:
+def read_page(group: Path, page: int, max_pixels: int = MAX_PIXELS) -> Plane:
     """One plane (H, W) of a field; `page` is its number over all axes except y and x.
 
-    group: path of its group, as it is.
-    Raises LakeError if the group or the chunk is missing or damaged.
+    group: path of its group, as it is. max_pixels: that a plane may have.
+    Raises LakeError if the group or the chunk is missing, damaged or too large.
     """
     try:
         array = arrays.find_array(group)
+        height, width = array.shape[-2:]
+        check_pixels(height, width, max_pixels)
         if array.is_shard_of_planes:
             return _plane_of_shard(array, page)
         place = np.unravel_index(page, array.shape[:-2])

@@ -6,6 +6,8 @@ from unidino.core.choices import Intensity
 from unidino.models.kinds import EVERY_CHANNEL, KINDS, Kind, KindTraits
 
 VIT_S = "vit_small_patch16_224"
+MAX_SIDE_PX = 8192  # of a crop
+MAX_OPTION = 65_536  # of numbers that give the shape of a network
 
 
 class ModelConfig(BaseModel):

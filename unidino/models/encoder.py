@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unidino.core.errors import ModelError
+from unidino.core.text import first_line
 
 
 class Encoder(nn.Module):
@@ -58,6 +59,12 @@ class Encoder(nn.Module):
         except TypeError as error:
             raise ModelError(
                 f"architecture '{architecture}' is not a vision transformer: {error}"
+            ) from error
+        except (AssertionError, ValueError, ArithmeticError, IndexError, RuntimeError) as error:
+            reason = first_line(error)
+            raise ModelError(
+                f"architecture '{architecture}' has no form with crops of {crop_size_px} px and"
+                f" the options {dict(options or {})}: {reason}"
             ) from error
         if not isinstance(vit, VisionTransformer) or vit.cls_token is None:
             raise ModelError(

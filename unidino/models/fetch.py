@@ -6,7 +6,6 @@ table has none, and the user must state it with the download: nothing comes in t
 vouched for, and a wrong hash is refused with the actual one.
 """
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from unidino.core.choices import Intensity, Normalization
+from unidino.core.documents import parse_json
 from unidino.core.download import check_address, download
 from unidino.core.errors import InputError, ModelError, choose
 from unidino.lake.lake import Lake
@@ -55,7 +55,7 @@ def published_models(table: Path | None = None) -> list[PublishedModel]:
     """
     path = TABLE if table is None else Path(table)
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
+        rows = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read the table '{path}': {error}") from error
     if not isinstance(rows, list):

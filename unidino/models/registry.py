@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from unidino.core.documents import parse_json
 from unidino.core.errors import ModelError, choose
 from unidino.core.files import digest, written_beside
 from unidino.core.sql import insert
+from unidino.core.text import first_line
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
 from unidino.models.config import ModelConfig, vector_names
@@ -146,7 +148,7 @@ def load_config(lake: Lake, name: str) -> ModelConfig:
     choose("model", name, model_names(lake))
     path = lake.path / "models" / name / "config.json"
     try:
-        return ModelConfig.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        return ModelConfig.model_validate(parse_json(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, ValidationError) as error:
         raise ModelError(f"model '{name}': {path} is missing or damaged") from error
 
@@ -165,11 +167,25 @@ def load_network(lake: Lake, name: str, device: "torch.device") -> "Network":
     path = lake.path / "models" / name / "model.safetensors"
     try:
         state: dict[str, Any] = load_file(path)
+        refuse_not_finite(state, f"model '{name}'")
         weights_of(network).load_state_dict(state, strict=True)
     except (OSError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         raise ModelError(f"cannot load the weights of model '{name}': {reason}") from error
     return network.eval().requires_grad_(False).to(device)
+
+
+def refuse_not_finite(state: "Mapping[str, torch.Tensor]", source: str) -> None:
+    """Raise ModelError if weights have a number that is NaN or infinite. source: names them."""
+    import torch
+
+    for name, tensor in state.items():
+        num = tensor.numel() - int(torch.isfinite(tensor).sum())
+        if num:
+            raise ModelError(
+                f"{source}: {num} of the {tensor.numel()} numbers of {name} are NaN or infinite:"
+                " the weights are damaged, or their training failed"
+            )
 
 
 def load_encoder(lake: Lake, name: str, device: "torch.device") -> "Encoder":

@@ -3,6 +3,7 @@
 import argparse
 import pickle
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,36 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from unidino.core.choices import Normalization
+from unidino.core.documents import refuse_special
 from unidino.core.errors import ModelError
+from unidino.core.text import first_line
 from unidino.models.networks import Network, weights_of
+from unidino.models.registry import refuse_not_finite
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_SD = (0.229, 0.224, 0.225)
 # Checkpoints keep the network that embeds under these keys, its parameters with these prefixes.
 _KEYS = ("teacher", "state_dict", "model")
 _PREFIXES = ("module.", "_orig_mod.", "backbone.", "encoder.vit.", "vit.")
+_MAX_DEPTH = 20
+_SMALL_BYTES = 1 << 26
+# What damaged files make torch, pickle and safetensors raise.
+_DAMAGE = (
+    SafetensorError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    ImportError,
+    MemoryError,
+    NotImplementedError,
+)
 _HEADS = ("head.", "fc.", "classifier.", "projection_head.", "dino_head.", "ibot_head.")
 
 
@@ -31,8 +54,10 @@ def read_weights(path: Path, source: str | None = None) -> dict[str, Tensor]:
     """
     source = source or str(path)
     try:
+        refuse_special(path)
         if _is_safetensors(path):
-            return load_file(path)
+            return _checked(load_file(path), source)
+        _refuse_bomb(path, source)
         # The published program of DINO stores its options, an argparse.Namespace, with the weights.
         with (
             path.open("rb") as file,  # torch would judge a path by its name
@@ -43,18 +68,50 @@ def read_weights(path: Path, source: str | None = None) -> dict[str, Tensor]:
             document: Any = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ModelError(f"cannot read '{source}': {error.strerror or error}") from error
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    except _DAMAGE as error:
+        reason = first_line(error)
         raise ModelError(
             f"'{source}' is neither a safetensors file nor a checkpoint of tensors only: {reason}"
         ) from error
-    while isinstance(document, dict) and (key := next((k for k in _KEYS if k in document), None)):
+    for _ in range(_MAX_DEPTH):  # a document may hold itself
+        key = next((k for k in _KEYS if isinstance(document, dict) and k in document), None)
+        if key is None:
+            break
         document = document[key]
     if not isinstance(document, dict) or not any(isinstance(v, Tensor) for v in document.values()):
         raise ModelError(
             f"'{source}' has no named tensors, at the top level or under {', '.join(_KEYS)}"
         )
-    return {str(k): v.float() for k, v in document.items() if isinstance(v, Tensor)}
+    return _checked({str(k): v for k, v in document.items() if isinstance(v, Tensor)}, source)
+
+
+def _checked(tensors: dict[str, Tensor], source: str) -> dict[str, Tensor]:
+    """The tensors as finite numbers of float32.
+
+    Raises ModelError for other values, and for tensors that only declare that they are large.
+    """
+    for name, tensor in tensors.items():
+        if tensor.layout != torch.strided or tensor.is_complex() or tensor.is_quantized:
+            raise ModelError(f"'{source}': {name} is no ordinary tensor of numbers")
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise ModelError(
+                f"'{source}': {name} declares {tensor.numel()} numbers, but the file holds fewer"
+            )
+    refuse_not_finite(tensors, f"'{source}'")
+    return {name: tensor.float() for name, tensor in tensors.items()}
+
+
+def _refuse_bomb(path: Path, source: str) -> None:
+    """Raise ModelError if a checkpoint, which is a ZIP archive, unpacks to far more than it is."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        num_bytes = sum(entry.file_size for entry in archive.infolist())
+    if num_bytes > max(_SMALL_BYTES, 2 * path.stat().st_size):
+        raise ModelError(
+            f"'{source}' unpacks to {num_bytes / 2**30:.1f} GiB, but is"
+            f" {path.stat().st_size / 2**30:.3f} GiB: it is no checkpoint of torch"
+        )
 
 
 def _is_safetensors(path: Path) -> bool:

@@ -13,7 +13,7 @@ from unidino.core.errors import ModelError
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
 from unidino.models import dinov2, microsnoop, openphenom, subcell
-from unidino.models.config import VIT_S, ModelConfig
+from unidino.models.config import MAX_SIDE_PX, VIT_S, ModelConfig
 from unidino.models.encoder import Encoder
 from unidino.models.kinds import Kind
 from unidino.models.networks import Network, PooledNetwork, new_network
@@ -155,8 +155,11 @@ def _vision_transformer(
     state = dinov2.timm_names(backbone(state))
     native_px, patch_px = _sizes_of(state, source)
     crop_size_px = native_px if trained.crop_size_px is None else trained.crop_size_px
-    if crop_size_px < patch_px or crop_size_px % patch_px:
-        raise ModelError(f"--crop-size is {crop_size_px}; it must be a multiple of {patch_px} px")
+    if not patch_px <= crop_size_px <= MAX_SIDE_PX or crop_size_px % patch_px:
+        raise ModelError(
+            f"--crop-size is {crop_size_px}; it must be a multiple of {patch_px} px, up to"
+            f" {MAX_SIDE_PX}"
+        )
     config = ModelConfig(
         kind="vit",
         architecture=trained.architecture,
@@ -179,14 +182,19 @@ def _sizes_of(state: dict[str, Tensor], source: str) -> tuple[int, int]:
     The embeddings of a square grid may be preceded by those of a few other tokens.
     """
     try:
-        num_positions = state["pos_embed"].shape[1]
-        patch_px = int(state["patch_embed.proj.weight"].shape[-1])
-    except (KeyError, IndexError) as error:
+        _, num_positions, num_dims = state["pos_embed"].shape
+        _, _, _, patch_px = state["patch_embed.proj.weight"].shape
+    except (KeyError, ValueError) as error:
         some = ", ".join(sorted(state)[:4])
         raise ModelError(
             f"'{source}' is not a vision transformer: it lacks pos_embed or"
-            f" patch_embed.proj.weight; it has {some} ..."
+            f" patch_embed.proj.weight, or these have other axes; it has {some} ..."
         ) from error
+    if not (num_positions and num_dims and patch_px):
+        raise ModelError(
+            f"'{source}' is not a vision transformer: pos_embed has the shape"
+            f" {tuple(state['pos_embed'].shape)}, and a patch {patch_px} px"
+        )
     return math.isqrt(num_positions) * patch_px, patch_px
 
 

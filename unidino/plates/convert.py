@@ -4,14 +4,16 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from unidino.core import assets
+from unidino.core import assets, stopping
 from unidino.core.choices import NgffVersion
 from unidino.core.errors import InputError
+from unidino.core.limits import MAX_PIXELS, Room
 from unidino.lake import ngff, pixels
 from unidino.lake.ngff import Display
 from unidino.lake.pixels import Plane
@@ -26,6 +28,7 @@ from unidino.plates.picture import Note, summaries
 from unidino.plates.quality import PlaneStatistics, plane_statistics
 
 _KINDS_SHOWN = 4
+_COPIES = 3  # of a field in memory: its planes, their chunks, and what a measurement needs
 _UNMEASURED = dict.fromkeys(("dtype", "p0_1", "p99_9", "mean", "saturation", "focus"), None)
 
 
@@ -38,6 +41,7 @@ class Form:
     index of a Harmony export; None leaves pixels as they are. in_place: register OME-Zarr plates
     where they lie. convert: rules by which images that are no plane of uint8 or uint16 become one,
     as `exact` or `luminance,linear:0:1` (see `conversion`); None leaves such images out as damaged.
+    max_pixels: that a plane may have; larger ones are left out as damaged, before they are read.
     """
 
     ngff: NgffVersion = "0.5"
@@ -45,6 +49,7 @@ class Form:
     illumination: str | None = None
     in_place: bool = False
     convert: str | None = None
+    max_pixels: int = MAX_PIXELS
 
 
 @dataclass(frozen=True)
@@ -103,9 +108,13 @@ def convert(
     """
 
     conversion = parse(form.convert)
+    room = Room()
 
     def convert_field(field_rows: list[Row]) -> _Field:
-        return _convert_field(folder, field_rows, form, conversion, functions, z)
+        with ExitStack() as held:
+            return _convert_field(
+                folder, field_rows, form, conversion, functions, z, _taking(held, room)
+            )
 
     with ThreadPoolExecutor(jobs) as pool:
         futures = [pool.submit(convert_field, group) for group in by_field(rows).values()]
@@ -141,6 +150,16 @@ def _below(folder: Path, files: Sequence[FileState]) -> list[FileState]:
     return list({state.path: state.below(folder) for state in files}.values())
 
 
+def _taking(held: ExitStack, room: Room) -> Callable[[Plane, int], None]:
+    """A function that waits until there is room in memory for a number of planes like one."""
+
+    def take(plane: Plane, num: int) -> None:
+        num_bytes = _COPIES * num * plane.nbytes
+        held.enter_context(room.taken(num_bytes, f"a field of {num} planes of {plane.shape} px"))
+
+    return take
+
+
 def _convert_field(
     folder: Path,
     rows: list[Row],
@@ -148,18 +167,25 @@ def _convert_field(
     conversion: Conversion,
     functions: dict[int, Function],
     z: str,
+    take_room: Callable[[Plane, int], None],
 ) -> _Field:
-    """Read, correct, measure and write the planes of one field."""
-    files = Files(conversion)
+    """Read, correct, measure and write the planes of one field.
+
+    take_room: is told a plane and the number of planes as soon as the first is read.
+    """
+    files = Files(conversion, form.max_pixels)
     planes: list[Plane | None] = []
     hashes: list[str | None] = []
     reasons: list[str | None] = []
     for row in rows:
+        stopping.check()
         plane, content, reason = None, None, None
         try:
             if row["paths"]:
                 content = files.hash_of(row["paths"], row["pages"])
                 plane = files.read_image(row["paths"], row["pages"])
+                if all(other is None for other in planes):
+                    take_room(plane, len(rows))
             if plane is not None and row["channel_index"] in functions:
                 plane = illumination.corrected(plane, functions[row["channel_index"]])
         except InputError as error:

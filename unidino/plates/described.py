@@ -63,7 +63,7 @@ def _num_of_shape(text: str, page: tifffile.TiffPage) -> int | None:
         size = 1
         for side in shape:
             size *= int(side)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     page_size = 1
     for side in page.shape:
@@ -85,7 +85,7 @@ def _promise_of_ome(text: str, name: str) -> Promise | None:
             num_planes += num
             if num:
                 sizes.add((int(pixels.get("SizeY", 0)), int(pixels.get("SizeX", 0))))
-    except (ElementTree.ParseError, DefusedXmlException, ValueError):
+    except (ElementTree.ParseError, DefusedXmlException, ValueError, RecursionError):
         return None
     return Promise("OME-XML", num_planes, frozenset(sizes)) if num_planes else None
 

@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from unidino.core import stopping
 from unidino.core.errors import InputError
+from unidino.core.limits import MAX_PIXELS
 from unidino.lake.pixels import Plane
 from unidino.plates.conversion import AS_STORED, Conversion
 from unidino.plates.images import Files
@@ -33,11 +35,12 @@ def functions_of_plate(
     rows: Sequence[Row],
     jobs: int,
     conversion: Conversion = AS_STORED,
+    max_pixels: int = MAX_PIXELS,
 ) -> dict[int, Function]:
     """The illumination function of each channel index of a plate, loaded or estimated.
 
-    source: folder of functions, or `estimate`; None for no functions. jobs: threads. conversion: of
-    the images that an estimate averages.
+    source: folder of functions, or `estimate`; None for no functions. jobs: threads. conversion,
+    max_pixels: of the images that an estimate averages.
     Raises InputError if a function is missing or not valid.
     """
     if source is None:
@@ -51,16 +54,19 @@ def functions_of_plate(
             index: load(folder, plate, group[0]["channel"]) for index, group in channels.items()
         }
     with ThreadPoolExecutor(jobs) as pool:
-        estimates = pool.map(lambda group: estimate(_sampled(group, conversion)), channels.values())
+        estimates = pool.map(
+            lambda group: estimate(_sampled(group, conversion, max_pixels)), channels.values()
+        )
         return dict(zip(channels, estimates, strict=True))
 
 
-def _sampled(rows: list[Row], conversion: Conversion) -> Iterator[Plane]:
+def _sampled(rows: list[Row], conversion: Conversion, max_pixels: int) -> Iterator[Plane]:
     """Planes of evenly spaced fields of one channel; unreadable ones are reported by `convert`."""
     step = max(1, len(rows) // _NUM_SAMPLED)
     for row in rows[::step][:_NUM_SAMPLED]:
+        stopping.check()
         try:
-            yield Files(conversion).read_image(row["paths"], row["pages"])
+            yield Files(conversion, max_pixels).read_image(row["paths"], row["pages"])
         except InputError:
             continue
 

@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from unidino.core.documents import refuse_special
 from unidino.core.errors import InputError, LakeError
+from unidino.core.limits import MAX_PIXELS
 from unidino.lake import pixels
 from unidino.lake.pixels import Plane
 from unidino.plates.conversion import AS_STORED, Conversion
@@ -44,12 +46,13 @@ _DAMAGE = (
 class Files:
     """Files of one field; each is read and hashed once, also if it has several planes.
 
-    notes: what to say of the images that were read.
+    notes: what to say of the images that were read. max_pixels: that a plane may have.
     """
 
-    def __init__(self, conversion: Conversion = AS_STORED) -> None:
+    def __init__(self, conversion: Conversion = AS_STORED, max_pixels: int = MAX_PIXELS) -> None:
         self.notes: list[Note] = []
         self._conversion = conversion
+        self._max_pixels = max_pixels
         self._data: dict[str, bytes | None] = {}
         self._hashes: dict[str, str] = {}
         self._planes: dict[tuple[str, int | None], Plane] = {}
@@ -105,10 +108,11 @@ class Files:
         try:
             kind = kind_of(path, _head(path) if data is None else data[:_HEAD_BYTES])
             if kind == "TIFF":
-                return read_tiff(path, data, page)
+                return read_tiff(path, data, page, self._max_pixels)
             if page:
                 raise ValueError(f"it has 1 planes, not {page + 1}")
-            return _READERS[kind](path, Path(path).read_bytes() if data is None else data)
+            content = Path(path).read_bytes() if data is None else data
+            return _READERS[kind](path, content, self._max_pixels)
         except _DAMAGE as error:
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise InputError(
@@ -121,7 +125,7 @@ class Files:
     def _zarr_plane(self, path: str, page: int | None) -> Plane:
         if (path, page) not in self._planes:
             try:
-                self._planes[path, page] = pixels.read_page(Path(path), page or 0)
+                self._planes[path, page] = pixels.read_page(Path(path), page or 0, self._max_pixels)
             except LakeError as error:
                 raise InputError(str(error)) from error
         return self._planes[path, page]
@@ -130,6 +134,7 @@ class Files:
         """Bytes of a small file, None for a large one; both are hashed."""
         if path not in self._hashes:
             try:
+                refuse_special(path)
                 small = os.path.getsize(path) <= _SMALL_BYTES
                 data = Path(path).read_bytes() if small else None
                 self._hashes[path] = _file_hash(path, data)

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import polars as pl
 import pyarrow as pa
@@ -14,6 +13,7 @@ from unidino.core.errors import InputError, choose
 from unidino.core.log import log
 from unidino.core.progress import progress_bar
 from unidino.core.results import Result
+from unidino.core.stopping import temporary_folder
 from unidino.lake.lake import Lake
 from unidino.lake.ngff import VERSIONS
 from unidino.lake.runs import Run
@@ -180,9 +180,9 @@ def _functions_on_disk(form: Form, layout: str, path: Path, manifest: Manifest) 
             "--illumination harmony takes the functions of a Harmony index: it needs --layout"
             " harmony"
         )
-    with TemporaryDirectory(prefix="unidino-") as folder:
-        save_functions(path, manifest.images, Path(folder))
-        yield replace(form, illumination=folder)
+    with temporary_folder() as folder:
+        save_functions(path, manifest.images, folder)
+        yield replace(form, illumination=str(folder))
 
 
 class _Tally:

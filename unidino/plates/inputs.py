@@ -101,9 +101,10 @@ def _described(form: Form, plate: str, images: pa.Table) -> Row:
     """The form of a plate, with hashes of the files of its illumination functions.
 
     A conversion is only named if there is one, so that the digest of a plate without one is the
-    same in lakes of every version.
+    same in lakes of every version. How many pixels are allowed is no part of it.
     """
     described: Row = asdict(form)
+    del described["max_pixels"]
     if form.convert is None:
         del described["convert"]
     else:

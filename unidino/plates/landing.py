@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from unidino.core import stopping
 from unidino.core.errors import InputError
 from unidino.core.files import digest, flush, flush_one, written_beside
 from unidino.core.log import log
@@ -73,6 +74,7 @@ class Landing:
             rows,
             self._jobs,
             parse(self._form.convert),
+            self._form.max_pixels,
         )
         converted, uri = self._write(rows, functions, advance, old)
         self._register(converted, uri, functions)
@@ -87,7 +89,7 @@ class Landing:
         hashes: list[str | None] = []
         try:
             for field_rows in by_field(rows).values():
-                files = Files()
+                files = Files(max_pixels=self._form.max_pixels)
                 hashes += [
                     files.hash_of(row["paths"], row["pages"]) if row["paths"] else None
                     for row in field_rows
@@ -105,6 +107,7 @@ class Landing:
     ) -> tuple[Converted, str]:
         """Write the plate beside its place and rename it; returns its uri too."""
         self._temporary.parent.mkdir(exist_ok=True)
+        stopping.remove_at_end(self._temporary)
         try:
             converted = convert(
                 self._temporary,

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unidino.core.errors import InputError
+from unidino.core.limits import MAX_PIXELS
 
 MAX_BYTES = 2**31 - 17  # of a plane: the longest chunk that Blosc encodes
 
@@ -96,8 +97,18 @@ def of_palette(numbers: NDArray[Any], palette: NDArray[Any], bits: int, **about:
     return Picture(numbers, "palette", palette=palette, **about)
 
 
-def check_size(path: str, height: int, width: int, bytes_per_pixel: float) -> None:
-    """Raise InputError if a plane is larger than what a lake can hold, before it is decoded."""
+def check_size(
+    path: str, height: int, width: int, bytes_per_pixel: float, max_pixels: int = MAX_PIXELS
+) -> None:
+    """Raise InputError if a plane is larger than what a lake can hold, before it is decoded.
+
+    max_pixels: that a plane may have, as the user allows.
+    """
+    if height * width > max_pixels:
+        raise InputError(
+            f"image '{path}' is {height} x {width} px; a plane can have up to {max_pixels} pixels"
+            " (--max-pixels)"
+        )
     if height * width * bytes_per_pixel > MAX_BYTES:
         gigabytes = height * width * bytes_per_pixel / 2**30
         raise InputError(

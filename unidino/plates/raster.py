@@ -13,8 +13,10 @@ import numpy as np
 from PIL import Image
 
 from unidino.core.errors import InputError
+from unidino.core.limits import MAX_PIXELS
 from unidino.plates.picture import Picture, check_size, of_palette, of_samples
 
+Image.MAX_IMAGE_PIXELS = None  # `check_size` says how many there may be
 _PNG_PALETTE = 3
 _PNG_SAMPLES = {0: 1, 2: 3, 3: 4, 4: 2, 6: 4}
 _BYTES = (
@@ -56,7 +58,7 @@ def kind_of(path: str, head: bytes) -> str:
     return expected
 
 
-def read_png(path: str, data: bytes) -> Picture:
+def read_png(path: str, data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
     """The picture of a PNG file.
 
     Raises InputError if it is too large or an animation; ValueError or RuntimeError if damaged.
@@ -64,7 +66,7 @@ def read_png(path: str, data: bytes) -> Picture:
     if len(data) < 26:
         raise ValueError("it ends within its header")
     width, height, bits, kind = struct.unpack(">IIBB", data[16:26])
-    check_size(path, height, width, _PNG_SAMPLES.get(kind, 1) * max(bits // 8, 1))
+    check_size(path, height, width, _PNG_SAMPLES.get(kind, 1) * max(bits // 8, 1), max_pixels)
     start = data.find(b"acTL", 0, data.find(b"IDAT"))
     if start > 0:
         (num,) = struct.unpack(">I", data[start + 4 : start + 8])
@@ -74,24 +76,25 @@ def read_png(path: str, data: bytes) -> Picture:
                 " (H, W): write each plane as a file of its own"
             )
     if kind == _PNG_PALETTE:
-        return _read_pillow(data, "PNG")
+        return _read_pillow(path, data, "PNG", max_pixels)
     notes = (f"values of {bits} bits are scaled to 0 to 255",) if bits < 8 else ()
     return of_samples(imagecodecs.png_decode(data), notes=notes)
 
 
-def read_bmp(path: str, data: bytes) -> Picture:
+def read_bmp(path: str, data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
     """The picture of a BMP file. Raises OSError if it is damaged."""
-    return _read_pillow(data, "BMP")
+    return _read_pillow(path, data, "BMP", max_pixels)
 
 
-def read_jpeg(path: str, data: bytes) -> Picture:
+def read_jpeg(path: str, data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
     """The picture of a JPEG file. Raises OSError if it is damaged."""
-    return _read_pillow(data, "JPEG", lossy="JPEG")
+    return _read_pillow(path, data, "JPEG", max_pixels, lossy="JPEG")
 
 
-def _read_pillow(data: bytes, kind: str, **about: Any) -> Picture:
-    """The picture of a file that Pillow reads; Pillow limits how many pixels it can have."""
+def _read_pillow(path: str, data: bytes, kind: str, max_pixels: int, **about: Any) -> Picture:
+    """The picture of a file that Pillow reads."""
     with Image.open(io.BytesIO(data), formats=[kind]) as image:
+        check_size(path, image.height, image.width, len(image.getbands()), max_pixels)
         if image.mode == "P":
             palette = np.array(image.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
             if "transparency" in image.info:

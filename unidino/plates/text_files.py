@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import IO, NamedTuple, cast
 
 import duckdb
@@ -19,6 +18,7 @@ import duckdb
 from unidino.core.errors import InputError
 from unidino.core.log import log
 from unidino.core.sql import Connection, first_row, literal_path, quoted, sql_error
+from unidino.core.stopping import temporary_folder
 
 _HEAD = 65536  # bytes that tell encoding and separator, if they have some lines
 _LINES = 20
@@ -50,17 +50,17 @@ def create_from_text(con: Connection, name: str, path: Path, *, number_twins: bo
     """
     try:
         form = _form(path, number_twins=number_twins)
-        with TemporaryDirectory(prefix="unidino-") as folder:
+        with temporary_folder() as folder:
             file = path
             if form.encoding != "utf-8":
-                file = _transcoded(path, Path(folder), form.encoding)
+                file = _transcoded(path, folder, form.encoding)
             try:
                 _create(con, name, file, form)
             except duckdb.InvalidInputException as error:
                 if "not utf-8" not in str(error):
                     raise
                 form = form._replace(encoding=_WINDOWS)
-                file = _transcoded(path, Path(folder), _WINDOWS)
+                file = _transcoded(path, folder, _WINDOWS)
                 _create(con, name, file, form)
             if form.encoding == _WINDOWS:
                 log.warning(

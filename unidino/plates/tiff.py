@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tifffile import TiffFile, TiffPage
 
+from unidino.core.limits import MAX_PIXELS
 from unidino.plates.described import promises
 from unidino.plates.pages import num_behind, only_page
 from unidino.plates.picture import Picture, check_size, native, of_palette, of_samples
@@ -33,33 +34,38 @@ _ALPHA = (1, 2)  # of the tag ExtraSamples
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 
 
-def read_tiff(path: str, data: bytes | None, page: int | None) -> Picture:
+def read_tiff(
+    path: str, data: bytes | None, page: int | None, max_pixels: int = MAX_PIXELS
+) -> Picture:
     """The picture of one page. page: its position in the file, None if the file has one plane.
 
-    data: bytes of the file, None to read them page by page.
+    data: bytes of the file, None to read them page by page. max_pixels: that a plane may have.
     Raises InputError if it is not certain which plane is meant (see `pages`), or if the plane is
     too large; ValueError if the file is damaged.
     """
     with TiffFile(path if data is None else io.BytesIO(data)) as tiff:
         if page is None:
             chosen, notes = only_page(tiff, path)
-            return _picture(tiff, chosen, 0, path, notes)
+            return _picture(tiff, chosen, 0, path, notes, max_pixels)
         num = len(tiff.pages)
         if page < num:
-            return _picture(tiff, tiff.pages[page], 0, path, [])
+            return _picture(tiff, tiff.pages[page], 0, path, [], max_pixels)
         first = tiff.pages.first
         if num > 1 or page >= (num := num_behind(tiff, first, list(promises(tiff, path)))):
             raise ValueError(f"it has {num} planes, not {page + 1}")
-        return _picture(tiff, first, page, path, [])
+        return _picture(tiff, first, page, path, [], max_pixels)
 
 
-def _picture(tiff: TiffFile, page: TiffPage, number: int, path: str, notes: list[str]) -> Picture:
+def _picture(
+    tiff: TiffFile, page: TiffPage, number: int, path: str, notes: list[str], max_pixels: int
+) -> Picture:
     """The picture of a page, or of a plane that follows it in its data."""
     check_size(
         path,
         page.imagelength,
         page.imagewidth,
         page.nbytes / max(page.imagelength * page.imagewidth, 1),
+        max_pixels,
     )
     compression = int(page.compression)
     lossy = _LOSSY.get(compression)

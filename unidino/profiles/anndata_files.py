@@ -12,6 +12,7 @@ import pyarrow as pa
 from unidino.core.account import listed
 from unidino.core.errors import InputError
 from unidino.core.log import log
+from unidino.core.text import first_line
 from unidino.profiles.feature_columns import METADATA, canonical
 
 if TYPE_CHECKING:
@@ -29,12 +30,17 @@ def read_anndata(path: Path, layer: str | None) -> pa.Table:
     Raises InputError if the file is none, if the matrix is missing or all zero while there are
     others, or if two columns have one name.
     """
-    data = _opened(path)
-    names, values = _matrix(data, path, layer)
-    observations = _observations(data)
-    _check_names(names, observations, path)
-    columns = {name: pa.array(values[:, i]) for i, name in enumerate(names)}
-    return pa.table(observations | columns)
+    try:
+        data = _opened(path)
+        names, values = _matrix(data, path, layer)
+        observations = _observations(data)
+        _check_names(names, observations, path)
+        columns = {name: pa.array(values[:, i]) for i, name in enumerate(names)}
+        return pa.table(observations | columns)
+    except InputError:
+        raise
+    except Exception as error:  # h5py, pandas, scipy and zarr raise errors of many kinds
+        raise InputError(f"'{path}' is no AnnData file: {first_line(error)}") from error
 
 
 def _opened(path: Path) -> "AnnData":
@@ -45,11 +51,7 @@ def _opened(path: Path) -> "AnnData":
         raise InputError("reading AnnData needs anndata: pip install 'unidino[anndata]'") from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of names that are not unique, which are checked here
-        try:
-            return read_zarr(path) if path.is_dir() else anndata.read_h5ad(path)
-        except (AttributeError, IndexError, TypeError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise InputError(f"'{path}' is no AnnData file: {reason}") from error
+        return read_zarr(path) if path.is_dir() else anndata.read_h5ad(path)
 
 
 def _matrix(data: "AnnData", path: Path, layer: str | None) -> tuple[list[str], Any]:

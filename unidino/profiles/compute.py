@@ -6,7 +6,6 @@ level is. numpy computes, plate by plate, on a matrix in a temporary file.
 Shapes: N raw profiles, D = C channels of d features, K features out, L profiles of the level.
 """
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ import pyarrow as pa
 from unidino.core import assets
 from unidino.core.errors import ProfileError
 from unidino.core.sql import Connection, first_row
+from unidino.core.stopping import temporary_folder
 from unidino.core.user_sql import ask, confined
 from unidino.models.config import ModelConfig
 from unidino.models.features import feature_names
@@ -77,8 +77,8 @@ def compute(
     )
     plate_channels = first_channels(channels_of(con, replace(form, channels=())))
     channels = channels_of(con, form)
-    with tempfile.TemporaryDirectory(prefix="unidino-") as folder:
-        raw = raw_vectors(con, files, form, Path(folder) / "raw")
+    with temporary_folder() as folder:
+        raw = raw_vectors(con, files, form, folder / "raw")
         steps = normalized(con, raw, form, known)
         profiles, learnt = steps.profiles, steps.learnt
         dropped |= steps.dropped
@@ -108,7 +108,7 @@ def compute(
         ).to_arrow_table()
         if rows.num_rows == 0:
             raise ProfileError(f"model '{model}' has no complete {level} of dataset '{dataset}'")
-        vectors = _averaged(profiles, rows["row_ids"], form.aggregate, Path(folder) / "averaged")
+        vectors = _averaged(profiles, rows["row_ids"], form.aggregate, folder / "averaged")
         yield Computed(rows.drop_columns(["row_ids"]), vectors, channels, features, learnt, dropped)
 
 

@@ -3,7 +3,6 @@
 Shapes: N rows, D features.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from unidino.core.account import Account, ends_of, listed
 from unidino.core.errors import InputError
+from unidino.core.patterns import compiled, in_time
 from unidino.profiles import feature_columns
 from unidino.profiles.feature_columns import INDEX, METADATA, canonical
 from unidino.profiles.mapping import columns_of
@@ -79,17 +79,15 @@ def choose_features(
 
 def _candidates(table: pa.Table, columns: set[str], pattern: str | None) -> list[str]:
     """Columns that are features if they are numbers. columns: those that --map names."""
-    try:
-        wanted = re.compile(pattern or "")
-    except re.error as error:
-        raise InputError(f"--features '{pattern}' is no regular expression: {error}") from error
-    return [
-        c
-        for c in table.column_names
-        if c not in columns
-        and not METADATA.match(c)
-        and (wanted.search(c) if pattern else canonical(c) is None)
-    ]
+    wanted = compiled("--features", pattern or "")
+    with in_time("--features", pattern or "", len(table.column_names)):
+        return [
+            c
+            for c in table.column_names
+            if c not in columns
+            and not METADATA.match(c)
+            and (wanted.search(c) if pattern else canonical(c) is None)
+        ]
 
 
 def _numbers(file: WideFile, candidates: list[str], *, asked: bool) -> Numerals:

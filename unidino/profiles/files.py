@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from unidino.core import assets
 from unidino.core.errors import InputError, ProfileError
+from unidino.core.text import first_line
 from unidino.core.user_sql import ask, confined
 from unidino.core.vectors import vector_column
 from unidino.lake.lake import Lake
@@ -106,7 +107,7 @@ def read_statistics(path: Path) -> list[Learnt]:
         table = pq.read_table(path)
         table = table.select(schema.names).cast(schema)
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise InputError(
             f"'{path}' has no statistics as `unidino profile` writes them: {reason}"
         ) from error

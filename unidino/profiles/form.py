@@ -112,7 +112,10 @@ class ProfileForm:
         if self.wells.endswith(".sql"):
             if not Path(self.wells).is_file():
                 raise InputError(f"no such file: '{self.wells}'")
-            return Path(self.wells).read_text(encoding="utf-8")
+            try:
+                return Path(self.wells).read_text(encoding="utf-8")
+            except UnicodeDecodeError as error:
+                raise InputError(f"the file of wells '{self.wells}' is not UTF-8 text") from error
         return assets.sql("wells", self.wells)
 
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from unidino.core.errors import InputError
 from unidino.core.sql import Connection
+from unidino.core.text import first_line
 from unidino.plates.text_files import create_from_text
 from unidino.profiles.anndata_files import read_anndata
 
@@ -69,7 +70,7 @@ def read_table(con: Connection, path: Path, layer: str | None = None) -> WideFil
             table = con.sql("select * exclude (_line) from _text").to_arrow_table()
             con.execute("drop table _text")
     except (OSError, ValueError, KeyError, pa.ArrowException, duckdb.Error) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         raise InputError(f"cannot read the table '{path}': {reason}") from error
     _refuse_twins(table.column_names, path)
     if not table.num_columns:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from unidino.core.errors import ModelError
+from unidino.core.text import first_line
 from unidino.models.networks import Encoder
 from unidino.training.loss import DinoLoss, sinkhorn
 from unidino.training.network import Network, new_network, parameter_groups
@@ -60,7 +61,7 @@ class Dino:
             except RuntimeError as error:
                 raise ModelError(
                     "the model to start from has a network of another shape:"
-                    f" {str(error).splitlines()[1].strip()}"
+                    f" {' '.join(str(error).split())}"
                 ) from error
         self.teacher.load_state_dict(self.student.state_dict())
         self.teacher.requires_grad_(False)
@@ -227,7 +228,7 @@ class Dino:
             groups = self.optimizer.state_dict()["param_groups"]
             self.optimizer.load_state_dict({"state": states, "param_groups": groups})
         except (RuntimeError, KeyError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
+            reason = first_line(error)
             raise ModelError(f"the checkpoint does not fit its configuration: {reason}") from error
 
 

@@ -9,10 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from unidino.core.errors import InputError
+from unidino.core.limits import check_memory
 from unidino.models.config import ModelConfig
 from unidino.models.networks import Encoder, new_encoder
 from unidino.training.loss import DinoHead
 from unidino.training.recipe import TrainConfig
+
+# Student, teacher, gradients and two moments, in float32.
+_BYTES_A_PARAMETER = 5 * 4
 
 
 class Network(nn.Module):
@@ -67,11 +71,19 @@ def parameter_groups(network: nn.Module) -> list[dict[str, Any]]:
 
 
 def model_config_of(config: TrainConfig) -> ModelConfig:
-    """Configuration of the model that a training run creates."""
+    """Configuration of the model that a training run creates.
+
+    Raises InputError if its training does not fit in memory.
+    """
     with torch.device("meta"):
-        num_dims = Encoder(
-            config.architecture, config.crop_size_px, config.architecture_options
-        ).num_dims
+        encoder = Encoder(config.architecture, config.crop_size_px, config.architecture_options)
+    num_dims = encoder.num_dims
+    hidden, bottleneck = config.head_hidden, config.head_bottleneck
+    num_parameters = sum(p.numel() for p in encoder.parameters()) + (
+        num_dims * hidden + hidden**2 + hidden * bottleneck + bottleneck * config.num_outputs
+    )
+    what = f"training a network of {num_parameters / 1e6:,.1f} million parameters"
+    check_memory(num_parameters * _BYTES_A_PARAMETER, what)
     return ModelConfig(
         kind="vit",
         architecture=config.architecture,

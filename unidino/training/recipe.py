@@ -1,6 +1,5 @@
 """The choices of a training run, and the recipes that make them."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -13,11 +12,13 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     ValidationError,
+    model_validator,
 )
 
-from unidino.core.choices import Centring, Intensity, Precision, RecipeName
+from unidino.core.choices import MAX_SEED, Centring, Intensity, Precision, RecipeName
+from unidino.core.documents import parse_json, refuse_special
 from unidino.core.errors import InputError, choose
-from unidino.models.config import VIT_S, ModelConfig
+from unidino.models.config import MAX_OPTION, MAX_SIDE_PX, VIT_S, ModelConfig
 
 
 def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
@@ -27,6 +28,21 @@ def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
 
 
 Limits = Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_ordered)]
+
+
+def _not_too_deep(options: dict[str, int]) -> dict[str, int]:
+    if options.get("depth", 0) > _DEPTH:
+        raise ValueError(f"the depth of a network is up to {_DEPTH}")
+    return options
+
+
+# Limits are far above what is of use: they keep a slip of the pen from taking all memory.
+_LONG, _DEPTH, _MOST_STEPS = 1_000_000, 256, 100_000_000
+Option = Annotated[int, Field(ge=0, le=MAX_OPTION)]
+Side = Annotated[int, Field(gt=0, le=MAX_SIDE_PX)]
+Width = Annotated[int, Field(gt=0, le=MAX_OPTION)]
+Long = Annotated[int, Field(gt=0, le=_LONG)]
+Count = Annotated[int, Field(gt=0, le=1000)]
 
 
 class TrainConfig(BaseModel):
@@ -58,34 +74,34 @@ class TrainConfig(BaseModel):
     0.0004
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     architecture: str = VIT_S
-    architecture_options: dict[str, int] = {}
+    architecture_options: Annotated[dict[str, Option], AfterValidator(_not_too_deep)] = {}
     intensity: Intensity = "percentile"
-    crop_size_px: PositiveInt = 224
-    num_global_crops: PositiveInt = 2
-    local_crop_size_px: PositiveInt = 96
-    num_local_crops: PositiveInt = 8
-    epochs: PositiveInt = 100
-    steps_per_epoch: PositiveInt | None = None
-    batch_size: PositiveInt = 510
+    crop_size_px: Side = 224
+    num_global_crops: Count = 2
+    local_crop_size_px: Side = 96
+    num_local_crops: Count = 8
+    epochs: Long = 100
+    steps_per_epoch: Long | None = None
+    batch_size: Long = 510
     learning_rate: PositiveFloat = 4e-4
     final_learning_rate: PositiveFloat = 1e-6
-    learning_rate_warmup: float = Field(20, ge=0)
+    learning_rate_warmup: float = Field(20, ge=0, le=_LONG)
     weight_decay: tuple[float, float] = (0.04, 0.4)
     teacher_momentum: tuple[float, float] = (0.9995, 1.0)
     teacher_temperature: tuple[float, float] = (0.01, 0.04)
-    teacher_temperature_warmup: int = Field(30, ge=0)
+    teacher_temperature_warmup: int = Field(30, ge=0, le=_LONG)
     student_temperature: PositiveFloat = 0.1
     centring: Centring = "mean"
     center_momentum: float = Field(0.9, ge=0, lt=1)
-    num_outputs: PositiveInt = 20_000
-    head_hidden: PositiveInt = 2048
-    head_bottleneck: PositiveInt = 256
+    num_outputs: Long = 20_000
+    head_hidden: Width = 2048
+    head_bottleneck: Width = 256
     head_batch_norm: bool = False
     drop_path: float = Field(0.1, ge=0, lt=1)
-    last_layer_frozen: int = Field(3, ge=0)
+    last_layer_frozen: int = Field(3, ge=0, le=_LONG)
     gradient_clip: PositiveFloat | None = None
     channels: Literal["one", "all"] = "one"
     input_channels: tuple[str, ...] = ()
@@ -103,9 +119,16 @@ class TrainConfig(BaseModel):
     saturation_noise: float = Field(0.0, ge=0, lt=1)
     precision: Precision = "fp32"
     compile: bool = False
-    accumulate: PositiveInt = 1
+    accumulate: Long = 1
     probe_every: PositiveInt = 1
-    seed: int = 0
+    seed: int = Field(0, ge=0, le=MAX_SEED)
+
+    @model_validator(mode="after")
+    def _is_not_endless(self) -> "TrainConfig":
+        num_steps = self.epochs * (self.steps_per_epoch or 1)
+        if num_steps > _MOST_STEPS:
+            raise ValueError(f"{num_steps} steps are more than the {_MOST_STEPS} of a training")
+        return self
 
 
 _PUBLISHED_BATCH_SIZE = 510
@@ -169,7 +192,8 @@ def config_of(recipe: RecipeName, changes: Mapping[str, Any]) -> TrainConfig:
         return TrainConfig.model_validate(RECIPES[recipe].model_dump() | dict(changes))
     except ValidationError as error:
         first = error.errors()[0]
-        raise InputError(f"configuration: {first['loc'][0]}: {first['msg']}") from error
+        where = "".join(f"{part}: " for part in first["loc"][:1])
+        raise InputError(f"configuration: {where}{first['msg']}") from error
 
 
 def network_choices(model: ModelConfig) -> dict[str, Any]:
@@ -184,7 +208,8 @@ def read_changes(file: Path) -> dict[str, Any]:
     Raises InputError if the file cannot be read or is not a JSON object.
     """
     try:
-        changes = json.loads(file.read_text(encoding="utf-8"))
+        refuse_special(file)
+        changes = parse_json(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"cannot read --config '{file}': {error.strerror}") from error
     except ValueError as error:

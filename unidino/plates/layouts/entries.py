@@ -15,6 +15,7 @@ from unidino.plates.tables import MEASUREMENT, PROBLEM
 Row = dict[str, str | None]
 
 NUM_ROWS, NUM_COLUMNS = 32, 48
+_SHOWN = 60  # letters of a wrong value
 _WHERE = {
     "plate": "plate",
     "well": "well",
@@ -57,8 +58,8 @@ class Entry:
     def whole(self, name: str, *, needed: bool = False) -> str | None:
         """A whole number as text without leading zeros; None if it is not one, which is noted."""
         value = self.needed(name) if needed else self.text(name)
-        if value is not None and not re.fullmatch(r"[0-9]+", value):
-            self.complain(f"with {name} '{value}' instead of a whole number")
+        if value is not None and not re.fullmatch(r"[0-9]{1,18}", value):
+            self.complain(f"with {name} '{value[:_SHOWN]}' instead of a whole number")
             return None
         return value and str(int(value))
 
@@ -87,7 +88,7 @@ class Entry:
         except ValueError:
             number = math.inf
         if math.isinf(number):
-            self.complain(f"with {name} '{value}' instead of a number")
+            self.complain(f"with {name} '{value[:_SHOWN]}' instead of a number")
         return repr(number) if math.isfinite(number) else None
 
     def number(self, name: str) -> str | None:
@@ -133,10 +134,10 @@ def well_of_name(file: Path, row: str | None, column: str | None) -> Row:
     row: letters, A to AF, or a number from 1; column: a number from 1.
     """
     row, column = row or "", column or ""
-    numbers = [0, int(column) if re.fullmatch(r"[0-9]+", column) else 0]
+    numbers = [0, int(column) if re.fullmatch(r"[0-9]{1,9}", column) else 0]
     if re.fullmatch(r"[A-Z]|A[A-F]", row.upper()):
         numbers[0] = row_number(row.upper())
-    elif re.fullmatch(r"[0-9]+", row):
+    elif re.fullmatch(r"[0-9]{1,9}", row):
         numbers[0] = int(row)
     if 1 <= numbers[0] <= NUM_ROWS and 1 <= numbers[1] <= NUM_COLUMNS:
         return {"well": well_name(*numbers)}

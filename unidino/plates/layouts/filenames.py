@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from unidino.core import patterns
 from unidino.core.errors import InputError
 from unidino.core.log import log
 from unidino.plates.layouts.entries import Row, well_of_name
@@ -40,7 +41,8 @@ def scan(path: Path, pattern: str | None) -> pa.Table:
     expression = compiled(pattern)
     root = path.resolve()
     files = walk_images(root, IMAGE_SUFFIXES | _LOSSY_SUFFIXES)
-    matched = _matched(files, expression, root)
+    with patterns.in_time("--pattern", expression.pattern, len(files)):
+        matched = _matched(files, expression, root)
     if not matched:
         raise InputError(
             f"layout filename matches none of the {len(files)} images under '{path}'"
@@ -143,10 +145,7 @@ def compiled(pattern: str | None) -> re.Pattern[str]:
             "this layout needs --pattern, a regular expression with named groups such as"
             r" '(?P<plate>[^/]+)/(?P<well>[A-P]\d\d)_s(?P<field>\d+)_w(?P<channel_index>\d)'"
         )
-    try:
-        expression = re.compile(pattern)
-    except re.error as error:
-        raise InputError(f"--pattern '{pattern}' is not a regular expression: {error}") from error
+    expression = patterns.compiled("--pattern", pattern)
     groups = set(expression.groupindex)
     if unknown := groups - set(_GROUPS):
         raise InputError(

@@ -4,6 +4,7 @@ import codecs
 import re
 from pathlib import Path
 
+from unidino.core.documents import refuse_special
 from unidino.core.errors import InputError
 
 Settings = dict[str, str]
@@ -23,6 +24,7 @@ def read_settings(htd: Path) -> Settings:
     Raises InputError if it is not an HTD file, or if the size of the plate is not a number.
     """
     try:
+        refuse_special(htd)
         text = _decoded(htd.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read '{htd}': {error}") from error

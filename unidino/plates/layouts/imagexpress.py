@@ -6,11 +6,13 @@ from pathlib import Path
 import pyarrow as pa
 import tifffile
 
+from unidino.core.documents import refuse_special
 from unidino.core.errors import InputError
 from unidino.core.log import log
 from unidino.plates.layouts.entries import Row, from_places, unplaced
 from unidino.plates.layouts.htd import Settings, read_settings
 from unidino.plates.layouts.imagexpress_names import STEP, TIME, Plane, planes_of, without
+from unidino.plates.layouts.ome_files import DAMAGE
 from unidino.plates.layouts.pixel_size import square
 from unidino.plates.layouts.walk import walk_files
 from unidino.plates.tables import text_table
@@ -205,10 +207,11 @@ def _optics(files: Sequence[Path]) -> Row:
     about = {}
     for file in files[:_NUM_OPENED]:
         try:
+            refuse_special(file)
             with tifffile.TiffFile(file) as tiff:
                 about = (tiff.metaseries_metadata or {}).get("PlaneInfo", {})
             break
-        except (OSError, ValueError, KeyError, IndexError, TypeError, tifffile.TiffFileError):
+        except (*DAMAGE, InputError):
             continue
     width, height = (about.get(f"spatial-calibration-{axis}") for axis in "xy")
     size = str(width) if width and about.get("spatial-calibration-units") == "um" else None

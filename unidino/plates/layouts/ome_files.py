@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import tifffile
 
+from unidino.core.documents import refuse_special
+from unidino.core.errors import InputError
 from unidino.plates.layouts.notes import Notes
 
 _UUID = re.compile(r"<(?:\w+:)?OME\b[^>]*?\bUUID\s*=\s*[\"']([^\"']+)")
@@ -18,6 +20,7 @@ DAMAGE = (
     LookupError,
     TypeError,
     RuntimeError,
+    ArithmeticError,
     struct.error,
     tifffile.TiffFileError,
 )
@@ -52,8 +55,9 @@ class OmeFiles:
     def read_xml(self, path: Path) -> str | None:
         """The OME-XML of a TIFF; None if it has none.
 
-        Raises one of DAMAGE if the file is no TIFF.
+        Raises one of DAMAGE if the file is no TIFF, InputError if it is no ordinary file.
         """
+        refuse_special(path)
         with tifffile.TiffFile(path) as tiff:
             text: str | None = tiff.ome_metadata
             uuid = _UUID.search(text) if text else None
@@ -119,7 +123,7 @@ class OmeFiles:
         if path not in self._known:
             try:
                 self.read_xml(path)
-            except DAMAGE:
+            except (*DAMAGE, InputError):
                 self._known[path] = _Tiff(None, None)
         return self._known[path]
 

@@ -6,6 +6,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from unidino.core.limits import check_planes
 from unidino.plates.layouts.notes import Notes
 from unidino.plates.layouts.ome_files import OmeFiles
 from unidino.plates.layouts.pixel_size import in_micrometres, pixel_size_um
@@ -34,6 +35,7 @@ def read_planes(image: Any, file: Path, files: OmeFiles, notes: Notes) -> Iterat
     shape = {axis: _whole(pixels, f"Size{axis}", 1) for axis in "CZT"}
     if prod(shape.values()) == 0:
         raise ValueError("it has no planes")
+    check_planes(shape["C"], prod(shape.values()))
     size = _pixel_size_um(pixels, notes, f"{file}, image {image.get('ID')}")
     for source, page, place in _pages(pixels, shape, file, files):
         _check_page(pixels, source, page, files, notes)

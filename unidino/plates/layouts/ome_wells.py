@@ -123,7 +123,7 @@ def _acquisitions(plate: Any) -> dict[str, int]:
     elements = [
         a for a in plate.iterfind("{*}PlateAcquisition") if a.find("{*}WellSampleRef") is not None
     ]
-    ends = [re.search(r"(\d+)$", element.get("ID") or "") for element in elements]
+    ends = [re.search(r"(\d{1,18})$", element.get("ID") or "") for element in elements]
     numbers = [int(end[1]) for end in ends if end]
     if len(set(numbers)) < len(elements):
         numbers = list(range(len(elements)))

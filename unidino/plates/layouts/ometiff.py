@@ -7,6 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from unidino.core import patterns
+from unidino.core.documents import refuse_special
 from unidino.core.errors import InputError
 from unidino.plates.layouts import filenames
 from unidino.plates.layouts.notes import Notes, reason
@@ -168,6 +170,7 @@ class _Reader:
         """
         try:
             if file.name.lower().endswith(_COMPANION):
+                refuse_special(file)
                 return file.read_bytes()
             text = self._files.read_xml(file)
         except DAMAGE as error:
@@ -208,7 +211,8 @@ class _Reader:
             )
         path = Path(file)
         root = self._root if path.is_relative_to(self._root) else path.parent
-        groups = filenames.match_below(path, filenames.compiled(self._pattern), root)
+        with patterns.in_time("--pattern", self._pattern, 1):
+            groups = filenames.match_below(path, filenames.compiled(self._pattern), root)
         if groups is None:
             raise InputError(f"--pattern does not match '{file}'")
         return {name: groups.get(name, "1") for name in ("plate", "well", "field")}

@@ -11,13 +11,13 @@ A layout is one of
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 
 from unidino.core import assets
 from unidino.core.errors import InputError, choose
 from unidino.core.sql import Connection, keep_small, scratch
+from unidino.core.stopping import temporary_folder
 from unidino.plates import manifest, tables
 from unidino.plates.content import say_content
 from unidino.plates.identifiers import clean_identifiers, refuse_unknown_wells
@@ -114,10 +114,10 @@ def _scratch_on_disk() -> Iterator[Connection]:
 
     A confined connection may still read its temporary folder, so nothing else may be in there.
     """
-    with TemporaryDirectory(prefix="unidino-") as folder:
+    with temporary_folder() as folder:
         con = scratch()
         try:
-            con.execute("set temp_directory = $folder", {"folder": folder})
+            con.execute("set temp_directory = $folder", {"folder": str(folder)})
             keep_small(con)
             yield con
         finally:

@@ -17,7 +17,7 @@ from unidino.plates.layouts.notes import Notes
 from unidino.plates.manifest import Choice
 
 _SHOWN = 5
-_LAST_NUMBER = re.compile(r"(.*?)(\d+)(\D*)", re.ASCII | re.DOTALL)
+_LAST_NUMBER = re.compile(r"(.*?)(\d{1,9})(\D*)", re.ASCII | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def _numbered(plate: str, images: Sequence[WellImage], notes: Notes) -> list[tup
 
 
 def _is_plain_number(name: str) -> bool:
-    return bool(re.fullmatch(r"\d+", name, re.ASCII))
+    return bool(re.fullmatch(r"\d{1,9}", name, re.ASCII))
 
 
 def _example(images: Sequence[WellImage]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
 
+from unidino.core.documents import refuse_special
 from unidino.core.errors import InputError
 
 
@@ -15,6 +16,7 @@ def read_xml(path: Path, kind: str) -> Any:
     Raises InputError that names the file and what it should be.
     """
     try:
+        refuse_special(path)
         text = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read '{path}': {error.strerror}") from error
@@ -30,6 +32,8 @@ def parse_xml(text: str | bytes, path: Path, kind: str) -> Any:
         return ElementTree.fromstring(text)
     except (ElementTree.ParseError, DefusedXmlException, ValueError, LookupError) as error:
         raise InputError(f"'{path}' is not a valid {kind}: {error}") from error
+    except (RecursionError, MemoryError) as error:
+        raise InputError(f"'{path}' is not a valid {kind}: it is nested too deeply") from error
 
 
 def attributes(element: Any) -> dict[str, str]:
