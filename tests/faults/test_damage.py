@@ -243,7 +243,7 @@ def test_a_damaged_catalog_is_one_line_and_made_anew(
             assert len(errors) == 1, (what, said)
             named = errors[0].split("`")[1] if "`" in errors[0] else ""
             assert named == f"unidino check --rebuild --lake {folder}", (what, said)
-            for command in (("sql", "from plate"), ("score", "--metric", "nsc"), ("models",)):
+            for command in (("sql", "from part"), ("sql", "from image"), ("models",)):
                 status, _, said = run_cli(*command, "--lake", folder)
                 assert "Traceback" not in said, (what, command)
             assert run_cli("check", "--rebuild", "--lake", folder)[0] == 0, what

@@ -29,7 +29,7 @@ def is_damage(error: BaseException | None) -> bool:
 def way_back(catalog: Path) -> str:
     """The end of a message of a catalog that cannot be used: the command that makes it anew."""
     lake = shlex.quote(str(catalog.parent))
-    return f"; if it is damaged, make it anew: `unidino check --rebuild --lake {lake}`"
+    return f"; if it is damaged or lost, make it anew: `unidino check --rebuild --lake {lake}`"
 
 
 @contextmanager
@@ -40,8 +40,8 @@ def damage_is_told(catalog: Path) -> Iterator[None]:
     except (duckdb.Error, UnidinoError) as error:
         # Queries of users were given a reason already.
         cause = error.__cause__ if isinstance(error, UnidinoError) else error
-        if isinstance(error, LakeError) or not is_damage(cause):
+        if isinstance(error, LakeError) or not isinstance(cause, duckdb.Error):
             raise
-        raise LakeError(
-            f"{catalog} is damaged: {sql_error(cause or error)}{way_back(catalog)}"
-        ) from error
+        if not is_damage(cause):
+            raise
+        raise LakeError(f"{catalog} is damaged: {sql_error(cause)}{way_back(catalog)}") from error
