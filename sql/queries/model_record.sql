@@ -3,5 +3,5 @@
 -- $model: its name.
 select json_object('model', to_json(registered), 'run', to_json(made))::varchar as record
 from model as registered
-inner join run as made using (run_id)
+inner join run as made using (run_id)  -- noqa: AL05
 where registered.model = $model

@@ -12,14 +12,14 @@ with counted as (
     select
         'fields' as kind,
         count(*) as num_rows,
-        count(distinct (well, field)) as num_keys
+        count(distinct row(well, field)) as num_keys
     from field
     where plate = $plate
     union all
     select
         'images' as kind,
         count(*) as num_rows,
-        count(distinct (well, field, channel_index)) as num_keys
+        count(distinct row(well, field, channel_index)) as num_keys
     from image
     where plate = $plate
     union all
