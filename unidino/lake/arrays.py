@@ -61,7 +61,7 @@ def find_array(group: Path) -> FieldArray:
     """
     version = ngff.version_of(group)
     image = ngff.group_metadata(group)["multiscales"][0]
-    path = group / image["datasets"][0]["path"]
+    path, *_ = [group / _inside(level["path"]) for level in image["datasets"]]
     metadata = json.loads((path / ngff.array_file(version)).read_bytes())
     shape = tuple(int(length) for length in metadata["shape"])
     axes = ngff.axis_names(image, len(shape))
@@ -73,6 +73,13 @@ def find_array(group: Path) -> FieldArray:
         expected = json.loads(codec.array_metadata(shape, dtype, version))
         is_shard_of_planes = codec.same_chunks(metadata, expected)
     return FieldArray(path, axes, shape, str(dtype), is_shard_of_planes)
+
+
+def _inside(name: str) -> str:
+    """The path of an array in its group. Raises ValueError if it leads out of the group."""
+    if name.startswith("/") or {"", ".", ".."} & set(name.rstrip("/").split("/")):
+        raise ValueError(f"the path '{name}' of an array leads out of its group")
+    return name
 
 
 def read_by_zarr(array: FieldArray, index: Sequence[int | slice]) -> NDArray[Any]:
