@@ -65,7 +65,7 @@ def find_array(group: Path) -> FieldArray:
     """
     version = ngff.version_of(group)
     image = ngff.group_metadata(group)["multiscales"][0]
-    path = group / image["datasets"][0]["path"]
+    path, *_ = [group / _inside(level["path"]) for level in image["datasets"]]
     metadata = parse_json((path / ngff.array_file(version)).read_bytes())
     shape = tuple(int(length) for length in metadata["shape"])
     axes = ngff.axis_names(image, len(shape))
@@ -87,7 +87,7 @@ def shape_of(group: Path, name: str) -> tuple[int, ...]:
     Raises one of DAMAGE if its metadata are missing or damaged.
     """
     file = group / name / ngff.array_file(ngff.version_of(group))
-    return tuple(int(length) for length in json.loads(file.read_bytes())["shape"])
+    return tuple(int(length) for length in parse_json(file.read_bytes())["shape"])
 
 
 def _check_chunk(metadata: Mapping[str, Any]) -> None:
@@ -106,6 +106,13 @@ def _check_chunk(metadata: Mapping[str, Any]) -> None:
     num_chunks = prod(-(-int(side) // length) for side, length in sides)
     if num_chunks > MAX_CHUNKS:
         raise ValueError(f"it declares {num_chunks} chunks a plane; expected up to {MAX_CHUNKS}")
+
+
+def _inside(name: str) -> str:
+    """The path of an array in its group. Raises ValueError if it leads out of the group."""
+    if name.startswith("/") or {"", ".", ".."} & set(name.rstrip("/").split("/")):
+        raise ValueError(f"the path '{name}' of an array leads out of its group")
+    return name
 
 
 def read_by_zarr(array: FieldArray, index: Sequence[int | slice]) -> NDArray[Any]:

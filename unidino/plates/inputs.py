@@ -13,6 +13,7 @@ from unidino.plates import illumination
 from unidino.plates.conversion import parse
 from unidino.plates.convert import Form, by_field, plate_in_place
 from unidino.plates.images import file_state
+from unidino.plates.in_place import check_inside
 from unidino.plates.manifest import Manifest, Row
 
 
@@ -66,7 +67,7 @@ def plates_with_files(
 
 
 def _check_one_folder(plate: str, images: pa.Table) -> None:
-    """Raise InputError if the images of a plate that stays in place are of several folders."""
+    """Raise InputError if the images of a plate that stays in place are not in one folder."""
     paths = [row for row in images.select(["paths"]).to_pylist() if row["paths"]]
     folders = sorted({str(plate_in_place([row])) for row in paths})
     if len(folders) > 1:
@@ -74,6 +75,9 @@ def _check_one_folder(plate: str, images: pa.Table) -> None:
             f"--in-place: plate '{plate}' is in {len(folders)} folders, '{folders[0]}' and"
             f" '{folders[1]}'; name one by --plate-names '{folders[1]}={plate}_2'"
         )
+    if paths:
+        groups = dict.fromkeys(path for row in paths for path in row["paths"])
+        check_inside(plate, plate_in_place(paths), groups)
 
 
 def _states(

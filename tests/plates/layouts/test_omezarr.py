@@ -489,8 +489,8 @@ def test_options_of_ome_plates_are_refused_elsewhere(new_lake: Lake, tmp_path: P
 def test_a_linked_image_stays_in_its_plate(new_lake: Lake, tmp_path: Path) -> None:
     write_zarr_plate(tmp_path / "P.zarr", WELLS)
     image = tmp_path / "P.zarr" / "A" / "1" / "0"
-    image.rename(tmp_path / "elsewhere")
-    image.symlink_to(tmp_path / "elsewhere")
+    image.rename(tmp_path / "P.zarr" / "elsewhere")
+    image.symlink_to(tmp_path / "P.zarr" / "elsewhere")
     _ingest(new_lake, tmp_path / "P.zarr", in_place=True)
     assert new_lake.query("select uri from plate").item() == str(tmp_path / "P.zarr")
     _assert_planes(new_lake, "A01", "A/1", "0")
