@@ -57,12 +57,12 @@ def test_the_negative_control_is_named_by_its_compound(export: Path, new_lake: L
     table.write_text("well,compound\nA01,water \nA02,taxol\n")
     done = ingest(new_lake, export, "filename", pattern=PATTERN, platemap=table)
     assert "no well is a negative control" in done.account["controls"][-1]
-    assert "water (1 wells) are read as treatments" in done.account["controls"][0]
+    assert "water (1 well) are read as treatments" in done.account["controls"][0]
     done = ingest(
         new_lake, export, "filename", pattern=PATTERN, platemap=table, negcon="Water",
         overwrite=True,
     )  # fmt: skip
-    assert done.account["controls"] == ["1 wells of water are negcon by their compound (--negcon)"]
+    assert done.account["controls"] == ["1 well of water: negcon by the compound (--negcon)"]
     assert done.account["wells"] == ["1 trt, 1 negcon, 1 without control type"]
 
 

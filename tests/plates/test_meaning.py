@@ -285,3 +285,33 @@ def test_blanks_of_every_alphabet_are_blanks(tmp_path: Path, blank: str) -> None
     asked = "select canonical_well($well), canonical_control_type($role)"
     given = {"well": got["well"][0], "role": got["control_type"][0]}
     assert con.execute(asked, given).fetchall() == [("A01", "negcon")]
+
+
+def test_errors_of_spreadsheets_are_missing_values(tmp_path: Path) -> None:
+    words = ["#NV", "#REF!", "#WERT!", "#N/D", "#VALUE!", "(null)", "Nan", "N/a", "-", "None", "#1"]
+    text = "well,compound,sign\n" + "".join(
+        f"A{i:02d},{word},{'-+'[i % 2]}\n" for i, word in enumerate(words, 1)
+    )
+    got = _read(tmp_path, text)
+    assert got["compound"] == [None] * 9 + ["None", "#1"]
+    assert set(got["sign"]) == {"+", "-"}
+
+
+def test_an_unknown_word_and_what_it_hides_are_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _read(tmp_path, "well,pert_type\nA01,trt_poscon\nA02,ctl_untrt\nA03,control\n")
+    assert "because of 'control'; 'ctl_untrt', 'trt_poscon' say nothing of controls" in caplog.text
+
+
+def test_every_word_for_a_control_is_said(tmp_path: Path) -> None:
+    words = ["vehicle", "pos", "pc", "nc", "blank", "mock", "sample", "solvent", "untreated"]
+    text = "well,role\n" + "".join(f"A0{i},{word}\n" for i, word in enumerate(words, 1))
+    assert "untreated is negcon, vehicle is negcon" in _read(tmp_path, text)[""]
+
+
+@pytest.mark.parametrize(
+    "text", ["well,a\nA01,x\r\nA02,y\r\n", "well,a\r\nA01,x\nA02,y\r\n", "well,a\nA01,x\rA02,y\n"]
+)
+def test_line_ends_of_several_systems_are_read(tmp_path: Path, text: str) -> None:
+    assert _read(tmp_path, text)["a"] == ["x", "y"]

@@ -51,7 +51,7 @@ def _with_plus_signs(con: Connection, table: str) -> set[str]:
     plus = pa.array(["+"])
     for batch in con.cursor().sql(f"from {quoted(table)}").to_arrow_reader(_ROWS):
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
-            if pa.types.is_string(column.type) and name not in found:
-                if pc.any(pc.is_in(column, plus)).as_py():
-                    found.add(name)
+            is_new = name not in found and pa.types.is_string(column.type)
+            if is_new and pc.any(pc.is_in(column, plus)).as_py():
+                found.add(name)
     return found

@@ -3,7 +3,7 @@
 from difflib import get_close_matches
 
 from unidino.core import assets
-from unidino.core.account import Account, listed
+from unidino.core.account import Account, listed, number_of
 from unidino.core.sql import Connection, first_row
 
 _NO_NEGCON = (
@@ -58,17 +58,21 @@ def say_negcon(con: Connection, account: Account, negcon: str) -> None:
     chosen = {compound: num for compound, num, is_negcon, _ in rows if is_negcon}
     for compound, num in chosen.items():
         account.say(
-            "controls", f"{num} wells of {compound} are negcon by their compound (--negcon)"
+            "controls", f"{number_of(num, 'well')} of {compound}: negcon by the compound (--negcon)"
         )
     if rows and not chosen and negcon != _DEFAULT:
         folded = {compound.lower(): compound for compound in compounds}
         near = get_close_matches(negcon.lower(), folded, 1, 0.7)
         hint = f"; one has {folded[near[0]]}" if near else ""
         account.warn("controls", f"no well has the compound {negcon} of --negcon{hint}")
-    odd = [f"{c} ({num} wells)" for c, num, is_negcon, may in rows if may and not is_negcon]
+    odd = [
+        f"{c} ({number_of(num, 'well')})"
+        for c, num, is_negcon, may in rows
+        if may and not is_negcon
+    ]
     if odd:
         account.warn(
             "controls",
-            f"{listed(odd)} are read as treatments (trt); if they are controls or empty, state it in"
-            " a column control_type, or name the compound by --negcon",
+            f"{listed(odd)} are read as treatments (trt); if they are controls or empty, state it"
+            " in a column control_type, or name the compound by --negcon",
         )

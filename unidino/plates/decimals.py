@@ -39,8 +39,8 @@ def use_points(con: Connection, table: str, column: str, name: str) -> bool:
             {"comma": _WITH_COMMA},
         )
         raise InputError(
-            f"'{name}', column {column}: '{comma}' has a comma and '{point}' a point, so a point may"
-            " be decimal or separate thousands; write all numbers with a decimal point"
+            f"'{name}', column {column}: '{comma}' has a comma and '{point}' a point, so a point"
+            " may be decimal or separate thousands; write all numbers with a decimal point"
         )
     if not num_commas:
         _refuse_thousands(con, table, column, name)

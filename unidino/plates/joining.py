@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from unidino.core import assets
-from unidino.core.account import Account
+from unidino.core.account import Account, number_of
 from unidino.core.errors import InputError
 from unidino.core.sql import Connection, first_row, quoted
 from unidino.plates.near_names import near_hint
@@ -98,8 +98,8 @@ def _find_plates(con: Connection, table: str, joined: str, name: str, account: A
     if "barcode" in new and "barcode" not in have:
         num, barcode, known = first_row(
             con,
-            "select count(distinct barcode), min(barcode), coalesce(bool_or(barcode in (select plate"
-            f" from {quoted(table)})), false) from {quoted(joined)}",
+            "select count(distinct barcode), min(barcode), coalesce(bool_or(barcode in"
+            f" (select plate from {quoted(table)})), false) from {quoted(joined)}",
         )
         if known:
             con.execute(f"alter table {quoted(joined)} rename column barcode to plate")
@@ -120,8 +120,8 @@ def _find_plates(con: Connection, table: str, joined: str, name: str, account: A
     if odd and num_plates > 1:
         account.warn(
             "tables",
-            f"{name}: column {odd[0]} is not read as the plate, so each row is joined to its well of"
-            f" all {num_plates} plates; name it plate if it is",
+            f"{name}: column {odd[0]} is not read as the plate, so each row is joined to its well"
+            f" of all {num_plates} plates; name it plate if it is",
         )
 
 
@@ -249,14 +249,14 @@ def _say_empty_key(
         place = "'a row'"
     num, first, line = first_row(
         con,
-        f"select count(distinct {place}), min({place}), min(j._line) from {quoted(table)} t inner join"
-        f" {quoted(joined)} j on {_condition(keys)} where {empty}",
+        f"select count(distinct {place}), min({place}), min(j._line) from {quoted(table)} t"
+        f" inner join {quoted(joined)} j on {_condition(keys)} where {empty}",
     )
     if num:
         account.warn(
             "tables",
-            f"{name}: {num} wells whose {', '.join(keys)} is empty, such as {first}, are those of"
-            f" line {line}, whose {', '.join(keys)} is empty too",
+            f"{name}: {number_of(num, 'well')} whose {', '.join(keys)} is empty, such as {first}:"
+            f" taken from line {line}, whose {', '.join(keys)} is empty too",
         )
 
 
@@ -274,7 +274,8 @@ def _say_replaced(
     place = "concat_ws(' ', " + ", ".join(["''", *(f"t.{quoted(c)}" for c in places)]) + ")"
     for column in both:
         old, new = f"t.{quoted(column)}::varchar", f"j.{quoted(column)}::varchar"
-        differ = f"{old} <> {new} and coalesce(try_cast({old} as double) <> try_cast({new} as double), true)"
+        numbers = f"try_cast({old} as double) <> try_cast({new} as double)"
+        differ = f"{old} <> {new} and coalesce({numbers}, true)"
         if column == "control_type":
             differ = f"canonical_control_type({old}) <> canonical_control_type({new})"
         num, example = first_row(
@@ -286,8 +287,8 @@ def _say_replaced(
             where, before, now = example
             account.warn(
                 "tables",
-                f"{name}: replaces {column} of {num} {'wells' if places else 'values'}, such as that"
-                f" of {where}, '{before}', by '{now}'",
+                f"{name}: replaces {column} of {number_of(num, 'well')}, such as that of {where},"
+                f" '{before}', by '{now}'",
             )
 
 

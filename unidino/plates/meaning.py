@@ -24,6 +24,7 @@ _PLACES = (  # names of a row and a column that make a well, without blanks and 
 _HIGH_UM = 1000.0  # hardly a compound is given at more; published tables misname uM as mmol/l
 _CONVERTED = ("control_type", "concentration_um")  # by their values, not by their names alone
 _PLACED = ("plate", "well")  # where a row belongs: two columns that differ leave it open
+_MORE_NAMES = {"plate": ("plate_name", "plate_barcode")}  # if there is no other
 # Columns that tell the images of a plate apart.
 OF_IMAGES = frozenset({"path", "page", "z", "timepoint", "field", "channel", "channel_index"})
 _SHOWN = 30  # words
@@ -142,7 +143,7 @@ def _rename(
 
 
 def _keep_apart(con: Connection, table: str, without: frozenset[str]) -> dict[str, str]:
-    """Name columns otherwise that have names of the manifest without their meaning; the new names."""
+    """Rename columns that have names of the manifest without their meaning; the new names."""
     kept_as = {}
     for column in columns(con, table):
         if (name := bare_name(column)) in without:
@@ -163,7 +164,7 @@ def _best_named(have: Sequence[str], name: str, aliases: Sequence[str]) -> list[
         return exact[:1]
     if alias := [column for column in have if bare_name(column) in aliases]:
         return alias
-    keys = {key_of(spelled) for spelled in (name, *aliases)}
+    keys = {key_of(spelled) for spelled in (name, *aliases, *_MORE_NAMES.get(name, ()))}
     return [column for column in have if key_of(column) in keys]
 
 
@@ -247,13 +248,13 @@ def _refuse_other_type(con: Connection, table: str, title: str, chosen: str, oth
     types = [f"canonical_control_type({quoted(column)})" for column in (chosen, other)]
     differs = first_row(
         con,
-        f"select {quoted(chosen)}, {quoted(other)} from {quoted(table)} where {types[0]} <> {types[1]}"
-        " limit 1",
+        f"select {quoted(chosen)}, {quoted(other)} from {quoted(table)}"
+        f" where {types[0]} <> {types[1]} limit 1",
     )
     if differs:
         raise InputError(
-            f"'{title}': the columns {chosen} and {other} both hold control types, and differ, as in"
-            f" '{differs[0]}' and '{differs[1]}'; name the right one control_type"
+            f"'{title}': the columns {chosen} and {other} both hold control types, and differ, as"
+            f" in '{differs[0]}' and '{differs[1]}'; name the right one control_type"
         )
 
 

@@ -15,8 +15,8 @@ def near_hint(
 ) -> str:
     """What may be wrong with the keys of unused rows, in words; empty if nothing is near.
 
-    keys: names of the columns. unmatched: keys of images without a row. unused: keys of rows without
-    images.
+    keys: names of the columns. unmatched: keys of images without a row. unused: keys of rows
+    without images.
     """
     for place, key in enumerate(keys):
         there = {str(row[place]) for row in unmatched if row[place] is not None}

@@ -16,7 +16,7 @@ _RESERVED = (*PLACE, "_number", "_place", "_row")
 
 
 def free_names(names: Sequence[str], path: Path) -> list[str]:
-    """The names of a table's columns; those that the program uses itself get a number, as is said."""
+    """The names of a table's columns; those that the program uses itself get a number (said)."""
     taken, free = {name.lower() for name in names}, []
     for name in names:
         new, number = name, 0
@@ -25,7 +25,8 @@ def free_names(names: Sequence[str], path: Path) -> list[str]:
             new = f"{name}_{number}"
         if new != name:
             log.warning(
-                f"'{path}': column '{name}' is called '{new}' here; the program uses its name itself"
+                f"'{path}': column '{name}' is called '{new}' here, because the program uses the"
+                " name itself"
             )
         free.append(new)
     return free

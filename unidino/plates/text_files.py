@@ -204,7 +204,7 @@ def _transcoded(path: Path, folder: Path, encoding: str) -> Path:
     encoding = "utf-8-sig" if encoding == "utf-8" else encoding
     with (
         _opened(path) as source,
-        io.TextIOWrapper(cast("IO[bytes]", source), encoding=encoding) as text,
+        io.TextIOWrapper(source, encoding=encoding) as text,
         target.open("w", encoding="utf-8", newline="") as file,
     ):
         while chunk := text.read(_CHUNK):

@@ -28,12 +28,13 @@ def one_row_a_well(con: Connection, table: str, name: str, account: Account) -> 
     for column in have:
         if column in ("plate", "well"):
             continue
+        value = quoted(column)
         rows = first_row(
             con,
-            f"select plate, well, list({quoted(column)} order by _line), list(_line order by _line)"
-            f" from {quoted(table)} where plate is not null and well is not null group by plate, well"
-            f" having count(distinct {quoted(column)}) + if(count({quoted(column)}) < count(*), 1, 0)"
-            " > 1 order by plate, well limit 1",
+            f"select plate, well, list({value} order by _line), list(_line order by _line)"
+            f" from {quoted(table)} where plate is not null and well is not null"
+            f" group by plate, well having count(distinct {value}) > 1"
+            f" or count({value}) not in (0, count(*)) order by plate, well limit 1",
         )
         if not rows:
             kept.append(column)
@@ -41,8 +42,9 @@ def one_row_a_well(con: Connection, table: str, name: str, account: Account) -> 
             plate, well, (first, *others), (line, *lines) = rows
             at = next(i for i, other in enumerate(others) if other != first)
             raise InputError(
-                f"'{name}': the rows of plate {plate} well {well} differ in {column}: line {line} has"
-                f" {_value(first)}, line {lines[at]} {_value(others[at])}; leave one row for each well"
+                f"'{name}': the rows of plate {plate} well {well} differ in {column}: line {line}"
+                f" has {_value(first)}, line {lines[at]} {_value(others[at])}; leave one row for"
+                " each well"
             )
         else:
             differing.append(column)

@@ -114,7 +114,7 @@ def _observations(data: "AnnData") -> dict[str, pa.ChunkedArray]:
 
 
 def _with_prefix(columns: dict[str, pa.ChunkedArray]) -> dict[str, pa.ChunkedArray]:
-    """The columns with the prefix Metadata_; of two that get one name, one is kept if they are equal.
+    """The columns with the prefix Metadata_; of two that get one name, and are equal, one is kept.
 
     Raises InputError if they differ.
     """
@@ -122,13 +122,13 @@ def _with_prefix(columns: dict[str, pa.ChunkedArray]) -> dict[str, pa.ChunkedArr
     for column, values in columns.items():
         name = column if METADATA.match(column) else f"Metadata_{column}"
         other = named.setdefault(name, values)
-        texts = [[None if v is None else str(v) for v in c.to_pylist()] for c in (values, other)]
+        texts = [[None if v is None else str(v) for v in c.to_pylist()] for c in (other, values)]
         if values is not other and texts[0] != texts[1]:
             first = METADATA.sub("", name)
             before, now = next(pair for pair in zip(*texts, strict=True) if pair[0] != pair[1])
             raise InputError(
-                f"the observations '{first}' and '{name}' differ, as in '{before}' and '{now}'; drop"
-                " or rename one of them"
+                f"the observations '{first}' and '{name}' differ, as in '{before}' and '{now}';"
+                " drop or rename one of them"
             )
     return named
 

@@ -134,7 +134,7 @@ def _of_images(table: pa.Table, columns: set[str]) -> dict[str, str]:
     columns: those that --map names.
     """
     return {
-        c: canonical(c) or ""
+        c: "of images"
         for c in table.column_names
         if c not in columns
         and not METADATA.match(c)
