@@ -2,14 +2,22 @@
 create or replace temp macro agreed(v) as
 case when count(distinct v) = 1 and count(v) = count(*) then any_value(v) end;
 
--- Regular expression of blanks at the ends of a text, also those of other alphabets and byte order
--- marks.
+-- Regular expression of blanks: of any alphabet, and marks that do not show, such as those of byte
+-- order and of direction.
+create or replace temp macro blanks() as
+'[\s\x0b\x{85}\p{Z}\p{Cf}]+';
+
+-- Regular expression of blanks at the ends of a text.
 create or replace temp macro blank_ends() as
-'^[\s\x0b\x{a0}\x{200b}\x{202f}\x{3000}\x{feff}]+|[\s\x0b\x{a0}\x{200b}\x{202f}\x{3000}\x{feff}]+$';
+'^' || blanks() || '|' || blanks() || '$';
 
 -- A text without blanks at its ends.
 create or replace temp macro trimmed(value) as
 regexp_replace(value::varchar, blank_ends(), '', 'g');
+
+-- A text without blanks at its ends, with one plain blank for others.
+create or replace temp macro spaced(value) as
+regexp_replace(trimmed(value), blanks(), ' ', 'g');
 
 -- An identifier as it is compared and kept: trimmed, in Unicode's composed form (NFC); NULL if
 -- nothing is left.
@@ -65,7 +73,7 @@ case
     when regexp_full_match(well::varchar, '[A-P](0[1-9]|1[0-9]|2[0-4])') then well::varchar
     else list_transform(
         list_transform(
-            [upper(identifier_of(well))],
+            [upper(nullif(spaced(nfc_normalize(well::varchar)), ''))],
             lambda text: {
                 'by_letters': regexp_extract(
                     text,

@@ -1,7 +1,10 @@
 -- Concentrations in micromolar, of values as a table states them.
--- Grain: one row per line.   Reads: stated (line; texts: value, unit of the row, molar_mass in g/mol).
--- A value may carry its unit ('300 nM'). Units of mass need a molar mass. `problem` says why a value
--- has no concentration_um; `read_as` is the unit that was understood.
+-- Grain: one row per line.
+-- Reads: stated (line; texts: value, unit of the row, unit_of_column in the column's name, molar_mass
+-- in g/mol).
+-- A value may carry its unit ('300 nM'), which is all of the text behind the number. Units of mass
+-- need a molar mass; none of any unit is none. `problem` says why a value has no concentration_um;
+-- `read_as` is the unit that was understood.
 with prefix (letter, word, exponent) as (
     values
     ('', '', 0), ('m', 'milli', -3), ('u', 'micro', -6), ('n', 'nano', -9), ('p', 'pico', -12),
@@ -36,11 +39,14 @@ spelling as (
 part as (
     select
         line,
-        trim(value) as value,
+        spaced(value) as value,
         try_cast(molar_mass as double) as molar_mass,
-        trim(unit) as unit_of_row,
+        spaced(unit) as unit_of_row,
+        spaced(unit_of_column) as unit_of_column,
         regexp_extract(
-            trim(value), '^([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*)$', ['number', 'unit']
+            spaced(value),
+            '^([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\d\s.,''’_+-].*)?$',
+            ['number', 'unit']
         ) as found
     from stated
     where value is not null
@@ -52,8 +58,10 @@ given as (
         value,
         molar_mass,
         unit_of_row,
+        unit_of_column,
         try_cast(found.number as double) as number,
-        coalesce(nullif(found.unit, ''), unit_of_row) as unit
+        nullif(found.unit, '') as unit_of_value,
+        coalesce(nullif(found.unit, ''), unit_of_column, unit_of_row) as unit
     from part
 ),
 
@@ -61,7 +69,8 @@ spelled as (
     select
         *,
         unit_spelling(unit) as spelled,
-        unit_spelling(unit_of_row) as spelled_of_row
+        unit_spelling(unit_of_row) as spelled_of_row,
+        unit_spelling(unit_of_column) as spelled_of_column
     from given
 )
 
@@ -79,6 +88,12 @@ select
     end as concentration_um,
     case
         when number is null then '''' || value || ''' is not a number with or without a unit'
+        when isinf(number) then '''' || value || ''' is not a possible concentration'
+        when
+            number = 0
+            and meant.kind is null
+            and not coalesce(regexp_full_match(unit_of_value, '%.*'), true)
+            then 'unknown unit ''' || unit_of_value || ''''
         when number = 0 then null
         when unit is null then 'no unit'
         when meant.kind is null then 'unknown unit ''' || unit || ''''
@@ -86,9 +101,14 @@ select
             unit_of_row is not null
             and coalesce((meant.kind, meant.exponent) <> (of_row.kind, of_row.exponent), true)
             then 'the value says ' || unit || ', its row ' || unit_of_row
+        when
+            unit_of_column is not null
+            and coalesce((meant.kind, meant.exponent) <> (of_column.kind, of_column.exponent), true)
+            then 'the value says ' || unit || ', the name of its column ' || unit_of_column
         when meant.kind = 'mass' and coalesce(molar_mass <= 0, true) then 'no molar mass'
     end as problem
 from spelled
 left join spelling as meant using (spelled)
 left join spelling as of_row on spelled.spelled_of_row = of_row.spelled
+left join spelling as of_column on spelled.spelled_of_column = of_column.spelled
 order by line

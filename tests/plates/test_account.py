@@ -34,7 +34,12 @@ def test_an_ingest_says_what_every_column_became(export: Path, new_lake: Lake) -
             " kept as extra: operator"
         ],
         "controls": ["map.csv: compound is trt, vehicle is negcon"],
-        "tables": ["map.csv: joined by well; 2 of 3 matched, 0 rows not used; nothing for A03"],
+        "tables": [
+            "map.csv: joined by well; wells: 2 of 3 matched, 0 rows not used; nothing for A03"
+        ],
+        "plates": ["1: P1"],
+        "fields": ["1 a well"],
+        "doses": ["0.0025 uM"],
         "wells": ["1 trt, 1 negcon, 1 without control type"],
         "channels": ["0 ch1, 1 ch2 (1 plate)"],
     }
@@ -51,12 +56,13 @@ def test_the_negative_control_is_named_by_its_compound(export: Path, new_lake: L
     table = export.parent / "map.csv"
     table.write_text("well,compound\nA01,water \nA02,taxol\n")
     done = ingest(new_lake, export, "filename", pattern=PATTERN, platemap=table)
-    assert "no well is a negative control" in done.account["controls"][0]
+    assert "no well is a negative control" in done.account["controls"][-1]
+    assert "water (1 well) are read as treatments" in done.account["controls"][0]
     done = ingest(
         new_lake, export, "filename", pattern=PATTERN, platemap=table, negcon="Water",
         overwrite=True,
     )  # fmt: skip
-    assert "controls" not in done.account
+    assert done.account["controls"] == ["1 well of water: negcon by the compound (--negcon)"]
     assert done.account["wells"] == ["1 trt, 1 negcon, 1 without control type"]
 
 

@@ -149,7 +149,8 @@ def test_what_a_joined_table_lacks_is_said(
     table.write_text("well,concentration_um\nB02,1\nH12,2\n")
     ingest(Lake.create(tmp_path / "lake"), tiny_export, "harmony", metadata=[table])
     said = caplog.text
-    assert "doses.csv: joined by well; 1 of 6 matched, 1 rows not used; nothing for B03; " in said
+    assert "doses.csv: joined by well; wells: 1 of 6 matched, 1 rows not used; nothing for" in said
+    assert "; not used are H12" in said
 
 
 def test_channels_are_kept_and_dropped_by_name(tiny_export: Path, tmp_path: Path) -> None:

@@ -218,3 +218,100 @@ def test_concentrations_that_a_name_makes_improbable_are_said(
     caplog.clear()
     _read(tmp_path, "well,Dose (nM)\nA01,500\n")
     assert not caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("well;Dose (nM)\nA01;0\nA02;0,3\nA03;1.000\n", "'0,3' has a comma and '1.000' a point"),
+        ('well,Dose (nM)\nA01,"0,3"\nA02,2.5\n', "'0,3' has a comma and '2.5' a point"),
+        ("well;Dose (nM);od\nA01;0;0,31\nA02;1.000;2,5\n", "'1.000' may be .* in column od"),
+        ("well,Dose\nA01,0 xyz\nA02,3 nM\n", "line 2, column Dose: 0 xyz: unknown unit 'xyz'"),
+        ("well,Dose\nA01,0foo\n", "unknown unit 'foo'"),
+        ("well,Dose\nA01,0x10 nM\n", "unknown unit 'x10 nM'"),
+        ("well,Dose\nA01,1'000 nM\n", "is not a number with or without a unit"),
+        ("well,Dose\nA01,1.000.000 nM\n", "is not a number with or without a unit"),
+        ("well,Dose\nA01,1 000 nM\n", "is not a number with or without a unit"),
+        ("well,Dose (nM)\nA01,1e999\n", "'1e999' is not a possible concentration"),
+        ("well,concentration_um\nA01,1e999\n", "'1e999 uM' is not a possible concentration"),
+        ("well,concentration_um\nA01,inf\n", "'inf uM' is not a number"),
+        ("well,Conc (nM)\nA01,300 uM\n", "the value says uM, the name of its column nM"),
+    ],
+)
+def test_a_concentration_is_read_as_a_whole_or_refused(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        _read(tmp_path, text)
+
+
+def test_none_of_any_unit_and_a_unit_of_its_own_are_read(tmp_path: Path) -> None:
+    got = _read(tmp_path, "well,Conc (nM)\nA01,0 uM\nA02,300 nM\nA03,0 %\nA04,7\n")
+    assert got["concentration_um"] == ["0.0", "0.3", "0.0", "0.007"]
+    got = _read(tmp_path, "well,concentration_um\nA01,100 nM\nA02,3\n")
+    assert got["concentration_um"] == ["0.1", "3.0"]
+    assert "concentration_um, in nM, uM" in got[""]
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "how", "expected"),
+    [
+        ("dose", "100", {"unit": "nM"}, "0.1"),
+        ("dose,unit", "100,nM", {}, "0.1"),
+        ("dose,unit", "100,", {"unit": "nM"}, "0.1"),
+        ("dose", "100", {}, "100"),
+        ("dose", "100", {"unit": "none"}, "100"),
+        ("dose_nM", "100", {"unit": "uM"}, "0.1"),
+        ("concentration_um", "100", {"unit": "nM"}, "100"),
+    ],
+)
+def test_a_concentration_that_the_user_names_has_the_unit_that_is_stated(
+    tmp_path: Path, header: str, value: str, how: dict[str, str], expected: str
+) -> None:
+    file = tmp_path / "map.csv"
+    file.write_text(f"well,{header}\nA01,{value}\n")
+    con = scratch()
+    tables.load(con, "given", [file])
+    give_meaning(con, "given", Reading(**how), given={"concentration_um": header.split(",")[0]})
+    assert con.sql("select concentration_um from given").fetchall() == [(expected,)]
+
+
+@pytest.mark.parametrize("blank", ["\u00a0", "\u2009", "\u2003", "\u2007", "\u0085", "\u200e"])
+def test_blanks_of_every_alphabet_are_blanks(tmp_path: Path, blank: str) -> None:
+    text = f"well,compound,dose,role\nA{blank}01,{blank}DMSO{blank},5{blank}uM,neg{blank}control\n"
+    got = _read(tmp_path, text)
+    assert (got["compound"], got["concentration_um"]) == (["DMSO"], ["5.0"])
+    con = scratch()
+    asked = "select canonical_well($well), canonical_control_type($role)"
+    given = {"well": got["well"][0], "role": got["control_type"][0]}
+    assert con.execute(asked, given).fetchall() == [("A01", "negcon")]
+
+
+def test_errors_of_spreadsheets_are_missing_values(tmp_path: Path) -> None:
+    words = ["#NV", "#REF!", "#WERT!", "#N/D", "#VALUE!", "(null)", "Nan", "N/a", "-", "None", "#1"]
+    text = "well,compound,sign\n" + "".join(
+        f"A{i:02d},{word},{'-+'[i % 2]}\n" for i, word in enumerate(words, 1)
+    )
+    got = _read(tmp_path, text)
+    assert got["compound"] == [None] * 9 + ["None", "#1"]
+    assert set(got["sign"]) == {"+", "-"}
+
+
+def test_an_unknown_word_and_what_it_hides_are_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _read(tmp_path, "well,pert_type\nA01,trt_poscon\nA02,ctl_untrt\nA03,control\n")
+    assert "because of 'control'; 'ctl_untrt', 'trt_poscon' say nothing of controls" in caplog.text
+
+
+def test_every_word_for_a_control_is_said(tmp_path: Path) -> None:
+    words = ["vehicle", "pos", "pc", "nc", "blank", "mock", "sample", "solvent", "untreated"]
+    text = "well,role\n" + "".join(f"A0{i},{word}\n" for i, word in enumerate(words, 1))
+    assert "untreated is negcon, vehicle is negcon" in _read(tmp_path, text)[""]
+
+
+@pytest.mark.parametrize(
+    "text", ["well,a\nA01,x\r\nA02,y\r\n", "well,a\r\nA01,x\nA02,y\r\n", "well,a\nA01,x\rA02,y\n"]
+)
+def test_line_ends_of_several_systems_are_read(tmp_path: Path, text: str) -> None:
+    assert _read(tmp_path, text)["a"] == ["x", "y"]

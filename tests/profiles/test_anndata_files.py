@@ -177,3 +177,12 @@ def test_files_that_are_no_anndata_are_one_line(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match="--layer names a matrix of an AnnData file"):
         import_profiles(lake, tmp_path / "t.csv", "m", layer="X")
+
+
+def test_observations_of_one_meaning_are_equal_or_refused(tmp_path: Path) -> None:
+    observations = _observations().assign(Metadata_Plate=["P1"] * NUM)
+    _import(_data(obs=observations), tmp_path)
+    observations["Metadata_Plate"] = ["P1"] * (NUM - 1) + ["Q"]
+    wanted = "observations 'Plate' and 'Metadata_Plate' differ, as in 'P1' and 'Q'"
+    with pytest.raises(InputError, match=wanted):
+        _import(_data(obs=observations), tmp_path)

@@ -64,3 +64,8 @@ def ends_of(names: Sequence[str], shown: int = 3) -> str:
     if len(names) <= 2 * shown:
         return ", ".join(names)
     return f"{', '.join(names[:shown])}, ..., {', '.join(names[-shown:])}"
+
+
+def number_of(num: int, noun: str) -> str:
+    """A number of things: 1 well, 2 wells."""
+    return f"{num} {noun}" if num == 1 else f"{num} {noun}s"

@@ -15,18 +15,23 @@ def clean_texts(con: Connection, table: str, *, verbatim: Collection[str] = ()) 
     """Make a table anew, in its order, with clean columns of text.
 
     Texts are trimmed and in Unicode's composed form (NFC). Those that say that a value is missing
-    (the macro missing_words) are NULL.
+    (the macros missing_words, spreadsheet_errors, dashes) are NULL.
     verbatim: columns that stay as they are, as the names of files must.
     """
-    blank_ends, missing = first_row(con, "select blank_ends(), missing_words()")
-    words = pa.array(missing)
+    blank_ends, missing, errors, dashes = first_row(
+        con, "select blank_ends(), missing_words(), spreadsheet_errors(), dashes()"
+    )
+    words, without_dashes = pa.array([*missing, *dashes]), pa.array(missing)
+    signed = _with_plus_signs(con, table)
 
     def clean(field: pa.Field, texts: pa.Array) -> pa.Array:
         if field.name in verbatim or not pa.types.is_string(field.type):
             return texts
         trimmed = pc.replace_substring_regex(texts, pattern=blank_ends, replacement="")
         composed = pc.utf8_normalize(trimmed, "NFC")
-        return pc.if_else(pc.is_in(composed, words), None, composed)
+        is_word = pc.is_in(composed, without_dashes if field.name in signed else words)
+        is_error = pc.match_substring_regex(composed, errors)
+        return pc.if_else(pc.or_kleene(is_word, is_error), None, composed)
 
     rows = con.cursor().sql(f"from {quoted(table)}").to_arrow_reader(_ROWS)
     batches = (
@@ -38,3 +43,15 @@ def clean_texts(con: Connection, table: str, *, verbatim: Collection[str] = ()) 
     con.unregister("_clean")
     con.execute(f"drop table {quoted(table)}")
     con.execute(f"alter table cleaned rename to {quoted(table)}")
+
+
+def _with_plus_signs(con: Connection, table: str) -> set[str]:
+    """The columns of text with a value that is a plus sign."""
+    found: set[str] = set()
+    plus = pa.array(["+"])
+    for batch in con.cursor().sql(f"from {quoted(table)}").to_arrow_reader(_ROWS):
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            is_new = name not in found and pa.types.is_string(column.type)
+            if is_new and pc.any(pc.is_in(column, plus)).as_py():
+                found.add(name)
+    return found

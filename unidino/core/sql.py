@@ -16,6 +16,14 @@ from unidino.core.errors import InputError
 Connection = duckdb.DuckDBPyConnection
 _EXPLAIN = re.compile(r"explain\b\s*(analy[sz]e\b\s*)?(verbose\b\s*)?(?P<rest>.*)", re.I | re.S)
 _OPTIONS = re.compile(r"^\([^()]*\)\s*")
+# Statements of these functions read the catalog.
+_SHOWS = re.compile(
+    r"(?:pragma\s+(?P<pragma>table_info|storage_info|show|version|database_size|collations"
+    r"|platform|user_agent|metadata_info)"
+    r"|call\s+(?P<call>pragma_(?:table_info|storage_info|show|version|database_size|collations"
+    r"|platform|user_agent|metadata_info)|duckdb_\w+))\s*(?P<arguments>\([^()]*\))?",
+    re.IGNORECASE,
+)
 # A WITH clause may hold statements that write.
 _WRITING_WITH = re.compile(
     r"\bas\s+(not\s+)?(materialized\s+)?\(\s*(?P<verb>copy|insert|update|delete|truncate|merge)\b",
@@ -91,6 +99,8 @@ def read_only_statement(
     Raises InputError for a statement that writes, for several statements, and for invalid SQL.
     """
     statement = _one_statement(con, query)
+    if as_table := _called_table(_without_comments(statement.query)):
+        statement = _one_statement(con, as_table)
     read = _without_comments(statement.query)
     explained = _explained(con, read)
     if explained is not None:
@@ -110,6 +120,16 @@ def read_only_statement(
             " (`unidino sql --write` may change the catalog)"
         )
     return read
+
+
+def _called_table(statement: str) -> str | None:
+    """The SELECT of a PRAGMA or CALL that shows something of the catalog; None for others."""
+    found = _SHOWS.fullmatch(statement)
+    if not found:
+        return None
+    name = found["pragma"] or found["call"]
+    prefix = "pragma_" if found["pragma"] else ""
+    return f"from {prefix}{name.lower()}{found['arguments'] or '()'}"
 
 
 def _one_statement(con: Connection, query: str) -> duckdb.Statement:

@@ -62,10 +62,13 @@ def convert_concentration(
     Raises InputError if a unit is missing or unknown.
     """
     have = columns(con, table)
-    amount = _amount(con, have, name) if column is None else _named(con, column)
+    beside = next((c for c in have if _UNITS.fullmatch(bare_name(c))), None)
+    if column is None:
+        amount = _amount(con, have, name)
+    else:
+        amount = _named(con, column, stated=beside is not None or unit not in (None, NO_UNIT))
     if amount is None:
         return None
-    beside = next((c for c in have if _UNITS.fullmatch(bare_name(c))), None)
     mass = next((c for c in have if _MOLAR_MASS.fullmatch(bare_name(c))), None)
     if unit == NO_UNIT and amount.unit is None and beside is None and _is_plain(con, table, amount):
         return None
@@ -96,10 +99,16 @@ def convert_concentration(
     return done
 
 
-def _named(con: Connection, column: str) -> _Amount:
-    """The column that the user names as concentration_um; its name may state another unit."""
+def _named(con: Connection, column: str, *, stated: bool) -> _Amount:
+    """The column that the user names as concentration_um.
+
+    Its name may state another unit. stated: whether the user, or a column, states the unit.
+    """
     found = _amount(con, [column], column)
-    return _Amount(column, (found.unit if found else None) or "uM")
+    unit = found.unit if found and bare_name(column) != "concentration_um" else None
+    if bare_name(column) == "concentration_um":
+        unit = "uM"
+    return _Amount(column, unit or (None if stated else "uM"))
 
 
 def _amount(con: Connection, have: Sequence[str], name: str) -> _Amount | None:
@@ -135,7 +144,8 @@ def _amount(con: Connection, have: Sequence[str], name: str) -> _Amount | None:
 def _is_unit(con: Connection, text: str) -> bool:
     con.execute(
         "create or replace temp table stated as"
-        " select 1 as line, '1' as value, $unit::varchar as unit, '1' as molar_mass",
+        " select 1 as line, '1' as value, $unit::varchar as unit, null::varchar as unit_of_column,"
+        " '1' as molar_mass",
         {"unit": text},
     )
     query = assets.sql("queries", "stated_concentration")
@@ -172,18 +182,21 @@ def _read(
     unit: str | None,
 ) -> None:
     """Create `converted`, with the rows of `stated_concentration.sql`."""
-    value = f"trim({quoted(amount.column)}::varchar)"
-    if amount.unit is not None:  # a unit in the name belongs to every value without one
-        value = f"if(try_cast({value} as double) is null, {value}, {value} || ' ' || $in_name)"
     of_row = f"{quoted(beside)}::varchar" if beside else "null::varchar"
+    value, of_column, given = f"{quoted(amount.column)}::varchar", "null::varchar", unit
     if amount.unit is None:
         of_row = f"coalesce({of_row}, $unit::varchar)"
-    given = {"in_name": amount.unit} if amount.unit is not None else {"unit": unit}
+    elif bare_name(amount.column) == "concentration_um":  # a value may state another unit
+        value = f"spaced({value})"
+        value = f"if(try_cast({value} as double) is null, {value}, {value} || ' ' || $unit)"
+        given = amount.unit
+    else:
+        of_column, given = "$unit::varchar", amount.unit
     con.execute(
         f"create or replace temp table stated as select row_number() over () as line,"
-        f" {value} as value, {of_row} as unit,"
+        f" {value} as value, {of_row} as unit, {of_column} as unit_of_column,"
         f" {quoted(mass) if mass else 'null'}::varchar as molar_mass from {quoted(table)}",
-        given,
+        {"unit": given},
     )
     query = assets.sql("queries", "stated_concentration")
     con.execute(f"create or replace temp table converted as {query}")

@@ -10,10 +10,10 @@ _IDENTIFIERS = ("dataset", "source", "batch", "plate", "barcode", "well", "chann
 _NUMBERS = ("plate", "barcode")  # spreadsheets and pandas write their numbers as 1053601756.0
 
 
-def clean_identifiers(con: Connection, table: str) -> None:
+def clean_identifiers(con: Connection, table: str, file: str = "") -> None:
     """Trim the identifiers of a table and compose their Unicode (NFC); empty ones become NULL.
 
-    Plates whose names are all whole numbers with `.0` lose it, with a warning.
+    Plates whose names are all whole numbers with `.0` lose it, with a warning. file: of the table.
     """
     texts = {
         row[0]
@@ -38,7 +38,8 @@ def clean_identifiers(con: Connection, table: str) -> None:
                 f"update {quoted(table)} set {column} = regexp_replace({column}, '\\.0+$', '')"
             )
             log.warning(
-                f"every {name} is a number with a fraction, such as {example}; it is read as"
+                f"{f'{file}: ' if file else ''}every {name} is a number with a fraction, such as"
+                f" {example}; it is read as"
                 f" {example.partition('.')[0]}"
             )
 

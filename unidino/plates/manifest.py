@@ -9,10 +9,12 @@ from unicodedata import normalize
 import pyarrow as pa
 
 from unidino.core import assets
+from unidino.core.account import Account
 from unidino.core.errors import InputError
 from unidino.core.log import log
 from unidino.core.sql import Connection, first_row, quoted
 from unidino.plates.channels import name_channels, two_names_hint
+from unidino.plates.content import say_negcon
 from unidino.plates.measurements import create_entries, problems_of_entries, refuse_mixed
 from unidino.plates.missing import (
     NEXT_STEP,
@@ -115,6 +117,7 @@ def build(
     allow_incomplete: bool,
     faults: Sequence[str] = (),
     absent_channels: bool = False,
+    account: Account | None = None,
 ) -> Manifest:
     """The manifest of the rows in the table `_images`.
 
@@ -122,7 +125,8 @@ def build(
     collection. root: folder that relative paths start from. negcon: compound that is the negative
     control where no control_type is stated. allow_incomplete: leave out the fields of wrong rows
     instead of raising. faults: a line for each thing that the layout could not read.
-    absent_channels: fields that lack channels of their plate get images without files.
+    absent_channels: fields that lack channels of their plate get images without files. account:
+    says which wells are controls by their compound.
     Raises InputError, with a line for every fault and wrong row.
     """
     problems = _Problems(texts=list(faults))
@@ -156,6 +160,8 @@ def build(
     next_step = _check_rows(
         con, problems, source, refuse=not allow_incomplete, complete=not absent_channels
     )
+    if account is not None:
+        say_negcon(con, account, negcon)
     con.execute("drop table typed")
     if problems.texts and not allow_incomplete:
         problems.refuse(next_step)
@@ -221,7 +227,7 @@ def check_metadata(con: Connection, table: str, source: Path) -> None:
     problems.add(check(con, "manifest_control_type"))
     con.execute("drop view manifest")
     if problems.texts:
-        problems.refuse()
+        problems.refuse("; mend it, or give the column another name if it means something else")
 
 
 def _check_choice(con: Connection, choice: Choice) -> None:

@@ -4,7 +4,7 @@ from unidino.core import assets
 from unidino.core.errors import InputError
 from unidino.core.log import log
 from unidino.core.sql import Connection, first_row, quoted
-from unidino.plates.tables import MEASUREMENT, PROBLEM
+from unidino.plates.reserved import MEASUREMENT, PROBLEM
 
 _NUM_LISTED = 3
 

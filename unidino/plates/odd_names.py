@@ -8,7 +8,7 @@ from unidino.core.errors import InputError
 from unidino.core.log import log
 from unidino.lake.lake import Lake
 
-_SHORTENED = re.compile(r"\d(\.\d+)?[eE]\+\d+")
+SHORTENED = re.compile(r"\d(\.\d+)?[eE]\+\d+")
 _POINTED = re.compile(r"\d+\.0+")
 
 
@@ -29,7 +29,7 @@ def say_odd_plates(lake: Lake, plates: Iterable[str], renaming: str) -> None:
             f"plates '{name}' and '{other}' differ only by case, and the disk of the lake takes"
             f" such names for one; name one by {renaming}"
         )
-    shortened = next(filter(_SHORTENED.fullmatch, new), None)
+    shortened = next(filter(SHORTENED.fullmatch, new), None)
     pointed = next(filter(_POINTED.fullmatch, new), None)
     if near:
         name, other = near[0]

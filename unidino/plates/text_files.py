@@ -19,6 +19,7 @@ from unidino.core.errors import InputError
 from unidino.core.log import log
 from unidino.core.sql import Connection, first_row, literal_path, quoted, sql_error
 from unidino.core.stopping import temporary_folder
+from unidino.plates.reserved import free_names
 
 _HEAD = 65536  # bytes that tell encoding and separator, if they have some lines
 _LINES = 20
@@ -57,10 +58,11 @@ def create_from_text(con: Connection, name: str, path: Path, *, number_twins: bo
             try:
                 _create(con, name, file, form)
             except duckdb.InvalidInputException as error:
-                if "not utf-8" not in str(error):
+                if "not utf-8" in str(error):
+                    form = form._replace(encoding=_WINDOWS)
+                elif "state machine" not in str(error):  # as for line ends of several systems
                     raise
-                form = form._replace(encoding=_WINDOWS)
-                file = _transcoded(path, folder, _WINDOWS)
+                file = _transcoded(path, folder, form.encoding)
                 _create(con, name, file, form)
             if form.encoding == _WINDOWS:
                 log.warning(
@@ -93,6 +95,7 @@ def _form(path: Path, *, number_twins: bool) -> _Form:
         raise InputError(f"'{path}' has no header: its first line is empty")
     separator = separator or _separator(text)
     header = [" ".join(cell.split()) for cell in _rows(text, separator, 1)[0]]
+    header = free_names(header, path)
     named = [cell for cell in header if cell]
     if len(header) > 1 and len(named) == 1 and header[0]:
         raise InputError(
@@ -196,13 +199,16 @@ def _create(con: Connection, name: str, file: Path, form: _Form) -> None:
 
 
 def _transcoded(path: Path, folder: Path, encoding: str) -> Path:
-    """The file in UTF-8, in another folder."""
+    """The file in UTF-8 with one kind of line ends, in another folder."""
     target = folder / "table.csv"
-    decoder = codecs.getincrementaldecoder(encoding)()
-    with _opened(path) as source, target.open("w", encoding="utf-8", newline="") as file:
-        while chunk := source.read(_CHUNK):
-            file.write(decoder.decode(chunk))
-        file.write(decoder.decode(b"", final=True))
+    encoding = "utf-8-sig" if encoding == "utf-8" else encoding
+    with (
+        _opened(path) as source,
+        io.TextIOWrapper(source, encoding=encoding) as text,
+        target.open("w", encoding="utf-8", newline="") as file,
+    ):
+        while chunk := text.read(_CHUNK):
+            file.write(chunk)
     return target
 
 

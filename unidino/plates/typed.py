@@ -61,7 +61,8 @@ def _read_as(kind: str, column: str) -> str:
     """SQL of a column as a type of DuckDB, NULL if a value is not of it."""
     if kind == "integer":
         return f"whole_number({quoted(column)})"
-    return f"try_cast({quoted(column)} as {kind})"
+    number = f"try_cast({quoted(column)} as {kind})"
+    return f"if(isfinite({number}), {number}, null)" if kind == "double" else number
 
 
 def value_problems(con: Connection, table: str) -> list[tuple[int, str, str, str]]:
@@ -106,7 +107,8 @@ def _type_problems(con: Connection, table: str) -> list[tuple[int, str, str, str
             found += con.execute(
                 f"select _number, _place, $name, '''' || {quoted(name)} || ''' is not ' || $kind"
                 f" from numbered where {quoted(name)} is not null"
-                f" and {_read_as(_KINDS[rule['type']], name)} is null order by 1",
+                f" and {_read_as(_KINDS[rule['type']], name)} is null"
+                f" and lower({quoted(name)}::varchar) <> 'nan' order by 1",
                 {"name": name, "kind": "an integer" if rule["type"] == "integer" else "a number"},
             ).fetchall()
     return found

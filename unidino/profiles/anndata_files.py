@@ -112,7 +112,27 @@ def _observations(data: "AnnData") -> dict[str, pa.ChunkedArray]:
         if is_well:
             log.warning(f"the names of the observations, such as {names[0]}, are read as wells")
         columns["Well" if is_well else fallback] = pa.chunked_array([pa.array(names, pa.string())])
-    return {c if METADATA.match(c) else f"Metadata_{c}": v for c, v in columns.items()}
+    return _with_prefix(columns)
+
+
+def _with_prefix(columns: dict[str, pa.ChunkedArray]) -> dict[str, pa.ChunkedArray]:
+    """The columns with the prefix Metadata_; of two that get one name, and are equal, one is kept.
+
+    Raises InputError if they differ.
+    """
+    named: dict[str, pa.ChunkedArray] = {}
+    for column, values in columns.items():
+        name = column if METADATA.match(column) else f"Metadata_{column}"
+        other = named.setdefault(name, values)
+        texts = [[None if v is None else str(v) for v in c.to_pylist()] for c in (other, values)]
+        if values is not other and texts[0] != texts[1]:
+            first = METADATA.sub("", name)
+            before, now = next(pair for pair in zip(*texts, strict=True) if pair[0] != pair[1])
+            raise InputError(
+                f"the observations '{first}' and '{name}' differ, as in '{before}' and '{now}';"
+                " drop or rename one of them"
+            )
+    return named
 
 
 def _values(column: pa.ChunkedArray) -> pa.ChunkedArray:

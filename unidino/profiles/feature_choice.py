@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from unidino.core.account import Account, ends_of, listed
 from unidino.core.errors import InputError
 from unidino.core.patterns import compiled, in_time
+from unidino.plates.meaning import OF_IMAGES
 from unidino.profiles import feature_columns
 from unidino.profiles.feature_columns import INDEX, METADATA, canonical
 from unidino.profiles.mapping import columns_of
@@ -56,7 +57,8 @@ def choose_features(
     numbers = _numbers(file, candidates, asked=pattern is not None)
     left_out: dict[str, str] = {}
     if pattern is None:
-        left_out = _by_name(file, numbers, keep=("count", "dose") if readouts else ())
+        left_out = _of_images(file.table, set(named.values()))
+        left_out |= _by_name(file, numbers, keep=("count", "dose") if readouts else ())
         left_out |= _by_type(file.table, candidates, numbers)
     features = [c for c in candidates if c in numbers.values and c not in left_out]
     values = np.empty((file.table.num_rows, len(features)))
@@ -122,6 +124,26 @@ def _by_name(file: WideFile, numbers: Numerals, keep: tuple[str, ...]) -> dict[s
     why = {c: feature_columns.by_name(c, names) for c in numbers.values}
     why |= dict.fromkeys(file.index_columns & why.keys(), INDEX)
     return {c: reason for c, reason in why.items() if reason and reason not in keep}
+
+
+def _of_images(table: pa.Table, columns: set[str]) -> dict[str, str]:
+    """Columns of numbers that have the name of a slice, a time point and the like, and why.
+
+    columns: those that --map names.
+    """
+    return {
+        c: "of images"
+        for c in table.column_names
+        if c not in columns
+        and not METADATA.match(c)
+        and canonical(c) in OF_IMAGES - {"path", "field"}
+        and _is_numbers(table[c])
+    }
+
+
+def _is_numbers(column: pa.ChunkedArray) -> bool:
+    is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    return (is_text or is_number(column.type)) and as_numbers(column) is not None
 
 
 def _by_type(table: pa.Table, candidates: list[str], numbers: Numerals) -> dict[str, str]:

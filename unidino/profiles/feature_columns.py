@@ -61,8 +61,24 @@ _DOSE = re.compile(
     r"(pert|perturbation|compound|cpd|drug|treatment|final|nominal|log|log10|ln)*"
     r"(conc|concentration|dose|dosage)s?(in)?"
     r"([mun\u00b5\u03bcp]?m|[mun\u00b5\u03bcp]?mol(ar|es)?(l|perl|perliter|perlitre)?"
-    r"|[mun\u00b5\u03bc]g(ml|perml)|index|level|rank)?"
+    r"|[mun\u00b5\u03bc]g(ml|perml))?(log10|log2|log|ln|index|level|rank|group|class|bin|number)?\d*"
+    r"|(log10|log2|log|ln|p)?([mun\u00b5\u03bcp]m|[mun\u00b5\u03bc]gml)"
 )
+_TIME = re.compile(
+    r"(acquisition|imaging|measurement|seeding|treatment|incubation|exposure|plating|start|end|elapsed)*"
+    r"(date|time|datetime|timestamp|day|week|hour|minute|second)s?(point|code|stamp|number|no)?"
+    r"(h|hr|hrs|hour|hours|min|minutes|s|sec|seconds|d|days)?"
+)
+_CULTURE = re.compile(
+    r"(cell)?(passage|seedingdensity|platingdensity|seedingnumber|seededcells)(s|number|num|no|nr)?"
+    r"|cells(seeded|perwell)|div|divs"
+)
+_MOLAR_MASS = re.compile(
+    r"mw|mol(ecular)?(weight|wt|mass)|molarmass|(exact|monoisotopic)mass|mw?gmol|molarmassgmol"
+)
+_BY_PATTERN = {
+    "dose": _DOSE, "time": _TIME, "culture": _CULTURE, "molar mass": _MOLAR_MASS,
+}  # fmt: skip
 _IDENTIFIERS = {"id", "cid", "barcode"}
 
 
@@ -88,7 +104,7 @@ def by_name(column: str, columns: set[str]) -> str | None:
     for reason, names in _NAMES.items():
         if key in names:
             return reason
-    return "dose" if _DOSE.fullmatch(key) else None
+    return next((why for why, pattern in _BY_PATTERN.items() if pattern.fullmatch(key)), None)
 
 
 def by_values(

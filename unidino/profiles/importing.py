@@ -13,17 +13,19 @@ from unidino.core import assets
 from unidino.core.choices import OtherLevel, WellLevel
 from unidino.core.errors import InputError, ModelError, choose
 from unidino.core.log import log
-from unidino.core.sql import Connection, first_row, quoted, scratch
+from unidino.core.sql import Connection, first_row, scratch
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
 from unidino.models.config import ModelConfig
 from unidino.models.registry import load_config, model_names
 from unidino.plates import manifest, tables
-from unidino.plates.content import say_wells
+from unidino.plates.content import say_negcon, say_wells
 from unidino.plates.identifiers import clean_identifiers, refuse_unknown_wells
-from unidino.plates.meaning import Reading
+from unidino.plates.joining import join
+from unidino.plates.meaning import OF_IMAGES, Reading
 from unidino.plates.odd_names import say_odd_plates
 from unidino.plates.plate_names import RENAMING
+from unidino.plates.wells import one_row_a_well
 from unidino.profiles import wide
 from unidino.profiles.landing import Imported, ImportedTable, land_level, land_wells
 
@@ -68,19 +70,20 @@ def import_profiles(
     run = Run.of("import-profiles", locals(), reads_files=True)
     choose("level", level, (*_WELL_LEVELS, *_OTHER_LEVELS))
     file, mapped = Path(file), mapped or {}
-    reading = Reading(unit, run.account)
+    reading = Reading(unit, run.account, OF_IMAGES - {"field"})
     con = scratch()
     try:
         read = wide.read(con, "_rows", file, mapped, features, reading, layer=layer)
-        clean_identifiers(con, "_rows")
+        clean_identifiers(con, "_rows", file.name)
         found = read.found
         for table in metadata:
             tables.load(con, "joined", [table])
-            found |= wide.rename(con, "joined", mapped, reading, table.name)
-            clean_identifiers(con, "joined")
+            of_wells = reading.of_wells(tables.columns(con, "joined"))
+            found |= wide.rename(con, "joined", mapped, of_wells, table.name)
+            clean_identifiers(con, "joined", table.name)
             refuse_unknown_wells(con, "joined", table)
-            _one_row_a_key(con, "joined")
-            reading.account.say("tables", tables.join(con, "_rows", "joined", table.name))
+            one_row_a_well(con, "joined", table.name, run.account)
+            join(con, "_rows", "joined", table.name, run.account, states=True)
         computed = {k: v for k, v in mapped.items() if k not in found}
         wide.compute(con, "_rows", computed)
         for column, expression in computed.items():
@@ -114,7 +117,8 @@ def import_profiles(
         if level in _WELL_LEVELS:
             _check_wells(con, file)
             con.execute("create temp view image_list as from manifest")
-            say_wells(con, run.account)
+            say_negcon(con, run.account, negcon)
+            say_wells(con, run.account, fields=level == "field")
         run.account.tell()
         if level in _WELL_LEVELS:
             say_odd_plates(
@@ -164,21 +168,6 @@ def _say_known(con: Connection, dataset: str | None) -> None:
         )
 
 
-def _one_row_a_key(con: Connection, table: str) -> None:
-    """Reduce a table to one row per plate and well; values that differ in a well become NULL."""
-    have = tables.columns(con, table)
-    if not {"plate", "well"} <= set(have):
-        return
-    others = [c for c in have if c not in ("plate", "well")]
-    agreed = "".join(f", agreed({quoted(c)}) as {quoted(c)}" for c in others)
-    con.execute(
-        f"create table _collapsed as select plate, well{agreed}, min(_line) as _line,"
-        f" min(_file) as _file from {quoted(table)} group by plate, well"
-    )
-    con.execute(f"drop table {quoted(table)}")
-    con.execute(f"alter table _collapsed rename to {quoted(table)}")
-
-
 def _check_level(con: Connection, level: str, file: Path) -> None:
     have = tables.columns(con, "_rows")
     needed = ("plate", "well") if level in _WELL_LEVELS else ("compound",)
@@ -206,6 +195,8 @@ def _check_wells(con: Connection, file: Path) -> None:
         raise InputError(f"{nameless[0]}: the plate is missing")
     for name in ("manifest_well", "manifest_control_type"):
         _check_rows(con, name, {})
+    _check_fields(con)
+    _refuse_disagreement(con)
     twice = first_row(
         con,
         "select plate, well, min(line) as first, max(line) as last, arg_min(spelling, line),"
@@ -220,6 +211,29 @@ def _check_wells(con: Connection, file: Path) -> None:
             f" {last}{spelled}); aggregate them first, or pass --level field with a column for the"
             " field"
         )
+
+
+def _check_fields(con: Connection) -> None:
+    """Raise InputError for a row without a field, or with a negative one."""
+    wrong = first_row(
+        con,
+        "select place, field from manifest where field is null or field < 0 order by line limit 1",
+    )
+    if wrong:
+        place, field = wrong
+        what = "is missing" if field is None else f"is {field}, and fields count from 0"
+        raise InputError(f"{place}: the field {what}; --level well needs none")
+
+
+def _refuse_disagreement(con: Connection) -> None:
+    """Raise InputError if rows of a new plate or well say different things of it."""
+    found = manifest.check(con, "manifest_disagreement")
+    known = {line for (line,) in con.sql("select line from manifest where is_known").fetchall()}
+    wrong = [row for row in found if row[0] not in known]
+    if wrong:
+        _, place, column, problem = wrong[0]
+        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        raise InputError(f"{place}, column {column}: {problem}{more}")
 
 
 def _check_rows(con: Connection, name: str, next_steps: Mapping[str, str]) -> None:

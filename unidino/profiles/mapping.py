@@ -114,6 +114,9 @@ def _give_names(con: Connection, table: str, found: Mapping[str, str]) -> None:
         if not names and column.lower() in found:
             log.warning(f"column '{column}' is left out, because of --map {column.lower()}=...")
             continue
+        meant = canonical(column)
+        if names and meant is not None and meant not in found:  # it has a meaning of its own
+            names.append(column)
         chosen += [f"{quoted(column)} as {quoted(name)}" for name in names or [column]]
     query = f"select {', '.join(chosen)} from {quoted(table)}"
     con.execute(f"create or replace table {quoted(table)} as {query}")
@@ -197,10 +200,18 @@ def compute(con: Connection, table: str, expressions: Mapping[str, str]) -> None
         except InputError as error:
             hint = f"; a text needs quotes: {name}='{expression}'" if expression.isalnum() else ""
             reason = str(error).removesuffix("; Candidate functions:")
+            if "VARCHAR" in reason and "explicit type casts" in reason:
+                hint = "; columns are text here: write a number as COLUMN::double"
             raise InputError(
                 f"--map {name}={expression}: this is neither a column nor an expression over"
                 f" {', '.join(have[:_SHOWN])}, ...: {reason}{hint}"
             ) from error
+        lines = con.sql(f"select _line from {quoted(table)} order by _line").fetchall()
+        if sorted(computed["_line"].to_pylist()) != [line for (line,) in lines]:
+            raise InputError(
+                f"--map {name}={expression}: this gives {computed.num_rows} rows for"
+                f" {len(lines)}; write an expression with one value for each row"
+            )
         con.register("_computed", computed)
         con.execute(f"create or replace table {quoted(table)} as from _computed")
         con.unregister("_computed")

@@ -6,6 +6,7 @@ Shapes: N rows.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
@@ -14,13 +15,13 @@ from numpy.typing import NDArray
 
 from unidino.core.account import listed
 from unidino.core.errors import InputError
+from unidino.core.sql import first_row, scratch
 
-# In lower case. Words that may mean a small value, such as n.d. or <LOD, are not among them.
+# In lower case, beside the words of all texts (the macros missing_words, dashes and
+# spreadsheet_errors). Words that may mean a small value, such as n.d. or <LOD, are not among them.
 _MISSING = (
-    "", "na", "n/a", "n.a.", "#n/a", "#na", "#nv", "<na>", "nan", "-nan", "nan(ind)", "-nan(ind)",
-    "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan", "1.#inf", "-1.#inf", "null", "(null)", "missing",
-    "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!", "#wert!", "#bezug!", "#zahl!",
-    "-", "--", "---", "\u2013", "\u2014", ".", "..", "?", "\u221e", "-\u221e",
+    "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan", "1.#inf", "-1.#inf", "missing", ".", "..", "?",
+    "\u221e", "-\u221e",
 )  # fmt: skip
 _SPACES = " \u00a0\u2009\u202f'\u2019"  # that separate thousands
 _EXPONENT = r"([eE][-+]?\d+)?"
@@ -121,7 +122,11 @@ class _Spelled:
     def __init__(self, name: str, column: pa.ChunkedArray) -> None:
         self.name, self._given = name, column
         text = pc.replace_substring(pc.utf8_trim_whitespace(column), "\u2212", "-")
-        is_word = pc.is_in(pc.utf8_lower(text), value_set=pa.array(_MISSING, text.type))
+        words, errors = _missing()
+        is_word = pc.or_(
+            pc.is_in(pc.utf8_lower(text), value_set=pa.array(words, text.type)),
+            _matches(text, errors),
+        )
         self._words = pc.filter(text, is_word)
         text = pc.if_else(is_word, pa.scalar(None, text.type), text)
         self.spaced = _matches(text, _SPACE_THOUSANDS)
@@ -189,6 +194,15 @@ class _Spelled:
             return None
         row, _ = _first(self._text, pc.invert(plain))
         return row, str(self._given[row - 1].as_py())
+
+
+@cache
+def _missing() -> tuple[list[str], str]:
+    """Words for a missing value, in lower case, and a regular expression of others."""
+    con = scratch()
+    words, dashes, errors = first_row(con, "select missing_words(), dashes(), spreadsheet_errors()")
+    con.close()
+    return sorted({*_MISSING, *(word.lower() for word in (*words, *dashes))}), errors
 
 
 def _with_points(columns: Mapping[str, pa.ChunkedArray], found: Numerals) -> list[str]:

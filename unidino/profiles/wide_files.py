@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from unidino.core.errors import InputError
 from unidino.core.sql import Connection
 from unidino.core.text import first_line
+from unidino.plates.reserved import free_names
 from unidino.plates.text_files import create_from_text
 from unidino.profiles.anndata_files import read_anndata
 
@@ -73,6 +74,7 @@ def read_table(con: Connection, path: Path, layer: str | None = None) -> WideFil
         reason = first_line(error)
         raise InputError(f"cannot read the table '{path}': {reason}") from error
     _refuse_twins(table.column_names, path)
+    table = table.rename_columns(free_names(table.column_names, path))
     if not table.num_columns:
         raise InputError(f"'{path}' has no columns")
     if not table.num_rows:

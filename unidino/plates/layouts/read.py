@@ -15,12 +15,14 @@ from pathlib import Path
 import pyarrow as pa
 
 from unidino.core import assets
+from unidino.core.account import listed
 from unidino.core.errors import InputError, choose
 from unidino.core.sql import Connection, keep_small, scratch
 from unidino.core.stopping import temporary_folder
 from unidino.plates import manifest, tables
 from unidino.plates.content import say_content
 from unidino.plates.identifiers import clean_identifiers, refuse_unknown_wells
+from unidino.plates.joining import join
 from unidino.plates.layouts import (
     by_sql,
     cellvoyager,
@@ -103,6 +105,7 @@ def read_manifest(
             allow_incomplete=allow_incomplete,
             faults=faults,
             absent_channels=absent_channels,
+            account=reading.account,
         )
         say_content(con, reading.account)
         return found
@@ -169,14 +172,18 @@ def _create_images(
         con.execute("create table _images as from scanned")
         faults += take_unplaced(con, "_images")
         take_unknown_wavelengths(con, "_images")
-    give_meaning(con, "_images", reading, path.name if layout == "manifest" else None)
-    clean_identifiers(con, "_images")
+    title = path.name if layout == "manifest" else None if select is None else layout
+    give_meaning(con, "_images", reading, title)
+    if select is not None:
+        read = [file.name for files in select.files.values() for file in files]
+        reading.account.say("tables", f"{layout} reads {listed(dict.fromkeys(read)) or 'none'}")
+    clean_identifiers(con, "_images", title or "")
     for name, file in loaded.items():
-        give_meaning(con, name, reading, file.name)
-        clean_identifiers(con, name)
+        give_meaning(con, name, reading.of_wells(tables.columns(con, name)), file.name)
+        clean_identifiers(con, name, file.name)
         refuse_unknown_wells(con, name, file)
         manifest.check_metadata(con, name, file)
-        reading.account.say("tables", tables.join(con, "_images", name, file.name))
+        join(con, "_images", name, file.name, reading.account, states=layout == "manifest")
 
 
 def _image_root(path: Path) -> Path:
