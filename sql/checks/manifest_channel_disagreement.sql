@@ -4,22 +4,23 @@
 with marked as (
     select
         plate,
-        channel,
-        min(marker) <> max(marker)
-        or max(excitation_nm) > 1.01 * min(excitation_nm)
-        or max(emission_nm) > 1.01 * min(emission_nm) as differs
+        channel
     from manifest
     group by plate, channel
+    having
+        min(marker) <> max(marker)
+        or max(excitation_nm) > 1.01 * min(excitation_nm)
+        or max(emission_nm) > 1.01 * min(emission_nm)
 ),
 
 sized as (
     select
         plate,
         well,
-        field,
-        max(pixel_size_um) > 1.01 * min(pixel_size_um) as differs
+        field
     from manifest
     group by plate, well, field
+    having max(pixel_size_um) > 1.01 * min(pixel_size_um)
 ),
 
 said as (
@@ -32,7 +33,7 @@ said as (
             manifest.marker, manifest.excitation_nm::varchar, manifest.emission_nm::varchar
         ]) as value
     from manifest
-    semi join (select plate, channel from marked where differs) as wrong using (plate, channel)
+    semi join marked using (plate, channel)
     union all
     select
         manifest.line,
@@ -42,8 +43,7 @@ said as (
         'pixel_size_um' as "column",
         manifest.pixel_size_um::varchar as value
     from manifest
-    semi join (select plate, well, field from sized where differs) as wrong
-        using (plate, well, field)
+    semi join sized using (plate, well, field)
 ),
 
 first_said as (

@@ -4,29 +4,31 @@
 with differing as (
     select
         plate,
-        well,
+        well
+    from manifest
+    group by plate, well
+    having
         min(compound) <> max(compound)
         or min(perturbation) <> max(perturbation)
         or min(concentration_um) <> max(concentration_um)
         or min(control_type) <> max(control_type)
         or min(moa) <> max(moa)
         or min(target) <> max(target)
-        or min(cell_line) <> max(cell_line) as differs
-    from manifest
-    group by plate, well
+        or min(cell_line) <> max(cell_line)
 ),
 
 differing_plate as (
     select
-        plate,
+        plate
+    from manifest
+    group by plate
+    having
         min(dataset) <> max(dataset)
         or min(source) <> max(source)
         or min(batch) <> max(batch)
         or min(barcode) <> max(barcode)
         or min(num_rows) <> max(num_rows)
-        or min(num_columns) <> max(num_columns) as differs
-    from manifest
-    group by plate
+        or min(num_columns) <> max(num_columns)
 ),
 
 said as (
@@ -43,7 +45,7 @@ said as (
             manifest.control_type, manifest.moa, manifest.target, manifest.cell_line
         ]) as value
     from manifest
-    semi join (select plate, well from differing where differs) as wrong using (plate, well)
+    semi join differing using (plate, well)
     union all
     select
         manifest.line,
@@ -55,7 +57,7 @@ said as (
             manifest.num_rows::varchar, manifest.num_columns::varchar
         ]) as value
     from manifest
-    semi join (select plate from differing_plate where differs) as wrong using (plate)
+    semi join differing_plate using (plate)
 ),
 
 first_said as (

@@ -4,11 +4,12 @@
 -- a solvent, or says that there is none.
 select
     compound,
-    count(distinct (plate, well)) as num_wells,
+    count(distinct row(plate, well)) as num_wells,
     lower(compound) = lower($negcon::varchar) as is_negcon,
     regexp_matches(
         lower(compound),
-        '\bdmso|dimethyl ?sulf|^(vehicle|solvent|mock|untreated|empty|blank|control|none|water|pbs|medium|media|no[ _-](compound|cpd|drug|treatment|cells))\b'
+        '\bdmso|dimethyl ?sulf|^(vehicle|solvent|mock|untreated|empty|blank|control|none)\b'
+        || '|^(water|pbs|medium|media|no[ _-](compound|cpd|drug|treatment|cells))\b'
     )
     or canonical_control_type(compound) in ('negcon', 'empty') as may_be_control
 from typed
