@@ -18,8 +18,7 @@ with differing as (
 ),
 
 differing_plate as (
-    select
-        plate
+    select plate
     from manifest
     group by plate
     having
