@@ -116,3 +116,15 @@ def test_a_function_that_cannot_be_used_is_named(
     with pytest.raises(InputError, match=message):
         ingest(lake, manifest, "manifest", form=Form(illumination=str(folder)))
     assert lake.query("from plate").is_empty()
+
+
+@pytest.mark.parametrize("channel", ["../DNA", "/DNA", "a/../../DNA", ".."])
+def test_a_channel_whose_name_leads_out_of_the_folder_is_refused(
+    tmp_path: Path, channel: str
+) -> None:
+    np.save(tmp_path / "DNA.npy", np.ones((2, 2)))
+    (tmp_path / "functions" / "p").mkdir(parents=True)
+    with pytest.raises(InputError, match="give it another name by --channel-names"):
+        illumination.load(tmp_path / "functions", "p", channel)
+    with pytest.raises(InputError, match="no illumination function of plate p, channel a/b"):
+        illumination.load(tmp_path / "functions", "p", "a/b")

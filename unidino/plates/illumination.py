@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from unidino.core import stopping
 from unidino.core.errors import InputError
 from unidino.core.limits import MAX_PIXELS
+from unidino.core.text import cell
 from unidino.lake.pixels import Plane
 from unidino.plates.conversion import AS_STORED, Conversion
 from unidino.plates.images import Files
@@ -102,7 +103,15 @@ def find(folder: Path, plate: str, channel: str) -> Path:
 
 
 def names(plate: str, channel: str) -> list[str]:
-    """File names that the function of a plate's channel may have in a folder."""
+    """File names that the function of a plate's channel may have in a folder.
+
+    Raises InputError for a channel whose name would lead out of the folder.
+    """
+    if channel.startswith("/") or ".." in channel.split("/") or "\0" in channel:
+        raise InputError(
+            f"the channel '{cell(channel)}' cannot have a file of its name; give it another name by"
+            " --channel-names"
+        )
     return [
         f"{plate}/{plate}_Illum{channel}.npy",
         f"{plate}_Illum{channel}.npy",

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from unidino.core.errors import InputError
-from unidino.plates.illumination import Function
+from unidino.plates.illumination import Function, names
 from unidino.plates.layouts.harmony import chosen_indexes
 from unidino.plates.layouts.harmony_index import Index
 
@@ -51,7 +51,7 @@ def save_functions(path: Path, images: pa.Table, folder: Path) -> None:
             )
         sources.setdefault((plate, channel), known[paths[0]])
     for (plate, channel), (index, number) in sources.items():
-        file = folder / plate / f"{channel}.npy"
+        file = folder / names(plate, channel)[0]
         file.parent.mkdir(parents=True, exist_ok=True)
         np.save(file, _function(index, number), allow_pickle=False)
 
