@@ -73,6 +73,7 @@ class _Laboratory:
     def __init__(self, template: Path, folder: Path) -> None:
         self._template, self._folder = template, folder
         self._lake: Path | None = None
+        self._right: dict[Path, object] = {}
         self.tried: Counter[str] = Counter()
         self.held: Counter[str] = Counter()
         self.faults: list[str] = []
@@ -108,7 +109,7 @@ class _Laboratory:
             status, messages, fault = _run([word.replace("\0", "") for word in words], folder)
         self.seconds[kind] += time.monotonic() - started
         if not fault and not damage:
-            fault = _fault_of_lake(lake)
+            fault = self._fault_of_lake(lake)
         if damage or fault:
             self._lake = None
         elif lake.parent == self._folder:
@@ -128,6 +129,20 @@ class _Laboratory:
         place = f"{own.filename.partition('/unidino/')[2]}:{own.lineno} {type(error).__name__}"
         self.caught[f"{place}: {error!s:.80}".replace("\n", " ")] += 1
         return _WORDS_FOR(error)
+
+    def _fault_of_lake(self, lake: Path) -> str:
+        """What a command left in a lake that is wrong; a lake that it did not change is right."""
+        left = [f.name for f in lake.rglob(".*") if f.name.endswith(".tmp")]
+        left += [f.name for f in (lake / ".locks").glob("catalog.new*")]
+        if left:
+            return f"left over: {left}"
+        files = [f for f in lake.glob("catalog.duckdb*") if f.is_file()]
+        state = [(f.name, f.stat().st_mtime_ns, f.stat().st_size) for f in sorted(files)]
+        if not files or state == self._right.get(lake):
+            return ""
+        problems = check(Lake.open(lake))
+        self._right[lake] = state
+        return f"a wrong lake: {problems[0]}" if problems else ""
 
     def _fresh(self) -> Path:
         """A new copy of the lake."""
@@ -218,18 +233,6 @@ def _run(words: list[str], folder: Path) -> tuple[object, str, str]:
 
 def _peak_mb() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-
-
-def _fault_of_lake(lake: Path) -> str:
-    """What a command left in a lake that is wrong."""
-    left = [f.name for f in lake.rglob(".*") if f.name.endswith(".tmp")]
-    left += [f.name for f in (lake / ".locks").glob("catalog.new*")]
-    if left:
-        return f"left over: {left}"
-    if not (lake / "catalog.duckdb").exists():
-        return ""
-    problems = check(Lake.open(lake))
-    return f"a wrong lake: {problems[0]}" if problems else ""
 
 
 @pytest.mark.slow
