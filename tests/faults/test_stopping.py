@@ -111,7 +111,7 @@ def test_a_program_that_is_busy_outside_of_python_ends_all_the_same(tmp_path: Pa
         "with stopping.on_ctrl_c(), stopping.unfinished(Path(sys.argv[1])) as path:\n"
         "    path.mkdir()\n"
         "    print('ready', flush=True)\n"
-        "    hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)  # many minutes, outside of Python\n"
+        "    hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)  # many minutes\n"
     )
     process = subprocess.Popen(
         [sys.executable, script, left],

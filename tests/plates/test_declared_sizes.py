@@ -195,7 +195,7 @@ def test_metadata_that_are_nested_deeply_are_one_line(
 
 def test_fields_wait_for_each_other_if_memory_is_short() -> None:
     room = Room(100)
-    with pytest.raises(InputError, match="a field takes 0.0 GiB of memory"):
+    with pytest.raises(InputError, match=r"a field takes 0\.0 GiB of memory"):
         room.taken(101, "a field").__enter__()
     with room.taken(60, "a field"), room.taken(40, "a field"):
         assert room._taken == 100
