@@ -135,11 +135,12 @@ def test_a_plan_is_drawn(ask) -> None:
     assert "Seq Scan" in out or "SEQ_SCAN" in out
 
 
-def test_texts_that_a_spreadsheet_computes_stay_and_are_said(ask) -> None:
+def test_texts_that_a_spreadsheet_computes_get_an_apostrophe_in_csv(ask) -> None:
     query = "select '+/-' as compound, '=1+1' as formula, '-5' as number, -5 as n, '[-]' as l"
     status, out, err = ask(query, "--format", "csv")
-    assert (status, out.splitlines()[1]) == (0, "+/-,=1+1,-5,-5,[-]")
+    assert (status, out.splitlines()[1]) == (0, "'+/-,'=1+1,-5,-5,[-]")
     assert [line.split("'")[1] for line in err.splitlines()] == ["compound", "formula"]
+    assert json.loads(ask(query, "--json")[1])["formula"] == "=1+1"
 
 
 def test_csv_comes_back_as_it_was(ask) -> None:

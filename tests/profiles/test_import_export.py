@@ -382,3 +382,22 @@ def test_kinds_of_controls_are_in_the_vocabulary(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="'sometimes' is none of trt, negcon, poscon, empty"):
         import_profiles(lake, table, "other")
     assert lake.query("select model from model")["model"].to_list() == ["mine"]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".parquet"])
+def test_texts_like_formulas_are_guarded_in_csv_and_come_back(
+    tmp_path: Path, ending: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    odd = ["=1+1", "-x", "+/-y", "@z", "'=w", "-5"]
+    table = _table().with_columns(Metadata_compound=pl.Series(odd * 2))
+    lake = Lake.create(tmp_path / "lake")
+    import_profiles(lake, _write(table, tmp_path / "t.parquet"), "theirs")
+    export_profiles(lake, tmp_path / f"out{ending}", Selection(["theirs"], normalize="none"))
+    if ending == ".csv":
+        read = pl.read_csv(tmp_path / "out.csv", infer_schema=False)["Metadata_compound"]
+        assert set(read) == {"'=1+1", "'-x", "'+/-y", "'@z", "''=w", "-5"}
+    assert ("get an apostrophe" in caplog.text) == (ending != ".parquet")
+    again = Lake.create(tmp_path / "again")
+    import_profiles(again, tmp_path / f"out{ending}", "theirs")
+    assert set(again.query("select compound from well")["compound"]) == set(odd)
+    assert ("lose the apostrophe" in caplog.text) == (ending != ".parquet")

@@ -233,7 +233,8 @@ def sql(
         typer.Option(
             "--format",
             help="Format of the rows, default table; json is one document, jsonl one object a line."
-            " Lists are JSON in csv; NaN and infinity are null in JSON; types that a format lacks,"
+            " Lists are JSON in csv, and texts that a spreadsheet would compute (=1+1) get an"
+            " apostrophe before them; NaN and infinity are null in JSON; types that a format lacks,"
             " such as intervals, are text.",
         ),
     ] = None,

@@ -36,7 +36,6 @@ JsonOption = Annotated[
 ]
 DEFAULT_LAKE = Path("lake")
 _EXPLAINED = ["explain_key", "explain_value"]
-_COMPUTED = r"^[=+\-@]"  # a spreadsheet computes such a cell
 _UNFOLDED = 1_000_000  # characters; no line of a table is as long
 
 
@@ -141,14 +140,20 @@ def print_rows(answer: "DuckDBPyRelation", format_: TableFormat) -> None:
     import polars as pl
 
     from unidino.core import formats
+    from unidino.core.spreadsheets import computed, guarded
 
     match format_:
         case "table":
             _show_rows(answer)
         case "csv":
             rows = pl.concat(formats.csv_frames(answer))
-            _warn_of_spreadsheets(rows)
-            _print_text([rows.write_csv()])
+            for column in computed(rows):
+                log.warning(
+                    f"column '{column}' has texts that begin with = + - or @; in CSV they get an"
+                    " apostrophe before them, so that no spreadsheet computes them (json and"
+                    " parquet keep them as they are)"
+                )
+            _print_text([guarded(rows).write_csv()])
         case "json":
             _print_text(["[", ",\n ".join(formats.json_objects(answer)), "]\n"])
         case "jsonl":
@@ -170,19 +175,6 @@ def _show_rows(answer: "DuckDBPyRelation") -> None:
     else:
         kinds = zip(answer.columns, answer.types, strict=True)
         show(rows, [name for name, kind in kinds if is_number(kind)])
-
-
-def _warn_of_spreadsheets(rows: "pl.DataFrame") -> None:
-    """Say which columns have texts that a spreadsheet takes for formulas; they stay as they are."""
-    import polars as pl
-
-    for column in rows.select(pl.col(pl.String)).iter_columns():
-        texts = column.filter(column.str.contains(_COMPUTED))
-        if texts.cast(pl.Float64, strict=False).null_count():
-            log.warning(
-                f"column '{column.name}' has texts that begin with = + - or @; they are written as"
-                " they are, and a spreadsheet may compute them: import this column as text"
-            )
 
 
 def _print_text(pieces: Iterable[str]) -> None:

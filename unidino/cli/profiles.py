@@ -181,7 +181,13 @@ def import_profiles(
 
 
 def export(
-    file: Annotated[Path, typer.Argument(help=".parquet, .csv, .csv.gz, .arrow or .h5ad.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help=".parquet, .csv, .csv.gz, .arrow or .h5ad. Texts that a spreadsheet would compute"
+            " get an apostrophe before them in CSV."
+        ),
+    ],
     model: Annotated[str, typer.Option(help="Name of the model.")],
     lake: LakeOption = DEFAULT_LAKE,
     normalize: NormalizeOption = "mad_robustize",

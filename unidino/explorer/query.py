@@ -17,6 +17,7 @@ from unidino.core.columns import for_people
 from unidino.core.errors import InputError
 from unidino.core.files import digest
 from unidino.core.formats import csv_frames
+from unidino.core.spreadsheets import guarded
 from unidino.core.text import cell
 from unidino.core.user_sql import asked
 from unidino.lake.lake import Lake
@@ -57,11 +58,14 @@ def run_query(lake: Lake, query: str) -> Result:
 
 
 def file_of(lake: Lake, query: str, kind: str) -> Iterator[bytes]:
-    """All rows of a query as CSV (lists as JSON) or Parquet, piece by piece; errors as above."""
+    """All rows of a query as CSV or Parquet, piece by piece; errors as above.
+
+    CSV has lists as JSON, and an apostrophe before texts that a spreadsheet would compute.
+    """
     with lake.confined() as con, asked(con, query, patience_s=_PATIENCE_S) as relation:
         if kind == "csv":
             for number, rows in enumerate(csv_frames(relation)):
-                yield rows.write_csv(include_header=number == 0).encode()
+                yield guarded(rows).write_csv(include_header=number == 0).encode()
         else:
             yield from _parquet(relation.to_arrow_reader(_BATCH))
 

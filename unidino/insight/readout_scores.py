@@ -13,6 +13,7 @@ import polars as pl
 from unidino.core.errors import InputError
 from unidino.core.files import written_beside
 from unidino.core.results import Result
+from unidino.core.spreadsheets import guarded
 
 _SUFFIXES = (".csv", ".parquet")
 
@@ -97,7 +98,7 @@ def write_table(scores: Sequence[ReadoutScore], path: Path) -> None:
     table = pl.concat([score.rows() for score in scores])
     with written_beside(path) as temporary:
         if path.suffix == ".csv":
-            table.write_csv(temporary)
+            guarded(table).write_csv(temporary)
         else:
             table.write_parquet(temporary)
 

@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 
 from unidino.core.errors import InputError, ProfileError
 from unidino.core.files import written_beside
+from unidino.core.log import log
 from unidino.core.results import Result
+from unidino.core.spreadsheets import computed, guarded
 from unidino.lake.lake import Lake
 from unidino.lake.overlay import to_compute_in
 from unidino.profiles.groups import Group, groups
@@ -108,7 +110,13 @@ def _write(
     elif name.endswith((".arrow", ".feather")):
         pyarrow.feather.write_feather(wide.to_arrow(), path)
     else:
-        text = wide.with_columns(cs.float().fill_nan(None)).write_csv().encode()
+        if names_of_texts := computed(wide):
+            log.warning(
+                f"texts of {', '.join(names_of_texts)} that begin with = + - or @ get an apostrophe"
+                " before them, so that no spreadsheet computes them; `unidino import-profiles`"
+                " takes it away, and .parquet keeps texts as they are"
+            )
+        text = guarded(wide.with_columns(cs.float().fill_nan(None))).write_csv().encode()
         path.write_bytes(gzip.compress(text, mtime=0) if name.endswith(".gz") else text)
 
 

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.feather
 import pyarrow.parquet as pq
 
 from unidino.core.errors import InputError
+from unidino.core.log import log
+from unidino.core.spreadsheets import unguarded
 from unidino.core.sql import Connection
 from unidino.core.text import first_line
 from unidino.plates.reserved import free_names
@@ -70,6 +73,7 @@ def read_table(con: Connection, path: Path, layer: str | None = None) -> WideFil
             create_from_text(con, "_text", path, number_twins=True)
             table = con.sql("select * exclude (_line) from _text").to_arrow_table()
             con.execute("drop table _text")
+            table = _without_guards(table, path)
     except (OSError, ValueError, KeyError, pa.ArrowException, duckdb.Error) as error:
         reason = first_line(error)
         raise InputError(f"cannot read the table '{path}': {reason}") from error
@@ -82,6 +86,21 @@ def read_table(con: Connection, path: Path, layer: str | None = None) -> WideFil
     spread = _spread(table)
     _refuse_twins(spread.column_names, path)
     return WideFile(path, spread, _pandas_index(table))
+
+
+def _without_guards(table: pa.Table, path: Path) -> pa.Table:
+    """The table without the apostrophes that keep spreadsheets from computing its texts."""
+    for at, field in enumerate(table.schema):
+        if not pa.types.is_string(field.type) or not pc.any(pc.starts_with(table[at], "'")).as_py():
+            continue
+        rows, names = unguarded(pl.DataFrame({"text": table[at]}))
+        if names:
+            log.info(
+                f"'{path.name}', column {field.name}: texts such as '=1 lose the apostrophe that"
+                " keeps a spreadsheet from computing them"
+            )
+            table = table.set_column(at, field, rows["text"].to_arrow().cast(field.type))
+    return table
 
 
 def _refuse_twins(names: list[str], path: Path) -> None:
