@@ -33,7 +33,7 @@ from unidino.core.sql import (
     sql_error,
 )
 from unidino.core.user_sql import ask, asked, confine
-from unidino.lake import records, schema
+from unidino.lake import edited, records, schema
 from unidino.lake.damage import damage_is_told, way_back
 from unidino.lake.states import OF_FILE_MANAGERS
 from unidino.lake.views import create_views_over_parts, create_views_over_tables
@@ -122,7 +122,7 @@ class Lake:
             log.info(f"bringing tables of the catalog up to date: {', '.join(old)}")
             with lake.write() as con:
                 schema.bring_up_to_date(con)
-                records.keep_plates(lake.path, con, missing_only=True)
+                edited.keep_plates(lake.path, con, missing_only=True)
         return lake
 
     def __repr__(self) -> str:
@@ -274,7 +274,7 @@ class Lake:
         All may write, in one transaction. The rows must be read inside the block.
         """
         try:
-            with self.write() as con, records.plates_kept(self.path, con):
+            with self.write() as con, edited.plates_kept(self.path, con):
                 done = outcome(con, query)
                 yield portable(done) if isinstance(done, duckdb.DuckDBPyRelation) else done
         except duckdb.Error as error:
