@@ -38,7 +38,7 @@ from unidino.core.sql import (
     sql_error,
 )
 from unidino.core.user_sql import ask, asked, confine, keep_within_limits
-from unidino.lake import records, schema
+from unidino.lake import edited, records, schema
 from unidino.lake.damage import damage_is_told, way_back
 from unidino.lake.opened import open_catalog
 from unidino.lake.states import OF_FILE_MANAGERS
@@ -152,7 +152,7 @@ class Lake:
             try:
                 with lake.write() as con:
                     schema.bring_up_to_date(con)
-                    records.keep_plates(lake.path, con, missing_only=True)
+                    edited.keep_plates(lake.path, con, missing_only=True)
             except duckdb.Error as error:
                 raise LakeError(
                     f"{lake.catalog} has other tables than this program makes"
@@ -316,7 +316,7 @@ class Lake:
         All may write, in one transaction. The rows must be read inside the block.
         """
         try:
-            with self.write() as con, records.plates_kept(self.path, con):
+            with self.write() as con, edited.plates_kept(self.path, con):
                 done = outcome(con, query)
                 yield portable(done) if isinstance(done, duckdb.DuckDBPyRelation) else done
         except duckdb.Error as error:

@@ -7,8 +7,7 @@ and what parts carry. The catalog before is moved aside.
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
-from datetime import datetime
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +19,16 @@ from unidino.core.errors import LakeError
 from unidino.core.files import file_sha256
 from unidino.core.sql import CONFIG, Connection, insert, quoted
 from unidino.lake import records, schema
-from unidino.lake.checked_plates import wrong_fields
+from unidino.lake.checked_catalog import read_every_page, wrong_copies
 from unidino.lake.damage import is_damage
 from unidino.lake.lake import LOCKS, Lake
+from unidino.lake.mending import Mender
 from unidino.lake.parts import CARRIED
+from unidino.lake.renewal import records_anew
 from unidino.lake.runs import Run
-from unidino.lake.states import FileState, files_below, state_of
+from unidino.lake.sources import OF_PLATES, age, from_catalog, from_copy
+from unidino.lake.states import files_below, state_of
 
-_OF_PLATES = ("channel", "well", "field", "image")
 _NOT_ON_DISK = ("score", "label_score", "readout_score", "attribution")
 _VECTORS = ("embeddings", "crops", "profiles")
 
@@ -46,14 +47,11 @@ def rebuild(path: Path) -> list[str]:
         raise LakeError(f"the lake '{path}' is read-only here; --rebuild writes to it")
     with lake.lock("catalog"):
         lines = [] if _is_sound(lake) else _catalog_anew(lake)
-    return lines + _records_anew(Lake.open(path))
+    return lines + records_anew(Lake.open(path))
 
 
 def _is_sound(lake: Lake) -> bool:
     """Whether the catalog is there, can be read, and has all rows that its copy has."""
-    from unidino.lake.checked_catalog import read_every_page, wrong_copies
-    from unidino.lake.mending import Mender
-
     if not lake.catalog.is_file():
         return False
     try:
@@ -89,7 +87,7 @@ def _catalog_anew(lake: Lake) -> list[str]:
         lines += _models(lake, con)
         lines += _parts(lake, con)
         con.execute("commit")
-        counts = [(table, _count(con, table)) for table in (*records.COPIED, *_OF_PLATES)]
+        counts = [(table, _count(con, table)) for table in (*records.COPIED, *OF_PLATES)]
         records.keep_tables(lake.path, con)
     aside = _move_aside(lake)
     new.rename(lake.catalog)
@@ -121,8 +119,8 @@ def _move_aside(lake: Lake) -> str | None:
 
 def _small_tables(lake: Lake, con: Connection) -> list[str]:
     """Fill the small tables from their copy, or from the catalog where it is newer."""
-    sources = [_from_copy(lake), _from_catalog(lake)]
-    sources.sort(key=_age, reverse=True)
+    sources = [from_copy(lake), from_catalog(lake)]
+    sources.sort(key=age, reverse=True)
     lines = []
     for table in records.COPIED:
         rows = next((source[table] for source in sources if table in source), None)
@@ -131,43 +129,6 @@ def _small_tables(lake: Lake, con: Connection) -> list[str]:
         elif table in _NOT_ON_DISK:
             lines.append(f"the rows of {table} are lost: neither copy nor catalog has them")
     return lines
-
-
-def _age(tables: dict[str, pa.Table]) -> tuple[int, datetime]:
-    """How new a source is: number of its runs, and the end of the last one."""
-    runs = tables.get("run")
-    if runs is None:
-        return 0, datetime.min
-    return runs.num_rows, max(filter(None, runs["ended"].to_pylist()), default=datetime.min)
-
-
-def _from_copy(lake: Lake) -> dict[str, pa.Table]:
-    """The tables of the newest copy that is whole."""
-    whole = [p for p in records.copies_of_tables(lake.path) if records.is_whole_record(p)]
-    if not whole:
-        return {}
-    copy = records.newest(whole)
-    with closing(duckdb.connect(config=CONFIG)) as con:
-        return {
-            table: con.sql(f"from {quoted(records.read_rows(con, copy, table))}").to_arrow_table()
-            for table in records.tables_in(con, copy)
-        }
-
-
-def _from_catalog(lake: Lake) -> dict[str, pa.Table]:
-    """The tables of the catalog that can still be read."""
-    tables: dict[str, pa.Table] = {}
-    with suppress(duckdb.Error), closing(_opened(lake)) as con:
-        for table in (*records.COPIED, *_OF_PLATES):
-            with suppress(duckdb.Error):
-                tables[table] = con.sql(f"from {quoted(table)}").to_arrow_table()
-    return tables
-
-
-def _opened(lake: Lake) -> Connection:
-    if not lake.catalog.is_file():
-        return duckdb.connect(config=CONFIG)
-    return duckdb.connect(str(lake.catalog), read_only=True, config=CONFIG)
 
 
 def _put(con: Connection, table: str, rows: pa.Table) -> None:
@@ -181,21 +142,21 @@ def _put(con: Connection, table: str, rows: pa.Table) -> None:
 def _plates(lake: Lake, con: Connection) -> list[str]:
     """Fill the tables of plates from their records; plates without one from the old catalog."""
     lines = []
-    old = _from_catalog(lake)
+    old = from_catalog(lake)
     registered = dict(con.execute("select plate, uri from file where kind = 'record'").fetchall())
     for (plate,) in con.execute("select plate_id from plate order by all").fetchall():
         record = _record_of(lake, plate, registered.get(plate))
         if record:
-            _put_record(con, record, _OF_PLATES)
-        elif all(table in old for table in _OF_PLATES):
-            for table in _OF_PLATES:
+            _put_record(con, record, OF_PLATES)
+        elif all(table in old for table in OF_PLATES):
+            for table in OF_PLATES:
                 mask = pa.compute.equal(old[table]["plate"], plate)
                 _put(con, table, old[table].filter(mask))
         else:
             con.execute("delete from plate where plate_id = $plate", {"plate": plate})
             lines.append(f"plate {plate} has no record; ingest it again")
     for plate, record in _unknown_plates(lake, con):
-        _put_record(con, record, ("plate", "run", "file", *_OF_PLATES))
+        _put_record(con, record, ("plate", "run", "file", *OF_PLATES))
         state = state_of(record, record.relative_to(lake.path).as_posix())
         records.register_files(con, "record", [state], plate=plate)
         lines.append(f"plate {plate} is registered by its record")
@@ -319,73 +280,3 @@ def _carried_row(file: Path, uri: str) -> dict[str, Any] | None:
         "dropped": None if row["dropped"] is None else json.dumps(row["dropped"]),
         "details": None if row["details"] is None else json.dumps(row["details"]),
     }
-
-
-def _records_anew(lake: Lake) -> list[str]:
-    """Write records that are missing or damaged, and states of files that have none, anew.
-
-    The files of a plate get new hashes only if its pixels are those that were ingested.
-    """
-    lines = []
-    known = {
-        row["plate"]: row["uri"]
-        for row in lake.look_up("select plate, uri from file where kind = 'record'").to_dicts()
-    }
-    rows = lake.look_up("select plate_id, uri from plate order by plate_id").rows()
-    for plate, uri in rows:
-        record = known.get(plate)
-        if record and records.is_whole_record(lake.resolve(record)) and _lists(lake, record):
-            continue
-        files = _listed(lake, plate, uri)
-        if record and files is None and records.is_whole_record(lake.resolve(record)):
-            continue
-        with lake.write() as con:
-            records.keep_plate(lake.path, con, plate, files)
-        lines.append(f"wrote the record of plate {plate} anew")
-    records.remove_unregistered(lake, [plate for plate, _ in rows])
-    return lines + _parts_listed(lake) + _copy_anew(lake)
-
-
-def _lists(lake: Lake, record: str) -> bool:
-    """Whether a record has the states of the files of its plate."""
-    with closing(duckdb.connect(config=CONFIG)) as con:
-        return records.states_in(con, lake.resolve(record)) is not None
-
-
-def _listed(lake: Lake, plate: str, uri: str | None) -> list[FileState] | None:
-    """States of the files of a plate in the lake; None if its pixels are not as ingested."""
-    if uri is None:
-        return []
-    if Path(uri).is_absolute() or any(wrong_fields(lake, plate, pixels=True)):
-        return None
-    folder = lake.resolve(uri)
-    return [
-        state_of(Path(file), Path(file).relative_to(folder).as_posix())
-        for file in files_below(folder)
-    ]
-
-
-def _parts_listed(lake: Lake) -> list[str]:
-    """Register the files of parts that an earlier version wrote, if they are whole."""
-    rows = lake.look_up("from part anti join file using (uri) order by uri").to_dicts()
-    whole = []
-    for row in rows:
-        path = lake.resolve(row["uri"])
-        if path.is_file() and (state := state_of(path, row["uri"])).sha256 == row["sha256"]:
-            whole.append((row, state))
-    if not whole:
-        return []
-    with lake.write() as con:
-        for row, state in whole:
-            records.register_files(con, "part", [state], plate=row["plate"], model=row["model"])
-    return [f"registered the files of {len(whole)} parts"]
-
-
-def _copy_anew(lake: Lake) -> list[str]:
-    from unidino.lake.checked_catalog import is_stale
-
-    if not is_stale(lake):
-        return []
-    with lake.write():
-        pass  # writes the copy of the tables
-    return ["wrote the copy of the catalog's tables anew"]

@@ -7,7 +7,6 @@ one row whose columns are lists of rows; its name tells the hash of its bytes.
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from glob import escape
 from pathlib import Path
@@ -56,7 +55,7 @@ def keep_tables(folder: Path, con: Connection) -> None:
 
     What was landed stays landed if that fails, which is said.
     """
-    tables = [table for table in COPIED if table in _present(con)]
+    tables = [table for table in COPIED if table in present(con)]
     columns = ", ".join(f"{_rows(table)} as {quoted(table)}" for table in tables)
     try:
         kept = _keep(folder, con, _TABLES, f"select {columns}")
@@ -68,7 +67,7 @@ def keep_tables(folder: Path, con: Connection) -> None:
         log.warning(f"no copy of the catalog's tables could be kept in '{folder}': {reason}")
 
 
-def _present(con: Connection) -> set[str]:
+def present(con: Connection) -> set[str]:
     """Names of the tables that a catalog has."""
     query = "select table_name from duckdb_tables() where database_name = current_database()"
     return {name for (name,) in con.execute(query).fetchall()}
@@ -215,55 +214,6 @@ def remove_unregistered(lake: "Lake", plates: Sequence[str]) -> None:
         for path in records_of(lake.path, plate):
             if path.relative_to(lake.path).as_posix() not in kept:
                 path.unlink(missing_ok=True)
-
-
-def keep_plates(folder: Path, con: Connection, *, missing_only: bool = False) -> None:
-    """Keep a record of every plate; the states of files stay those of the record before.
-
-    missing_only: keep those records that are there.
-    """
-    known = dict(
-        con.execute("select plate, uri from file where kind = 'record' order by all").fetchall()
-    )
-    for (plate,) in con.execute("select plate_id from plate order by all").fetchall():
-        if plate not in known or not missing_only:
-            _keep_again(folder, con, plate, known.get(plate))
-
-
-def _keep_again(folder: Path, con: Connection, plate: str, uri: str | None) -> None:
-    """Keep the rows of a plate that were changed. uri: of its record before."""
-    path = folder / uri if uri else None
-    files = states_in(con, path) if path and is_whole_record(path) else None
-    keep_plate(folder, con, plate, files)
-
-
-@contextmanager
-def plates_kept(folder: Path, con: Connection) -> Iterator[None]:
-    """A block that may change rows by SQL; records of the plates that it changes are kept anew."""
-    before = _row_sums(con)
-    yield
-    after = _row_sums(con)
-    if not after:
-        return
-    known = dict(con.execute("select plate, uri from file where kind = 'record'").fetchall())
-    for plate in sorted(plate for plate, sums in after.items() if sums != before.get(plate)):
-        _keep_again(folder, con, plate, known.get(plate))
-
-
-def _row_sums(con: Connection) -> dict[str, dict[str, int]]:
-    """For each plate that is registered, sums of the hashes of its rows, by table."""
-    if not _present(con).issuperset((*OF_PLATE, "file", "run")):
-        return {}  # of an earlier version, or dropped by a user
-    sums: dict[str, dict[str, int]] = {
-        plate: {} for (plate,) in con.execute("select plate_id from plate").fetchall()
-    }
-    for table in OF_PLATE:
-        key = "plate_id" if table == "plate" else "plate"
-        query = f"select {key}, sum(hash(_row)::hugeint) from {quoted(table)} as _row group by all"
-        for plate, total in con.execute(query).fetchall():
-            if plate in sums:
-                sums[plate][table] = total
-    return sums
 
 
 def newest(copies: Sequence[Path]) -> Path:

@@ -17,12 +17,12 @@ from unidino.core.limits import MAX_PIXELS, Room
 from unidino.lake import ngff, pixels
 from unidino.lake.ngff import Display
 from unidino.lake.pixels import Plane
-from unidino.lake.stacks import stack_path
-from unidino.lake.states import FileState, files_below, state_of, unread_state_of
+from unidino.lake.states import FileState
 from unidino.plates import illumination
 from unidino.plates.conversion import Conversion, parse
 from unidino.plates.illumination import Function
 from unidino.plates.images import Files
+from unidino.plates.in_place import path_in_place, plate_in_place, states_in_place
 from unidino.plates.manifest import Row
 from unidino.plates.picture import Note, summaries
 from unidino.plates.quality import PlaneStatistics, plane_statistics
@@ -205,9 +205,9 @@ def _convert_field(
         return _Field([], hashes, problems, files.notes, [])
     statistics = [None if plane is None else plane_statistics(plane) for plane in planes]
     well, number = rows[0]["well"], rows[0]["field"]
-    path = _path_in_place(rows, z) if form.in_place else ngff.field_path(well, number)
+    path = path_in_place(rows, z) if form.in_place else ngff.field_path(well, number)
     if form.in_place:
-        written = _states_in_place(rows)
+        written = states_in_place(rows)
     else:
         displays = [_display(row, known) for row, known in zip(rows, statistics, strict=True)]
         written = pixels.write_field(
@@ -234,21 +234,6 @@ def _convert_field(
             | values
         )
     return _Field(measured, hashes, problems, files.notes, written)
-
-
-def _states_in_place(rows: Sequence[Row]) -> list[FileState]:
-    """States of the files of a field that stays where it is, and of the metadata of its well.
-
-    Metadata have hashes; pixels, which may be large, have none.
-    """
-    groups = sorted({path for row in rows for path in row["paths"]})
-    above = [parent / name for parent in Path(groups[0]).parents[:3] for name in ngff.METADATA]
-    files = [str(path) for path in above if path.is_file()]
-    files += [file for group in groups for file in files_below(group)]
-    return [
-        state_of(Path(file), file) if Path(file).name in ngff.METADATA else unread_state_of(file)
-        for file in files
-    ]
 
 
 def _drop_unlike_planes(
@@ -289,18 +274,6 @@ def _unlike_fields(measured: Sequence[Row]) -> list[str]:
 def _display(row: Row, known: PlaneStatistics | None) -> Display:
     start, end = (known.p0_1, known.p99_9) if known else (0.0, 1.0)
     return Display(row["channel"], start, end)
-
-
-def _path_in_place(rows: Sequence[Row], z: str) -> str:
-    """Path of a field's group in the plate that stays in place, with the time point and slice."""
-    row = next(row for row in rows if row["paths"])
-    group = Path(row["paths"][0]).relative_to(plate_in_place(rows)).as_posix()
-    return stack_path(group, row["timepoint"], None if row["z"] is None else z)
-
-
-def plate_in_place(rows: Sequence[Row]) -> Path:
-    """Folder of the OME-Zarr plate of images, whose fields are the groups row/column/field."""
-    return next(Path(row["paths"][0]).parents[2] for row in rows if row["paths"])
 
 
 def default_jobs() -> int:

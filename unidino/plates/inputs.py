@@ -11,9 +11,9 @@ from unidino.core.errors import InputError
 from unidino.core.files import digest, file_sha256
 from unidino.plates import illumination
 from unidino.plates.conversion import parse
-from unidino.plates.convert import Form, by_field, plate_in_place
+from unidino.plates.convert import Form, by_field
 from unidino.plates.images import file_state
-from unidino.plates.in_place import check_inside
+from unidino.plates.in_place import check_inside, plate_in_place
 from unidino.plates.manifest import Manifest, Row
 
 

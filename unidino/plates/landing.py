@@ -19,9 +19,10 @@ from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
 from unidino.lake.states import FileState, state_of
 from unidino.plates.conversion import parse
-from unidino.plates.convert import Converted, Form, by_field, convert, plate_in_place
+from unidino.plates.convert import Converted, Form, by_field, convert
 from unidino.plates.illumination import Function, functions_of_plate
 from unidino.plates.images import Files
+from unidino.plates.in_place import plate_in_place
 from unidino.plates.inputs import Plate
 from unidino.plates.manifest import Row
 from unidino.plates.register import register
