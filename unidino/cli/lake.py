@@ -297,6 +297,7 @@ def check(
     """Check the catalog and the files of a lake; each problem names the command that mends it."""
     from unidino.lake import leftovers
     from unidino.lake.check import check as run_check
+    from unidino.lake.mending import Mender
 
     if rebuild:
         from unidino.models.model_files import rebuild as run_rebuild
@@ -309,8 +310,9 @@ def check(
             log.info(f"removed {item.uri}: {item.what}")
     problems = run_check(opened, deep=deep, pixels=pixels)
     rows = [asdict(problem) for problem in problems]
+    remove = Mender(opened).of_leftover()
     for item in leftovers.leftovers(opened):
-        mend = "unidino check --clean" if item.is_ours else "move it elsewhere, if nobody needs it"
+        mend = remove if item.is_ours else "move it elsewhere, if nobody needs it"
         rows.append({"check": "leftover", "problem": f"{item.uri}: {item.what}", "mend": mend})
     if rows:
         emit(as_json, rows)

@@ -104,7 +104,7 @@ def _lock_of(lake: Lake, uri: str) -> AbstractContextManager[bool | None]:
         plate = re.sub(r"^\.|\.parquet(\.\d+\.tmp)?$", "", names[1])
         return lake.lock(f"embed-{names[0]}-{plate}", wait=False)
     if room == "models":
-        return lake.lock(f"model {names[0]}", wait=False)
+        return lake.lock(f"train-{names[0]}", wait=False)
     return nullcontext(None)
 
 

@@ -116,11 +116,8 @@ def _key(table: str) -> str:
 
 
 def _rows(table: str, condition: str = "true") -> str:
-    """A query of one value: the list of the rows of a table, in order."""
-    order = "" if table.startswith("_") else " order by rowid"
-    return (
-        f"(select coalesce(list(_row{order}), []) from {quoted(table)} as _row where {condition})"
-    )
+    """A query of one value: the list of the rows of a table."""
+    return f"(select coalesce(list(_row), []) from {quoted(table)} as _row where {condition})"
 
 
 def _keep(
