@@ -180,3 +180,89 @@ def test_nothing_is_written_even_inside_the_lake(lake: Lake, statement: str) -> 
 )
 def test_every_statement_that_reads_runs(lake: Lake, statement: str) -> None:
     lake.query(statement)
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        (
+            "select 'x' as profile_id, 'a' as reason, compound as key from candidate",
+            "profile_id is",
+        ),
+        (
+            "select [1] as profile_id, 'a' as reason, compound as key from candidate",
+            "profile_id is",
+        ),
+        ("select 1e300 as profile_id, 'a' as reason, '' as key from candidate", "profile_id is"),
+        (
+            "select null as profile_id, 'a' as reason, '' as key from candidate",
+            "without profile_id",
+        ),
+        ("select profile_id, null as reason, '' as key from candidate", "without reason"),
+        ("select profile_id, ['a'] as reason, '' as key from candidate", "reason is list"),
+        ("select profile_id + 9999 as profile_id, 'a' as reason, '' as key from candidate", "9999"),
+        ("explain from candidate", "no column 'profile_id'"),
+        ("pivot candidate on compound using count(*)", "no column"),
+    ],
+)
+def test_a_rule_that_gives_no_keys_of_profiles_is_one_line(
+    lake: Lake, tmp_path: Path, rule: str, said: str
+) -> None:
+    (tmp_path / "rule.sql").write_text(rule)
+    with pytest.raises(InputError, match="the rule fails: ") as error:
+        score(lake, Question(str(tmp_path / "rule.sql"), label="compound"))
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("select 1 as foo", "another column, 'foo'"),
+        ("select *, 1 as foo from raw_profile", "another column, 'foo'"),
+        ("select row_id from raw_profile", "lacks the column"),
+        ("select * replace (null as row_id) from raw_profile", "row_id must stay"),
+        ("select * replace (null as plate) from raw_profile", "plate is missing"),
+        ("select * replace ('x' as row_id) from raw_profile", "row_id is string"),
+        ("select * replace (row_id + 99 as row_id) from raw_profile", "row_id must stay"),
+        ("select raw_profile.* from raw_profile, range(2)", "row_id must stay"),
+        ("select * replace ([1] as plate) from raw_profile", "plate is list"),
+    ],
+)
+def test_wells_that_are_no_rows_of_profiles_are_one_line(
+    lake: Lake, tmp_path: Path, query: str, said: str
+) -> None:
+    (tmp_path / "wells.sql").write_text(query)
+    with pytest.raises(InputError) as error:
+        profile(lake, Selection(normalize=f"mad_robustize,wells={tmp_path}/wells.sql"))
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_wells_may_lack_annotation_and_change_it(lake: Lake, tmp_path: Path) -> None:
+    (tmp_path / "wells.sql").write_text(
+        "select * exclude (target) replace (upper(compound) as compound) from raw_profile"
+    )
+    profile(lake, Selection(normalize=f"mad_robustize,wells={tmp_path}/wells.sql"))
+    found = lake.query("select distinct compound from profile where normalization like '%wells%'")
+    assert all(name == name.upper() for name in found["compound"].drop_nulls())
+
+
+@pytest.mark.parametrize(
+    ("door", "inner"),
+    [
+        ("where", "false) union all (select 999"),
+        ("where", "false) union all (select null"),
+        ("where", "false) union all (select 'x'"),
+        ("where", "true) union all (select 0"),
+        ("plates", "false union all select 'x', 'y'"),
+        ("plates", "false union all select null, 'y'"),
+        ("plates", "true union all select plate_id, content_hash from plate"),
+    ],
+)
+def test_a_condition_that_adds_rows_is_one_line(
+    lake: Lake, door: str, inner: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="is no condition that a ") as error:
+        DOORS[door](lake, tmp_path, inner)
+    assert "\n" not in str(error.value)

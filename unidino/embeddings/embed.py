@@ -149,6 +149,8 @@ def _chosen_plates(lake: Lake, plates: Sequence[str], where: str | None) -> list
         choose("plate", plate, known)
     query = f"select plate_id, content_hash from plate where {where or 'true'} order by plate_id"
     found = lake.query(query, what=f'--where "{where}"')
+    if not set(found["plate_id"]) <= set(known) or found["plate_id"].n_unique() < len(found):
+        raise InputError(f'--where "{where}" is no condition that a plate fits or not')
     rows = [row for row in found.iter_rows() if not plates or row[0] in plates]
     if not rows:
         raise InputError(

@@ -21,6 +21,7 @@ from unidino.core.stopping import temporary_folder
 from unidino.core.user_sql import ask, confined
 from unidino.models.config import ModelConfig
 from unidino.models.features import feature_names
+from unidino.profiles.chosen import chosen_rows
 from unidino.profiles.files import ROW_GROUP
 from unidino.profiles.form import ProfileForm
 from unidino.profiles.methods import ROTATING, Array
@@ -141,7 +142,7 @@ def _choose_members(con: Connection, form: ProfileForm, level: str) -> dict[str,
         profiles = con.sql("from raw_profile").to_arrow_table()
         with confined({"raw_profile": profiles}) as apart:
             chosen = ask(apart, query, what=f"wells={form.wells}")
-        con.register("chosen", chosen)
+        con.register("chosen", chosen_rows(profiles, chosen, f"wells={form.wells}"))
         con.execute("delete from member")
         con.execute("insert into member by name from chosen")
         con.unregister("chosen")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from unidino.core import assets
@@ -156,4 +157,8 @@ def _positions(rows: pa.Table, where: str) -> pa.Array:
     described = rows.drop_columns(["embedding"]).append_column("_position", place)
     query = f"select _position from profile where ({where}) order by 1"
     with confined({"profile": described}) as con:
-        return ask(con, query, what=f'--where "{where}"')["_position"].combine_chunks()
+        chosen = ask(con, query, what=f'--where "{where}"').column(0).combine_chunks()
+    is_of_rows = chosen.type == place.type and len(chosen.unique()) == len(chosen)
+    if not is_of_rows or pc.all(pc.is_in(chosen, place)).as_py() is False:
+        raise InputError(f'--where "{where}" is no condition that a profile fits or not')
+    return chosen

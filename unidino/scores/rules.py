@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from unidino.core import assets
 from unidino.core.choices import Label, Reading
@@ -94,7 +95,7 @@ def keys_of(con: Connection, query: str) -> pa.Table:
     """Columns profile_id, reason and key that the query of a rule gives.
 
     con: confined, with the table `candidate`.
-    Raises InputError if the query fails or lacks a column.
+    Raises InputError if the query fails, lacks a column, or gives rows of no candidate.
     """
     rows = ask(con, query, what="the rule fails")
     if missing := [name for name in KEY_COLUMNS if name not in rows.column_names]:
@@ -102,4 +103,22 @@ def keys_of(con: Connection, query: str) -> pa.Table:
             f"the rule fails: its result has no column '{missing[0]}'; it must give"
             f" {', '.join(KEY_COLUMNS)}"
         )
-    return rows.select(KEY_COLUMNS)
+    rows = rows.select(KEY_COLUMNS)
+    for at, (name, kind) in enumerate({"profile_id": pa.int64(), "reason": pa.string()}.items()):
+        try:
+            column = rows[name].cast(kind)
+        except pa.ArrowException as error:
+            raise InputError(
+                f"the rule fails: its {name} is {rows[name].type}, not {kind}"
+            ) from error
+        if column.null_count:
+            raise InputError(f"the rule fails: it gives a row without {name}; each needs one")
+        rows = rows.set_column(at, name, column)
+    known = con.sql("select profile_id from candidate").to_arrow_table()["profile_id"]
+    unknown = rows.filter(pc.invert(pc.is_in(rows["profile_id"], known.combine_chunks())))
+    if unknown.num_rows:
+        raise InputError(
+            f"the rule fails: it gives the profile_id {unknown['profile_id'][0]}, which the table"
+            " candidate has not"
+        )
+    return rows
