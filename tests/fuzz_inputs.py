@@ -660,7 +660,7 @@ def _options(rng: random.Random, folder: Path) -> dict[str, list[list[str]]]:
             *(["--device", text], ["--model", text], ["--cover"]),
         ],
         "embed --model vit --all --overwrite": [
-            *(["--batch-size", number], ["--short-side", number], ["--engine", "auto"]),
+            *(["--batch-size", number], ["--short-side", number]),
             *(["--device", text], ["--keep", "crop"], ["--precision", "bf16"]),
         ],
         "profile": [

@@ -35,6 +35,9 @@ TEXTS = (
 NESTED = ("[" * 5000 + "]" * 5000, "[" * 100000, '{"a":' * 20000 + "1" + "}" * 20000)
 
 
+_SEARCHED = 20_000  # characters of a text in which a thing is looked for
+
+
 def value(rng: random.Random) -> str:
     return rng.choice(NUMBERS if rng.random() < 0.5 else TEXTS)
 
@@ -80,7 +83,7 @@ def mutate_bytes(rng: random.Random, data: bytes) -> bytes:
 
 def mutate_text(rng: random.Random, text: str, things: str) -> str:
     """The text with one thing that a pattern finds, or its first group, changed or repeated."""
-    found = list(re.finditer(things, text))
+    found = list(re.finditer(things, text[:_SEARCHED]))
     if not found:
         return text
     match = rng.choice(found)
@@ -90,7 +93,7 @@ def mutate_text(rng: random.Random, text: str, things: str) -> str:
         case 0:
             new = ""
         case 1:
-            new = piece * rng.choice((2, 3, 300))
+            new = piece * rng.choice((2, 3, 300 if len(piece) < 300 else 4))
         case 2:
             new = rng.choice(("<a>" * 3000, "&amp;" * 9, "]]>", "<!--", '"', "\0", "a" * 200_000))
         case _:

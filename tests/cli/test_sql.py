@@ -179,4 +179,5 @@ def test_a_file_that_cannot_be_written_is_one_line(run_cli, full: Lake, tmp_path
             "export", tmp_path / name, "--model", "first", "--lake", full.path
         )
         assert (status, out, err.count("\n")) == (1, "", 1), err
-        assert err.startswith(f"error: cannot read or write '{tmp_path}")
+        assert err.startswith("error: ")
+        assert str(tmp_path) in err

@@ -10,6 +10,7 @@ from unidino.cli.output import (
     JsonOption,
     LakeOption,
     UnitOption,
+    check_output,
     emit,
     names,
     one_of,
@@ -55,11 +56,11 @@ def attribute(
     as_json: JsonOption = False,
 ) -> None:
     """Compute which channels distinguish each class from all others."""
+    opened = open_lake(lake, writes=True)
     from unidino.insight import attribution
     from unidino.profiles.selection import Selection
     from unidino.scores.channels import score_channels
 
-    opened = open_lake(lake, writes=True)
     selection = Selection(models=[model], level=level, normalize=normalize, where=where)
     scored = (
         score_channels(
@@ -133,6 +134,9 @@ def readouts(
     as_json: JsonOption = False,
 ) -> None:
     """Predict measured readouts from profiles."""
+    opened = open_lake(lake, writes=True)
+    if output:
+        check_output(output)
     from unidino.insight import readout_scores
     from unidino.insight.readouts import predict_readouts
     from unidino.profiles import wide
@@ -141,7 +145,7 @@ def readouts(
     if output:
         readout_scores.check_suffix(output)
     scores = predict_readouts(
-        open_lake(lake, writes=True),
+        opened,
         table,
         Selection(models=model or (), level=level, normalize=normalize, where=where),
         by=names(by),
@@ -205,6 +209,7 @@ def plot(
     as_json: JsonOption = False,
 ) -> None:
     """Draw a figure from the data of the lake."""
+    check_output(output)
     from unidino.figures import kinds
     from unidino.profiles.selection import Selection
 
@@ -246,6 +251,7 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Write a report of the lake as one self-contained page."""
+    check_output(output)
     from unidino.reports import report as module
 
     path = module.report(open_lake(lake), output, model=model, label=label)

@@ -70,10 +70,11 @@ def models_create(
     as_json: JsonOption = False,
 ) -> None:
     """Create a model to compare with: random, Gaussian, pretrained, measured or patch features."""
+    opened = open_lake(lake, writes=True)
     from unidino.models.baselines import create_model
 
     name = create_model(
-        open_lake(lake, writes=True),
+        opened,
         preset,
         model,
         like=like,
@@ -120,10 +121,11 @@ def models_import(
     as_json: JsonOption = False,
 ) -> None:
     """Import published weights: uniDINO, DINO, DINOv2, Microsnoop, OpenPhenom or SubCell."""
+    opened = open_lake(lake, writes=True)
     from unidino.models.weights import import_model
 
     config = import_model(
-        open_lake(lake, writes=True),
+        opened,
         file,
         model,
         architecture=architecture,

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -54,6 +55,20 @@ def open_lake(lake: Path, *, writes: bool = False) -> "Lake":
             " the right to write, or copy the lake"
         )
     return opened
+
+
+def check_output(file: Path) -> None:
+    """Raise InputError if a file may not be written, before what it shows is computed."""
+    if file.is_dir():
+        raise InputError(f"'{file}' is a folder; name a file in it by -o FOLDER/NAME")
+    folder = next(above for above in file.absolute().parents if above.exists())
+    if not folder.is_dir():
+        raise InputError(f"'{folder}' is no folder, so that '{file}' cannot be written")
+    if not os.access(folder, os.W_OK):
+        raise InputError(
+            f"'{file}' may not be written: you have no right to write to '{folder}'; name another"
+            " place"
+        )
 
 
 def create_lake(lake: Path) -> "Lake":

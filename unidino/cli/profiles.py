@@ -11,6 +11,7 @@ from unidino.cli.output import (
     JsonOption,
     LakeOption,
     UnitOption,
+    check_output,
     emit,
     lake_to_fill,
     names,
@@ -198,6 +199,7 @@ def export(
     as_json: JsonOption = False,
 ) -> None:
     """Write profiles as a wide table of Metadata_ columns and features, or as AnnData."""
+    check_output(file)
     from unidino.profiles.export import export_profiles
     from unidino.profiles.selection import Selection
 

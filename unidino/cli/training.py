@@ -59,6 +59,7 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train a vision transformer with DINO; torchrun splits each minibatch among processes."""
+    opened = open_lake(lake, writes=True)
     from unidino.training.recipe import read_changes
     from unidino.training.train import train
 
@@ -73,7 +74,7 @@ def train(
     changes = read_changes(config) if config else {}
     changes |= {name: value for name, value in options.items() if value is not None}
     figures = train(
-        open_lake(lake, writes=True),
+        opened,
         model,
         recipe=one_of("--recipe", recipe, "--preset", preset) or "paper",
         config=changes,
@@ -122,10 +123,11 @@ def embed(
     """Embed every channel of every field of plates."""
     if not (plate or every or where):
         raise InputError("choose plates with --plate NAME (repeatable), --where SQL, or --all")
+    opened = open_lake(lake, writes=True)
     from unidino.embeddings.embed import embed
 
     done = embed(
-        open_lake(lake, writes=True),
+        opened,
         model,
         plates=plate or [],
         where=where,

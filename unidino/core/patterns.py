@@ -24,7 +24,7 @@ def compiled(option: str, pattern: str) -> re.Pattern[str]:
     except (re.error, OverflowError, RecursionError, MemoryError, ValueError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
         raise InputError(
-            f"{option} '{pattern[:_SHOWN]}' is not a regular expression: {reason}"
+            f"{option} '{pattern[:_SHOWN]}' is no regular expression: {reason}"
         ) from error
 
 

@@ -3,7 +3,6 @@
 Shapes: N profiles, P groups of profiles, D features, M rows of the table, R readouts.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,9 @@ from numpy.typing import NDArray
 
 from unidino.core.errors import InputError, ProfileError, choose
 from unidino.core.log import log
+from unidino.core.patterns import compiled, in_time
 from unidino.core.sql import scratch
+from unidino.plates import tables
 from unidino.plates.meaning import Reading
 from unidino.profiles import wide
 
@@ -79,13 +80,16 @@ def read(
         read = wide.read(con, "measurement", file, mapped, None, Reading(unit), readouts=True)
         names, values = read.features, read.values
         wide.compute(con, "measurement", {k: v for k, v in mapped.items() if k not in read.found})
+        if not tables.columns(con, "measurement"):
+            raise InputError(
+                f"'{file}' has readouts, but no column that says which profiles they belong to"
+            )
         keys = con.sql("select * exclude (_line, _file) from measurement order by _line").pl()
     finally:
         con.close()
-    try:
-        kept = [i for i, n in enumerate(names) if pattern is None or re.search(pattern, n)]
-    except re.error as error:
-        raise InputError(f"--readouts '{pattern}' is no regular expression: {error}") from error
+    wanted = compiled("--readouts", pattern or "")
+    with in_time("--readouts", pattern or "", len(names)):
+        kept = [i for i, n in enumerate(names) if wanted.search(n)]
     if not kept:
         raise InputError(f"no readout of '{file}' matches '{pattern}'; it has {_listed(names)}")
     return Measurement(file, keys, [names[i] for i in kept], values[:, kept])

@@ -31,8 +31,8 @@ Limits = Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_ordered)
 
 
 def _not_too_deep(options: dict[str, int]) -> dict[str, int]:
-    if options.get("depth", 0) > _DEPTH:
-        raise ValueError(f"the depth of a network is up to {_DEPTH}")
+    if not 1 <= options.get("depth", 1) <= _DEPTH:
+        raise ValueError(f"the depth of a network is 1 to {_DEPTH}")
     return options
 
 
