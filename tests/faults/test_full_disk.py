@@ -106,12 +106,14 @@ def test_a_library_that_hides_why_it_cannot_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "_is_full", lambda _: True)
-    with (
-        pytest.raises(OSError, match="No space left on device"),
-        files.written_beside(tmp_path / "x") as path,
-    ):
-        path.write_bytes(b"half")
-        raise ValueError("invalid thrift")
+
+    def write() -> None:
+        with files.written_beside(tmp_path / "x") as path:
+            path.write_bytes(b"half")
+            raise ValueError("invalid thrift")
+
+    with pytest.raises(OSError, match="No space left on device"):
+        write()
     assert list(tmp_path.iterdir()) == []
 
 

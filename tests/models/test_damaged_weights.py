@@ -171,7 +171,7 @@ def test_weights_that_are_not_finite_are_not_used(lake: Lake) -> None:
 @pytest.mark.parametrize("keep", ["mean", "crop"])
 def test_vectors_that_are_not_finite_do_not_land(lake: Lake, keep: str) -> None:
     _toy(lake, lambda vit: [p.fill_(3e38) for p in (vit.norm.weight, vit.norm.bias)])
-    with pytest.raises(ModelError, match="model 'toy' embeds .* NaN or infinite; nothing of"):
+    with pytest.raises(ModelError, match=r"model 'toy' embeds .* NaN or infinite; nothing of"):
         embed(lake, "toy", keep=keep)
     assert lake.query("from part").is_empty()
     assert not list(lake.path.glob("embeddings/**/*.parquet"))
