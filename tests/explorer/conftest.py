@@ -1,6 +1,7 @@
 """A lake with profiles behind the page, to be read or to be changed."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ from unidino.lake.lake import Lake
 
 
 @pytest.fixture(scope="module")
-def cached(profiled: Path) -> CachedLake:
+def cached(profiled: Path) -> Iterator[CachedLake]:
     """The lake with profiles, as the page reads it."""
-    return CachedLake(Lake.open(profiled))
+    cached = CachedLake(Lake.open(profiled))
+    yield cached
+    cached.close()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 A query that passes its limits ends with its process. The page stays, and serves others meanwhile.
 """
 
+import atexit
 import pickle
 import shutil
 import signal
@@ -44,6 +45,7 @@ class Apart:
         self._all: set[_Worker] = set()
         self._num_asked = 0
         self._is_open = True
+        atexit.register(self.close)
 
     @contextmanager
     def asked(self) -> Iterator[None]:
@@ -86,6 +88,7 @@ class Apart:
 
     def close(self) -> None:
         """End the processes, and remove their files."""
+        atexit.unregister(self.close)
         with self._lock:
             self._is_open = False
             workers = list(self._all)
