@@ -36,6 +36,7 @@ def planted(profiled_lake: Lake) -> Lake:
             vector[row["channels"].index(MECHANISMS[row["moa"]])] += 3
         row["embedding"] = vector.ravel().tolist()
     pq.write_table(pa.Table.from_pylist(table, rows.schema), path)
+    profiled_lake.execute("delete from file")  # else the profiles are made again
     return profiled_lake
 
 

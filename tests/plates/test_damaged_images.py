@@ -98,13 +98,13 @@ def test_an_image_larger_than_a_lake_can_hold_is_refused_before_it_is_decoded(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "a.png").write_bytes(png_bytes(60000, 60000, 1, bytes(7501 * 4)))
-    assert "is 60000 x 60000 px, 3.4 GiB" in refused(tmp_path / "a.png")
+    assert "is 60000 x 60000 px" in refused(tmp_path / "a.png")
     for compression in (None, "zlib"):
         tifffile.imwrite(tmp_path / "a.tif", GREY, compression=compression)
         with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as tiff:
             for name in ("ImageWidth", "ImageLength"):
                 tiff.pages[0].tags[name].overwrite(200_000)
-        assert "is 200000 x 200000 px, 74.5 GiB" in refused(tmp_path / "a.tif")
+        assert "is 200000 x 200000 px" in refused(tmp_path / "a.tif")
 
 
 def test_an_image_that_does_not_fit_in_memory_is_named(

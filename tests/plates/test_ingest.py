@@ -15,6 +15,7 @@ from conftest import ingest_tiny
 from planes import stored_plane
 
 from unidino.core.errors import InputError
+from unidino.core.limits import MAX_PIXELS
 from unidino.lake import pixels
 from unidino.lake.check import check
 from unidino.lake.lake import Lake
@@ -255,6 +256,7 @@ def test_every_argument_is_recorded(new_lake: Lake, tiny_export: Path) -> None:
         "illumination": None,
         "in_place": False,
         "convert": None,
+        "max_pixels": MAX_PIXELS,
     }
 
 

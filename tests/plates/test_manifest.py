@@ -241,7 +241,7 @@ def test_a_number_that_is_not_possible_is_refused(
     new_lake: Lake, tmp_path: Path, column: str, value: str
 ) -> None:
     text = f"path,plate,well,field,channel,{column}\na.tif,p,A01,1,DNA,{value}\n"
-    with pytest.raises(InputError, match=f"line 2, column {column}: '.*' is not possible"):
+    with pytest.raises(InputError, match=f"line 2, column {column}: .* is not "):
         ingest(new_lake, _manifest(tmp_path, text))
 
 

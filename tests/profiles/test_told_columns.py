@@ -72,7 +72,7 @@ def test_rows_of_a_metadata_table_that_differ_in_a_well_are_refused(tmp_path: Pa
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("Plate,Well,Site,area\nP,A01,-1,1\nP,A02,1,2\n", "line 2: the field is -1"),
+        ("Plate,Well,Site,area\nP,A01,-1,1\nP,A02,1,2\n", "column field: '-1' is not possible"),
         ("Plate,Well,Site,area\nP,A01,1,1\nP,A02,,2\n", "line 3: the field is missing"),
         (
             "Plate,Well,Site,compound,area\nP,A01,1,x,1\nP,A01,2,y,2\n",

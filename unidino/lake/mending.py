@@ -44,7 +44,7 @@ _CHOICE = (
     *("channel_names", "channels", "drop_channels", "z", "timepoint", "plate_names"),
     *("acquisition", "image_name"),
 )
-_FORM = ("ngff", "pyramid", "illumination", "in_place", "convert")
+_FORM = ("ngff", "pyramid", "illumination", "in_place", "convert", "max_pixels")
 _EMBED = ("cover", "short_side_px", "keep", "precision", "engine", "batch_size", "device")
 _IMPORT = ("dataset", "features", "layer", "metadata", "level", "negcon", "unit")
 _MODEL = {

@@ -428,7 +428,7 @@ def test_wavelengths_and_sizes_that_are_not_possible(
     assert "the emission of 1 images is 0 nm" in caplog.text
     for old, new, message in (
         ('Wavelength="0"', 'Wavelength="-5"', "column emission_nm: '-5' is not possible"),
-        ('Wavelength="0"', 'Wavelength="INF"', "column emission_nm: 'INF' is not possible"),
+        ('Wavelength="0"', 'Wavelength="INF"', "column emission_nm: 'INF' is not a number"),
         ('Rows="8"', 'Rows="0"', "plate 'P' has the Rows '0'; expected a number from 1 to 32"),
         ('Row="0"', 'Row="9"', "the well J01 lies beyond the 8 rows and 12 columns"),
     ):
