@@ -138,7 +138,7 @@ def mutate_json_file(rng: random.Random, path: Path) -> None:
     if draw < 0.75:
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:  # it was changed before
+        except (ValueError, RecursionError):  # it was changed before
             document = {}
         for _ in range(rng.choice((1, 1, 2, 3))):
             document = mutate_json(rng, document)

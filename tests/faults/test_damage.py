@@ -191,7 +191,7 @@ def test_every_damage_is_found_and_mended(
         for kind in tried:
             print(f"{kind}: {tried[kind]}, {found[kind]}, {mended[kind]}")
         print(f"all: {tried.total()}, {found.total()}, {mended.total()}")
-    assert failed == []
+    assert not failed, "\n".join(map(str, failed))
 
 
 def _damaged_catalogs(sound: Path, rng: random.Random) -> Iterator[tuple[str, bytes]]:

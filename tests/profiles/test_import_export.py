@@ -149,6 +149,20 @@ def test_wells_of_registered_plates_keep_their_metadata(lake: Lake, tmp_path: Pa
     assert lake.query("from well order by all").equals(before)
 
 
+def test_a_table_that_names_its_dataset_is_imported_again_with_another_option(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lake = Lake.create(tmp_path / "lake")
+    table = tmp_path / "t.csv"
+    table.write_text("Metadata_dataset,Metadata_Plate,Metadata_Well,f1\nd,q0,A01,1.5\n")
+    for _ in range(2):
+        assert import_profiles(lake, table, "cp", dataset="x").dataset == "d"
+        assert "belong to dataset 'd', which counts; --dataset x is for rows" in caplog.text
+    table.write_text("Metadata_Plate,Metadata_Well,f1\nq0,A01,1.5\n")
+    with pytest.raises(InputError, match="plate 'q0' belongs to dataset 'd'; pass --dataset d"):
+        import_profiles(lake, table, "cp", dataset="x")
+
+
 def test_more_plates_add_to_a_model_and_the_same_again_changes_nothing(tmp_path: Path) -> None:
     lake = Lake.create(tmp_path / "lake")
     first = _write(_table(("p1",)), tmp_path / "a.csv")

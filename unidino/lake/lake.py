@@ -96,7 +96,7 @@ class Lake:
         if lake.path.is_dir() and any(p.name not in _NO_CONTENT for p in lake.path.iterdir()):
             lake._refuse_lost_catalog()
             raise LakeError(f"'{path}' is neither empty nor a lake; choose another --lake")
-        lake._refuse_question_mark()
+        lake._refuse_odd_path(writes=True)
         lake.path.mkdir(parents=True, exist_ok=True)
         with lake.lock("catalog"):
             if not lake.catalog.exists():
@@ -324,8 +324,7 @@ class Lake:
 
     def _connect(self, *, read_only: bool) -> Connection:
         """A connection to the catalog; waits while another process writes."""
-        if not read_only:
-            self._refuse_question_mark()
+        self._refuse_odd_path(writes=not read_only)
         return self._patiently(
             lambda: duckdb.connect(str(self.catalog), read_only=read_only, config=CONFIG)
         )
@@ -335,13 +334,18 @@ class Lake:
         if (self.path / records.FOLDER).is_dir():
             raise LakeError(f"'{self.catalog}' is missing{way_back(self.catalog)}")
 
-    def _refuse_question_mark(self) -> None:
-        """Raise LakeError if DuckDB cannot write the catalog because of a `?` in its path."""
-        if "?" in str(self.path.resolve()):
-            raise LakeError(
-                f"DuckDB cannot write below a folder with '?' in its name: '{self.path.resolve()}';"
-                " rename the folder, or choose another --lake"
-            )
+    def _refuse_odd_path(self, *, writes: bool) -> None:
+        """Raise LakeError if DuckDB cannot use the catalog because of a character in its path.
+
+        It takes `\\` for `/`, and writes no file below a name with `?`.
+        """
+        path = str(self.path.resolve())
+        for letter in ("\\", "?") if writes else ("\\",):
+            if letter in path and letter != os.sep:
+                raise LakeError(
+                    f"DuckDB cannot {'write' if writes else 'read'} below a folder with '{letter}'"
+                    f" in its name: '{path}'; rename the folder, or choose another --lake"
+                )
 
     def _patiently(self, connect: Callable[[], Connection]) -> Connection:
         """The connection that `connect` opens; waits up to 60 s while another process writes."""

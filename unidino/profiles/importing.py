@@ -148,15 +148,27 @@ def _known_plates(lake: Lake, *, overwrite: bool) -> pa.Table:
 def _say_known(con: Connection, dataset: str | None) -> None:
     """Warn that plates of the lake keep their wells and annotation.
 
-    Raises InputError if a plate belongs to another dataset than the given one.
+    Raises InputError if a plate belongs to another dataset than the given one, unless the table
+    says that it does.
     """
+    if dataset is not None:
+        told = con.execute(
+            "select distinct dataset from typed where dataset is not null"
+        ).fetchall()
+        for (name,) in sorted(told):
+            if name != dataset:
+                log.warning(
+                    f"the table says that its rows belong to dataset '{name}', which counts;"
+                    f" --dataset {dataset} is for rows that say none"
+                )
     known = con.execute(
-        "select any_value(plate order by plate), known.dataset, count(distinct plate),"
-        " bool_or(known.is_bare) from manifest inner join known on plate = known.plate_id"
-        " group by known.dataset order by 2"
+        "select any_value(m.plate order by m.plate), known.dataset, count(distinct m.plate),"
+        " bool_or(known.is_bare), bool_and(typed.dataset is not distinct from known.dataset)"
+        " from manifest as m inner join known on m.plate = known.plate_id"
+        " inner join typed on m.line = typed.line group by known.dataset order by 2"
     ).fetchall()
-    for plate, belongs_to, num, is_bare in known:
-        if dataset is not None and belongs_to != dataset:
+    for plate, belongs_to, num, is_bare, is_told in known:
+        if dataset is not None and belongs_to != dataset and not is_told:
             raise InputError(
                 f"plate '{plate}' belongs to dataset '{belongs_to}'; pass --dataset {belongs_to},"
                 f" or rename plates by --map \"plate='{dataset}_' || plate\""
