@@ -122,6 +122,7 @@ def test_a_program_that_is_busy_outside_of_python_ends_all_the_same(tmp_path: Pa
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
+    time.sleep(1)  # until it is outside of Python
     status, messages, _ = _stop(process)
     assert (status, messages) == (stopping.STATUS, f"{stopping.LINE}\n")
     assert not left.exists()
