@@ -61,7 +61,7 @@ MADE = {
     "landed": "'' as plate, '' as uri, '' as fingerprint, '' as content_hash, '' as run_id",
     "illuminated": "'' as plate, 0 as channel_index, '' as uri",
     "image_list": "'' as plate, '' as well, 0 as field, 0 as channel_index, '' as channel,"
-    " '' as control_type, [''] as paths, 0.0 as concentration_um",
+    " '' as control_type, [''] as paths, 0.0 as concentration_um, '{}'::json as extra",
     "stated": "0 as line, '' as value, '' as unit, '' as unit_of_column, '' as molar_mass",
     "named_channel": "'' as plate, 0 as given_index, '' as given_channel, '' as channel,"
     " true as is_kept, 0 as channel_index",

@@ -98,3 +98,37 @@ def test_an_import_says_what_it_took(tmp_path: Path, new_lake: Lake) -> None:
     assert "kept as extra: " in columns
     assert "Treatment" in columns
     assert json.loads(new_lake.query("select account from run").item()) == done.account
+
+
+def test_extra_columns_that_differ_within_a_well_are_said(export: Path, new_lake: Lake) -> None:
+    manifest = export / "manifest.csv"
+    manifest.write_text(
+        "path,plate,well,field,channel,source,num_rows,num_columns,taken,operator\n"
+        + "".join(
+            f"P1/A0{w}_w{c}.tif,P1,A0{w},1,c{c},s,8,12,{w}:0{c},Kim\n"
+            for w in (1, 2)
+            for c in (1, 2)
+        )
+    )
+    done = ingest(new_lake, manifest, dry_run=True)
+    assert done.account["extra"] == [
+        "not the same in all rows of a well, which keeps what its first row says: taken (taken is"
+        " '1:01' and '1:02' for well A01 of plate P1)"
+    ]
+
+
+def test_a_dry_run_says_which_plates_are_there(export: Path, new_lake: Lake, caplog) -> None:
+    caplog.set_level(logging.INFO)
+    ingest(new_lake, export, "filename", pattern=PATTERN)
+    assert "in the lake already" not in caplog.text
+    ingest(new_lake, export, "filename", pattern=PATTERN, dry_run=True)
+    assert "in the lake already: P1; the same content is passed over" in caplog.text
+
+
+def test_a_dry_run_counts_the_rows_that_are_left_out(export: Path, new_lake: Lake) -> None:
+    ingest(new_lake, export, "filename", pattern=PATTERN)
+    table = export.parent / "areas.csv"
+    table.write_text("plate,well,area\nP1,A01,1.5\nP1,B07,2.5\n")
+    for dry_run in (True, False):
+        done = import_profiles(new_lake, table, "areas", dry_run=dry_run)
+        assert done.dropped == {"well_not_registered": 1}

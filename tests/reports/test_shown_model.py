@@ -148,3 +148,13 @@ def test_a_packaged_model_is_found_by_its_name(
     assert (shown.created, shown.plates) == (None, ())
     with pytest.raises(ud.UnidinoError, match="unknown model 'big'; choose one of toy, base"):
         show_model(toy, "big")
+
+
+def test_a_packaged_model_is_shown_without_a_lake(tmp_path: Path, run_cli, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("UNIDINO_LAKE", raising=False)
+    status, out, _ = run_cli("models", "show", "base")
+    assert status == 0
+    assert "## Training" in out
+    status, _, err = run_cli("models", "show", "other")
+    assert (status, err.count("error: no lake at 'lake'")) == (1, 1)

@@ -44,7 +44,7 @@ for command in (
 app.command(cls=lake.QueryCommand)(lake.sql)
 app.command()(lake.check)
 app.add_typer(models.app, name="models")
-_MAX_DETAILS = 1000
+_MAX_DETAILS = 20
 _MAX_LINE = 3000  # characters
 
 
@@ -81,7 +81,7 @@ def _end(error: BaseException) -> NoReturn:
     for detail in details[:_MAX_DETAILS]:
         log.error(_shown(detail))
     if len(details) > _MAX_DETAILS:
-        log.error(f"... and {len(details) - _MAX_DETAILS} more")
+        log.error(f"... and {len(details) - _MAX_DETAILS} more of {len(details)}")
     log.error(_shown(f"error: {line}"))
     sys.exit(1)
 

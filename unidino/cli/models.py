@@ -145,9 +145,11 @@ def models_show(
     as_json: JsonOption = False,
 ) -> None:
     """Show everything about one model: what it is, where it comes from, whether it learned."""
+    from unidino.models.packaged import packaged_names
     from unidino.reports.shown_model import show_model
 
-    shown = show_model(open_lake(lake), name)
+    needs_lake = lake.exists() or name not in packaged_names()
+    shown = show_model(open_lake(lake) if needs_lake else None, name)
     emit(as_json, shown.as_json(), shown.frame)
     if shown.card and not as_json:
         print(shown.card)

@@ -39,6 +39,14 @@ def say_wells(con: Connection, account: Account, *, fields: bool = True) -> None
     account.say("wells", ", ".join(f"{num} {control}" for control, num in wells))
     if "negcon" not in (control for control, _ in wells):
         account.say("controls", _NO_NEGCON)
+    differing = con.execute(assets.sql("queries", "differing_extra")).fetchall()
+    if differing:
+        column, _, example = differing[0]
+        account.say(
+            "extra",
+            "not the same in all rows of a well, which keeps what its first row says:"
+            f" {listed(column for column, *_ in differing)} ({column} is {example})",
+        )
 
 
 def _ends(plates: list[str]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
-from unidino.core.account import Account
+from unidino.core.account import Account, listed
 from unidino.core.errors import InputError, choose
 from unidino.core.log import log
 from unidino.core.progress import progress_bar
@@ -135,6 +135,7 @@ def ingest(
     run.account.tell()
     tally = _Tally(manifest, run.account)
     if dry_run:
+        _say_known(lake, manifest)
         if not metadata_only:
             plain = replace(form, illumination=None)
             _, missing = plates_with_files(manifest, plain, allow_incomplete=allow_incomplete)
@@ -167,6 +168,19 @@ def ingest(
                         log.warning(f"plate {plate.name}: {note}")
                     tally.add(plate.name, converted.measured, converted.problems)
     return tally.result()
+
+
+def _say_known(lake: Lake, manifest: Manifest) -> None:
+    """Say which plates are in the lake already."""
+    known = lake.look_up(
+        "select plate_id from plate where list_contains($plates, plate_id) order by plate_id",
+        {"plates": list(manifest.digests)},
+    )["plate_id"]
+    if len(known):
+        log.info(
+            f"in the lake already: {listed(known)}; the same content is passed over, other content"
+            " needs --overwrite"
+        )
 
 
 @contextmanager

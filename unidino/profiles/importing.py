@@ -27,7 +27,13 @@ from unidino.plates.odd_names import say_odd_plates
 from unidino.plates.plate_names import RENAMING
 from unidino.plates.wells import one_row_a_well
 from unidino.profiles import wide
-from unidino.profiles.landing import Imported, ImportedTable, land_level, land_wells
+from unidino.profiles.landing import (
+    Imported,
+    ImportedTable,
+    land_level,
+    land_wells,
+    rows_to_land,
+)
 
 _WELL_LEVELS = get_args(WellLevel)
 _OTHER_LEVELS = get_args(OtherLevel)
@@ -128,7 +134,8 @@ def import_profiles(
             )
             _say_known(con, dataset)
         if dry_run:
-            return imported.landed(0, {})
+            dropped = rows_to_land(imported)[1] if level in _WELL_LEVELS else {}
+            return imported.landed(0, dropped)
         return land_wells(imported) if level in _WELL_LEVELS else land_level(imported)
     finally:
         con.close()

@@ -114,21 +114,27 @@ class ImportedTable:
             register(self.lake, self.run, self.model, self.config, None)
 
 
-def land_wells(table: ImportedTable) -> Imported:
-    """The result of an import: a part for each plate; new plates and wells are registered."""
-    lake, con = table.lake, table.con
-    con.register("registered", lake.look_up("select plate, well from well").to_arrow())
-    (unknown,) = first_row(
-        con,
-        "select count(*) from manifest where is_known and not exists (from registered"
-        " where registered.plate = manifest.plate and registered.well = manifest.well)",
-    )
+def rows_to_land(table: ImportedTable) -> tuple[pa.Table, dict[str, int]]:
+    """Rows of a table of wells that an import lands; reason and count of those that it leaves out.
+
+    Raises InputError if none is left.
+    """
+    con = table.con
+    con.register("registered", table.lake.look_up("select plate, well from well").to_arrow())
     rows = con.sql(
         "select manifest.* from manifest left join registered using (plate, well)"
         " where not is_known or registered.plate is not null order by plate, well, field"
     ).to_arrow_table()
     if not rows.num_rows:
         raise InputError("the plates of the table are in the lake, but none of its wells is")
+    num_unknown = first_row(con, "select count(*) from manifest")[0] - rows.num_rows
+    return rows, {"well_not_registered": num_unknown} if num_unknown else {}
+
+
+def land_wells(table: ImportedTable) -> Imported:
+    """The result of an import: a part for each plate; new plates and wells are registered."""
+    lake = table.lake
+    rows, dropped = rows_to_land(table)
     table.register_model()
     plates = rows["plate"].to_numpy(zero_copy_only=False)
     new = rows.filter(pa.array(~np.asarray(rows["is_known"])))
@@ -164,7 +170,7 @@ def land_wells(table: ImportedTable) -> Imported:
     )["dataset"]
     return table.landed(
         rows.num_rows,
-        {"well_not_registered": int(unknown)} if unknown else {},
+        dropped,
         dataset=", ".join(datasets),
         num_plates=len(names),
         num_new_plates=len(landed),

@@ -70,8 +70,8 @@ class ShownModel(Result):
         return asdict(self)
 
 
-def show_model(lake: Lake, name: str) -> ShownModel:
-    """Everything about one model of the lake, or of this package.
+def show_model(lake: Lake | None, name: str) -> ShownModel:
+    """Everything about one model of the lake, or of this package; without a lake, of this package.
 
     Raises UnidinoError for an unknown model, ModelError if one of its files is damaged.
 
@@ -80,10 +80,11 @@ def show_model(lake: Lake, name: str) -> ShownModel:
     >>> shown.kind, shown.dims, shown.plates
     ('gaussian', 384, ('tiny_b1_p1', 'tiny_b2_p1'))
     """
-    known = model_names(lake)
+    known = model_names(lake) if lake else ()
     choose("model", name, [*known, *(n for n in packaged_names() if n not in known)])
-    folder, row = lake.path / "models" / name, {}
-    if name in known:
+    row = {}
+    if lake and name in known:
+        folder = lake.path / "models" / name
         (row,) = lake.look_up(assets.sql("queries", "shown_model"), {"model": name}).to_dicts()
     else:
         packaged = packaged_folder(name)
