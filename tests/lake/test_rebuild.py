@@ -42,6 +42,24 @@ def test_a_catalog_that_is_gone_is_made_anew_row_for_row(filled: Lake) -> None:
     assert _rows(Lake.open(filled.path)) == rows
 
 
+@pytest.mark.parametrize("left", [(), (".tables.1.tmp",)])
+def test_a_lake_whose_making_was_killed_is_made(tmp_path: Path, left: tuple[str, ...]) -> None:
+    lake = Lake.create(tmp_path / "lake")
+    lake.catalog.rename(lake.path / ".locks" / "catalog.new")
+    for name in left:
+        (lake.path / records.FOLDER / name).write_bytes(b"half")
+    with pytest.raises(LakeError, match="no lake at"):
+        Lake.open(lake.path)
+    assert check(Lake.create(lake.path)) == []
+
+
+def test_a_folder_of_other_records_is_no_lake(tmp_path: Path) -> None:
+    (tmp_path / records.FOLDER).mkdir()
+    (tmp_path / records.FOLDER / "mine.txt").write_text("x")
+    with pytest.raises(LakeError):
+        Lake.create(tmp_path)
+
+
 def test_the_damaged_catalog_is_moved_aside(filled: Lake) -> None:
     for number in (1, 2):
         filled.catalog.write_bytes(b"damaged")

@@ -61,7 +61,7 @@ _TABLES = (
 )
 _LOCK_PATIENCE_S = 60.0
 LOCKS = ".locks"
-_NO_CONTENT = {LOCKS, "._.DS_Store"} | OF_FILE_MANAGERS
+_NO_CONTENT = {LOCKS, records.FOLDER, "._.DS_Store"} | OF_FILE_MANAGERS
 # What DuckDB says of a catalog that another process has opened; a path may have any words.
 _HELD = re.compile(
     r'(?:IO Error: )?Could not set lock on file ".*": Conflicting lock is held in'
@@ -93,9 +93,10 @@ class Lake:
         lake = cls(Path(path))
         if lake.catalog.exists():
             return cls.open(path)
-        if lake.path.is_dir() and any(p.name not in _NO_CONTENT for p in lake.path.iterdir()):
+        if lake.path.is_dir():
             lake._refuse_lost_catalog()
-            raise LakeError(f"'{path}' is neither empty nor a lake; choose another --lake")
+            if any(p.name not in _NO_CONTENT for p in lake.path.iterdir()):
+                raise LakeError(f"'{path}' is neither empty nor a lake; choose another --lake")
         lake._refuse_odd_path(writes=True)
         lake.path.mkdir(parents=True, exist_ok=True)
         with lake.lock("catalog"):
@@ -331,7 +332,7 @@ class Lake:
 
     def _refuse_lost_catalog(self) -> None:
         """Raise LakeError if the folder is that of a lake whose catalog is lost."""
-        if (self.path / records.FOLDER).is_dir():
+        if (self.path / records.FOLDER).is_dir() and not records.are_bare(self.path):
             raise LakeError(f"'{self.catalog}' is missing{way_back(self.catalog)}")
 
     def _refuse_odd_path(self, *, writes: bool) -> None:

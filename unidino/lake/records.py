@@ -7,6 +7,7 @@ one row whose columns are lists of rows; its name tells the hash of its bytes.
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, replace
 from glob import escape
 from pathlib import Path
@@ -17,7 +18,7 @@ import pyarrow as pa
 
 from unidino.core.files import file_sha256
 from unidino.core.log import log
-from unidino.core.sql import Connection, insert, literal_path, quoted, sql_error
+from unidino.core.sql import CONFIG, Connection, insert, literal_path, quoted, sql_error
 from unidino.lake.states import FileState, state_of
 
 if TYPE_CHECKING:
@@ -76,6 +77,22 @@ def present(con: Connection) -> set[str]:
 def copies_of_tables(folder: Path) -> list[Path]:
     """Copies of the small tables, whole or not; several if a process was killed."""
     return sorted((folder / FOLDER).glob("tables.*.parquet"))
+
+
+def are_bare(folder: Path) -> bool:
+    """Whether the records of a folder are those of a lake in which nothing has landed yet."""
+    copies = copies_of_tables(folder)
+    others = {path for path in (folder / FOLDER).iterdir() if not path.name.startswith(".tables.")}
+    if others - set(copies) or not all(map(is_whole_record, copies)):
+        return False
+    with closing(duckdb.connect(config=CONFIG)) as con:
+        return all(_is_empty(con, copy) for copy in copies)
+
+
+def _is_empty(con: Connection, record: Path) -> bool:
+    """Whether the tables of a record have no rows."""
+    (row,) = con.execute("from read_parquet($path)", {"path": literal_path(record)}).fetchall()
+    return not any(row)
 
 
 def keep_plate(
