@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from unidino.embeddings.crops import otsu, random_crops, read_planes
 from unidino.lake.lake import Lake
-from unidino.lake.pixels import Plane
 from unidino.training.samples import per_channel
 
 _MINIBATCHES_AHEAD = 2
+_PIECE = 8  # samples that a thread reads at a time
 
 
 @dataclass(frozen=True)
@@ -80,31 +80,45 @@ class CropReader:
         starts = iter(range(first * batch_size, len(order) - batch_size + 1, batch_size))
         with ThreadPoolExecutor(self._num_threads) as pool:
 
-            def submit(start: int) -> tuple[range, list[Future[tuple[Plane, Plane]]]]:
+            def submit(start: int) -> tuple[Crops, list[Future[None]]]:
                 places = range(start + rank * part, start + (rank + 1) * part)
-                reads = [pool.submit(self._read, int(order[k]), (seed, epoch, k)) for k in places]
-                return places, reads
+                images = order[places.start : places.stop]
+                crops = self._empty(images)
+                pieces = range(0, part, _PIECE)
+                reads = [
+                    pool.submit(self._fill, crops, range(at, min(at + _PIECE, part)), places, key)
+                    for at in pieces
+                ]
+                return crops, reads
 
+            key = (seed, epoch)
             ahead = deque(submit(start) for start in islice(starts, _MINIBATCHES_AHEAD))
             while ahead:
-                places, futures = ahead.popleft()
+                crops, reads = ahead.popleft()
                 ahead.extend(submit(start) for start in islice(starts, 1))
-                read = [future.result() for future in futures]
-                yield Crops(
-                    order[places.start : places.stop],
-                    np.stack([g for g, _ in read]),
-                    np.stack([local for _, local in read]),
-                )
+                for read in reads:
+                    read.result()
+                yield crops
 
-    def _read(
-        self, image: int, key: tuple[int, int, int]
-    ) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
-        rng = np.random.default_rng(key)
-        field = self._lake.resolve(self._uris[image].as_py())
-        planes = read_planes(field, self._channels[image])
-        threshold = otsu(planes[0]) if self._cells else -1.0
+    def _empty(self, images: NDArray[np.int64]) -> Crops:
+        """A minibatch whose crops are to be filled."""
+        num_channels = len(self._channels[0])
         global_crops, local_crops = (
-            random_crops(planes, number, size_px, rng, threshold=threshold)
-            for number, size_px in (self._global, self._local)
+            np.empty((len(images), number, num_channels, side, side), np.uint16)
+            for number, side in (self._global, self._local)
         )
-        return global_crops.astype(np.uint16), local_crops.astype(np.uint16)
+        return Crops(images, global_crops, local_crops)
+
+    def _fill(self, crops: Crops, some: range, places: range, key: tuple[int, int]) -> None:
+        """Read some samples of a minibatch, and write their crops to where they belong."""
+        for index in some:
+            image = int(crops.images[index])
+            rng = np.random.default_rng((*key, places[index]))
+            field = self._lake.resolve(self._uris[image].as_py())
+            planes = read_planes(field, self._channels[image])
+            threshold = otsu(planes[0]) if self._cells else -1.0
+            for filled, (number, side) in (
+                (crops.global_crops, self._global),
+                (crops.local_crops, self._local),
+            ):
+                filled[index] = random_crops(planes, number, side, rng, threshold=threshold)
