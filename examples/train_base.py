@@ -18,10 +18,11 @@ from unidino.simulation.stream import simulate_stream
 
 NUM_PLANES = 16_384
 CHANGES = {
-    "architecture_options": {"embed_dim": 192, "depth": 4, "num_heads": 3},
-    "epochs": 40,
+    "architecture_options": {"embed_dim": 192, "depth": 6, "num_heads": 3},
+    "epochs": 13,
     "steps_per_epoch": 100,
-    "batch_size": 32,
+    "batch_size": 128,
+    "learning_rate": 1.5e-3,
     "learning_rate_warmup": 2,
     "teacher_momentum": (0.994, 1.0),
     "num_outputs": 1024,

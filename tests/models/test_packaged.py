@@ -36,7 +36,7 @@ def test_base_embeds_after_ingest(lake: Lake, run_cli: Callable[..., tuple[int, 
     assert status == 0
     assert "MIT" in out
     assert "# base" in out
-    assert "learned after 4000 steps" in out
+    assert "learned after 1300 steps" in out
 
 
 def test_workers_that_start_together_share_the_model(lake: Lake) -> None:

@@ -183,8 +183,8 @@ def test_a_text_that_is_no_table_is_refused_in_one_line(
 
 
 def test_headers_of_any_length_and_form_are_read(tmp_path: Path) -> None:
-    long = [f"Cells_Texture_Long_Feature_Name_{number:06d}" for number in range(3000)]
-    got = _read(tmp_path, ",".join(["well", *long]) + "\n" + ",".join(["A01", *["1"] * 3000]))
+    long = [f"Cells_Texture_Long_Feature_Name_{number:06d}" for number in range(800)]
+    got = _read(tmp_path, ",".join(["well", *long]) + "\n" + ",".join(["A01", *["1"] * 800]))
     assert list(got)[1:] == ["well", *long]
     got = _read(tmp_path, "well,Größe,Conc (µM)\nA01,3,5\n".encode("cp1252"))
     assert (got["Größe"], got["concentration_um"]) == (["3"], ["5.0"])

@@ -19,26 +19,20 @@ def _plates(lake: Lake) -> list[str]:
     return lake.query("select plate_id from plate order by all")["plate_id"].to_list()
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("Plate #3", "a?b", "a*", "[1]", "{x}", "100%", "it's", 'say "x"', "~a", "end.", "CON"),
-        *("a=b", "a,b", "a::b", "$HOME", "a;b", "日本", "Zo\u0308e", "&amp;", "x" * 150),
-    ],
-)
-def test_a_name_lands_and_its_vectors_are_read(
-    name: str, new_lake: Lake, write_manifest: Write
-) -> None:
+def test_names_land_and_their_vectors_are_read(new_lake: Lake, write_manifest: Write) -> None:
     from unidino.embeddings.embed import embed
     from unidino.models import baselines
 
-    manifest = write_manifest({"channel": "DNA", "plate": name}, {"channel": "DNA", "plate": "ax"})
+    names = ["Plate #3", "a?b", "a*", "[1]", "{x}", "100%", "it's", 'say "x"', "~a", "end.", "CON"]
+    names += ["a=b", "a,b", "a::b", "$HOME", "a;b", "日本", "Zo\u0308e", "&amp;", "x" * 150]
+    # No name may be a pattern that also matches the files of another plate.
+    names += ["ax", "axb", "1", "x"]
+    manifest = write_manifest(*({"channel": "DNA", "plate": name} for name in names))
     ingest(new_lake, manifest)
-    assert len(_plates(new_lake)) == 2
+    assert len(_plates(new_lake)) == len(names)
     assert ingest(new_lake, manifest).landed == ()
     baselines.create_model(new_lake, "gaussian")
     embed(new_lake, "gaussian")
-    # A name must not be a pattern that also matches the files of another plate.
     found = new_lake.query("select plate from embedding order by all")["plate"].to_list()
     assert found == _plates(new_lake)
     assert check(new_lake) == []
