@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from unidino.core.sql import Connection, first_row, quoted
 
-_ROWS = 65_536  # that are cleaned together
+_ROWS, _VALUES = 65_536, 4_000_000  # that are cleaned together, at most
 
 
 def clean_texts(con: Connection, table: str, *, verbatim: Collection[str] = ()) -> None:
@@ -24,20 +24,34 @@ def clean_texts(con: Connection, table: str, *, verbatim: Collection[str] = ()) 
     words, without_dashes = pa.array([*missing, *dashes]), pa.array(missing)
     signed = _with_plus_signs(con, table)
 
-    def clean(field: pa.Field, texts: pa.Array) -> pa.Array:
-        if field.name in verbatim or not pa.types.is_string(field.type):
-            return texts
+    def clean(texts: pa.Array, words: pa.Array) -> pa.Array:
         trimmed = pc.replace_substring_regex(texts, pattern=blank_ends, replacement="")
         composed = pc.utf8_normalize(trimmed, "NFC")
-        is_word = pc.is_in(composed, without_dashes if field.name in signed else words)
+        is_word = pc.is_in(composed, words)
         is_error = pc.match_substring_regex(composed, errors)
         return pc.if_else(pc.or_kleene(is_word, is_error), None, composed)
 
-    rows = con.cursor().sql(f"from {quoted(table)}").to_arrow_reader(_ROWS)
-    batches = (
-        pa.record_batch([*map(clean, rows.schema, batch.columns)], schema=rows.schema)
-        for batch in rows
-    )
+    def clean_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
+        """A batch whose columns are cleaned as one, because a pattern is compiled in each call."""
+        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+        texts = {
+            field.name
+            for field in batch.schema
+            if pa.types.is_string(field.type) and field.name not in verbatim
+        }
+        for names, of in ((texts - signed, words), (texts & signed, without_dashes)):
+            if names:
+                whole = pa.concat_arrays([columns[n].cast(pa.large_string()) for n in names])
+                cleaned = clean(whole, of.cast(pa.large_string()))
+                for place, name in enumerate(names):
+                    part = cleaned.slice(place * batch.num_rows, batch.num_rows)
+                    columns[name] = part.cast(pa.string())
+        return pa.record_batch(list(columns.values()), schema=batch.schema)
+
+    relation = con.cursor().sql(f"from {quoted(table)}")
+    num_rows = max(1, min(_ROWS, _VALUES // max(1, len(relation.columns))))
+    rows = relation.to_arrow_reader(num_rows)
+    batches = map(clean_batch, rows)
     con.register("_clean", pa.RecordBatchReader.from_batches(rows.schema, batches))
     con.execute("create or replace table cleaned as from _clean")
     con.unregister("_clean")
