@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from unidino.reports.shown_model import show_model
     from unidino.scores.accuracy import score
     from unidino.scores.labels import score_labels
+    from unidino.scores.pairs import score_pairs
     from unidino.scores.question import Question
     from unidino.training.recipe import TrainConfig
     from unidino.training.train import train
@@ -72,6 +73,7 @@ __all__ = [
     "report",
     "score",
     "score_labels",
+    "score_pairs",
     "show_model",
     "train",
 ]
@@ -98,6 +100,7 @@ _HOMES = {
     "report": "reports.report",
     "score": "scores.accuracy",
     "score_labels": "scores.labels",
+    "score_pairs": "scores.pairs",
     "show_model": "reports.shown_model",
     "train": "training.train",
 }

@@ -1,6 +1,7 @@
 """The command that scores profiles."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -38,8 +39,11 @@ def score(
     ] = None,
     preset: Annotated[Preset | None, typer.Option(help="Compute a table of the paper.")] = None,
     measure: Annotated[
-        Literal["accuracy", Measure],
-        typer.Option(help="map: mean average precision; replicates: correlation of replicates."),
+        Literal["accuracy", Measure, "pairs"],
+        typer.Option(
+            help="map: mean average precision; replicates: correlation of replicates; pairs: recall"
+            " of the known pairs of --pairs."
+        ),
     ] = "accuracy",
     model: ModelsOption = None,
     dataset: DatasetsOption = None,
@@ -78,6 +82,17 @@ def score(
             min=0, max=MAX_SEED, help="Seed of the random rankings of map and replicates."
         ),
     ] = 0,
+    pairs: Annotated[
+        list[Path] | None,
+        typer.Option(help="pairs: table of known pairs, entity1 and entity2; repeatable."),
+    ] = None,
+    tail_percent: Annotated[
+        float,
+        typer.Option(help="pairs: percent of all pairs that are most similar, or most opposite."),
+    ] = 5.0,
+    fewest_entities: Annotated[
+        int, typer.Option(min=1, help="pairs: a table with fewer entities is not scored.")
+    ] = 20,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0, ...")] = "cpu",
     as_json: JsonOption = False,
 ) -> None:
@@ -104,6 +119,35 @@ def score(
         )
         _show(scores, as_json)
         return
+    if measure == "pairs":
+        if chosen_rules:
+            raise InputError("--measure pairs has no rule; leave out --metric and --not-same")
+        if not pairs:
+            raise InputError("--measure pairs needs known pairs; give --pairs FILE")
+        from unidino.profiles.selection import Selection
+        from unidino.scores.pairs import score_pairs
+
+        _show(
+            score_pairs(
+                open_lake(lake, writes=True),
+                pairs,
+                Selection(
+                    model or (),
+                    dataset or (),
+                    level,
+                    normalize or "mad_robustize",
+                    names(channels),
+                    where,
+                ),
+                label=label or "compound",
+                tail_percent=tail_percent,
+                fewest_entities=fewest_entities,
+            ),
+            as_json,
+        )
+        return
+    if pairs:
+        raise InputError("--pairs is for --measure pairs")
     if not chosen_rules:
         raise InputError("no rule; give --metric NAME, --not-same COLUMNS or --preset NAME")
     from unidino.profiles.selection import Selection
@@ -139,8 +183,13 @@ def _show(scores: Any, as_json: bool) -> None:
     """Print scores, and warn once about each reason why profiles were left out."""
     emit(as_json, [s.as_json() for s in scores], scores.frame)
     for line in dict.fromkeys(
-        f"{s.dataset}, {s.metric}: {reason_text(reason, count)}"
+        f"{s.dataset}, {_asked(s)}: {reason_text(reason, count)}"
         for s in scores
         for reason, count in s.dropped.items()
     ):
         log.warning(line)
+
+
+def _asked(score: Any) -> str:
+    """What a score asked, in a word: its rule, or its database of pairs."""
+    return str(score.database if hasattr(score, "database") else score.metric)

@@ -27,6 +27,7 @@ FOLDER = "records"
 COPIED = (
     *("run", "plate", "model", "part", "file"),
     *("score", "label_score", "readout_score", "attribution"),
+    "pair_score",
 )
 OF_PLATE = ("plate", "channel", "well", "field", "image")
 _PLATES = f"{FOLDER}/plates"
