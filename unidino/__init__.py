@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from unidino.reports.shown_model import show_model
     from unidino.scores.accuracy import score
     from unidino.scores.labels import score_labels
+    from unidino.scores.nearest import nearest
     from unidino.scores.pairs import score_pairs
     from unidino.scores.question import Question
     from unidino.training.recipe import TrainConfig
@@ -66,6 +67,7 @@ __all__ = [
     "import_model",
     "import_profiles",
     "ingest",
+    "nearest",
     "plot",
     "predict_readouts",
     "profile",
@@ -93,6 +95,7 @@ _HOMES = {
     "import_model": "models.weights",
     "import_profiles": "profiles.importing",
     "ingest": "plates.ingest",
+    "nearest": "scores.nearest",
     "plot": "figures.kinds",
     "predict_readouts": "insight.readouts",
     "profile": "profiles.profile",

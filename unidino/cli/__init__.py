@@ -34,6 +34,7 @@ for command in (
     profiles.import_profiles,
     profiles.export,
     scores.score,
+    scores.nearest,
     insight.attribute,
     insight.readouts,
     insight.plot,

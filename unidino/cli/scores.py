@@ -12,6 +12,7 @@ from unidino.cli.profiles import (
     DatasetsOption,
     LevelOption,
     ModelsOption,
+    NormalizeOption,
     WhereOption,
 )
 from unidino.core.choices import (
@@ -119,38 +120,32 @@ def score(
         )
         _show(scores, as_json)
         return
+    from unidino.profiles.selection import Selection
+
+    selection = Selection(
+        model or (), dataset or (), level, normalize or "mad_robustize", names(channels), where
+    )
     if measure == "pairs":
         if chosen_rules:
             raise InputError("--measure pairs has no rule; leave out --metric and --not-same")
         if not pairs:
             raise InputError("--measure pairs needs known pairs; give --pairs FILE")
-        from unidino.profiles.selection import Selection
         from unidino.scores.pairs import score_pairs
 
-        _show(
-            score_pairs(
-                open_lake(lake, writes=True),
-                pairs,
-                Selection(
-                    model or (),
-                    dataset or (),
-                    level,
-                    normalize or "mad_robustize",
-                    names(channels),
-                    where,
-                ),
-                label=label or "compound",
-                tail_percent=tail_percent,
-                fewest_entities=fewest_entities,
-            ),
-            as_json,
+        found = score_pairs(
+            open_lake(lake, writes=True),
+            pairs,
+            selection,
+            label=label or "compound",
+            tail_percent=tail_percent,
+            fewest_entities=fewest_entities,
         )
+        _show(found, as_json)
         return
     if pairs:
         raise InputError("--pairs is for --measure pairs")
     if not chosen_rules:
         raise InputError("no rule; give --metric NAME, --not-same COLUMNS or --preset NAME")
-    from unidino.profiles.selection import Selection
     from unidino.scores.question import Question
 
     at = open_lake(lake, writes=True)
@@ -166,9 +161,6 @@ def score(
         )
         for rule in chosen_rules
     ]
-    selection = Selection(
-        model or (), dataset or (), level, normalize or "mad_robustize", names(channels), where
-    )
     if measure == "accuracy":
         from unidino.scores.accuracy import score as run_score
 
@@ -177,6 +169,42 @@ def score(
         from unidino.scores.labels import score_labels
 
         _show(score_labels(at, measure, asked, selection, seed=seed), as_json)
+
+
+def nearest(
+    compound: Annotated[str, typer.Argument(help="Name of the compound.")],
+    lake: LakeOption = DEFAULT_LAKE,
+    metric: Annotated[
+        str, typer.Option(help="Rule that pairs of profiles must keep: nsc, nscb, ..., .sql.")
+    ] = "nsc",
+    not_same: Annotated[
+        str | None, typer.Option(help="A rule by its columns: compound,plate.")
+    ] = None,
+    model: ModelsOption = None,
+    dataset: DatasetsOption = None,
+    level: LevelOption = "well",
+    normalize: NormalizeOption = "mad_robustize",
+    channels: ChannelsOption = None,
+    where: WhereOption = None,
+    num: Annotated[int, typer.Option(min=1, help="Number of compounds.")] = 10,
+    opposite: Annotated[bool, typer.Option(help="The least similar compounds.")] = False,
+    include_controls: Annotated[bool, typer.Option(help="Compare negative controls too.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the compounds whose profiles are most like those of one compound."""
+    from unidino.profiles.selection import Selection
+    from unidino.scores.nearest import nearest as find_nearest
+
+    found = find_nearest(
+        open_lake(lake),
+        compound,
+        Selection(model or (), dataset or (), level, normalize, names(channels), where),
+        rule="not same " + ", ".join(names(not_same)) if not_same else metric,
+        num=num,
+        opposite=opposite,
+        include_controls=include_controls,
+    )
+    emit(as_json, [row.frame.row(0, named=True) for row in found], found.frame)
 
 
 def _show(scores: Any, as_json: bool) -> None:
