@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from unidino.reports.report import report
     from unidino.reports.shown_model import show_model
     from unidino.scores.accuracy import score
+    from unidino.scores.batches import batches
     from unidino.scores.labels import score_labels
     from unidino.scores.nearest import nearest
     from unidino.scores.pairs import score_pairs
@@ -58,6 +59,7 @@ __all__ = [
     "UnidinoError",
     "__version__",
     "attribute",
+    "batches",
     "check",
     "create_model",
     "embed",
@@ -86,6 +88,7 @@ _HOMES = {
     "TrainConfig": "training.recipe",
     "UnidinoError": "core.errors",
     "attribute": "insight.attribution",
+    "batches": "scores.batches",
     "check": "lake.check",
     "create_model": "models.baselines",
     "embed": "embeddings.embed",

@@ -36,6 +36,7 @@ TABLES = (
     *("plate", "channel", "well", "field", "image", "model", "run", "part", "file"),
     *("score", "label_score", "readout_score", "attribution"),
     "pair_score",
+    *("batch_mixing", "batch_drift"),
 )
 # A pattern of the files of each kind; one of them is chosen by the seed for each damage.
 KINDS = {

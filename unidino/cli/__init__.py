@@ -35,6 +35,7 @@ for command in (
     profiles.export,
     scores.score,
     scores.nearest,
+    scores.batches,
     insight.attribute,
     insight.readouts,
     insight.plot,

@@ -17,6 +17,7 @@ from unidino.cli.profiles import (
 )
 from unidino.core.choices import (
     MAX_SEED,
+    BatchUnit,
     Label,
     LabelFilter,
     Measure,
@@ -205,6 +206,51 @@ def nearest(
         include_controls=include_controls,
     )
     emit(as_json, [row.frame.row(0, named=True) for row in found], found.frame)
+
+
+def batches(
+    lake: LakeOption = DEFAULT_LAKE,
+    model: ModelsOption = None,
+    dataset: DatasetsOption = None,
+    by: Annotated[
+        BatchUnit, typer.Option(help="What a batch is; source is the laboratory.")
+    ] = "batch",
+    label: Annotated[
+        Label, typer.Option(help="What profiles of different batches have in common.")
+    ] = "compound",
+    level: LevelOption = "well",
+    normalize: Annotated[
+        list[str] | None,
+        typer.Option(help="See `unidino profile`; repeatable, to compare normalizations."),
+    ] = None,
+    channels: ChannelsOption = None,
+    where: WhereOption = None,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of the shuffles.")] = 0,
+    plates: Annotated[bool, typer.Option(help="Also list the shift of every plate.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how much batches mix, and how negative controls drift over the plates."""
+    from unidino.profiles.selection import Selection
+    from unidino.scores import batches as module
+
+    found = module.batches(
+        open_lake(lake, writes=True),
+        Selection(model or (), dataset or (), level, channels=names(channels) or (), where=where),
+        by=by,
+        label=label,
+        normalizations=normalize or (),
+        seed=seed,
+    )
+    emit(as_json, [s.as_json() for s in found], found.frame)
+    if plates and not as_json:
+        emit(as_json, [], module.drift_table(found))
+    for line in dict.fromkeys(
+        f"{s.dataset}, batches: {reason_text(reason, count)}"
+        for s in found
+        for reason, count in s.dropped.items()
+        if count
+    ):
+        log.warning(line)
 
 
 def _show(scores: Any, as_json: bool) -> None:

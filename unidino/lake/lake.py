@@ -58,6 +58,8 @@ _TABLES = (
     "readout_score",
     "attribution",
     "pair_score",
+    "batch_mixing",
+    "batch_drift",
     "file",
 )
 _LOCK_PATIENCE_S = 60.0

@@ -32,6 +32,7 @@ from unidino.lake.states import files_below, state_of
 _NOT_ON_DISK = (
     *("score", "label_score", "readout_score", "attribution"),
     "pair_score",
+    *("batch_mixing", "batch_drift"),
 )
 _VECTORS = ("embeddings", "crops", "profiles")
 
