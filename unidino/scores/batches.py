@@ -26,7 +26,7 @@ from unidino.scores.rules import LABELS
 from unidino.scores.tables import interval
 
 UNITS: tuple[str, ...] = get_args(BatchUnit)
-_FEWEST = 10
+_FEWEST = 6
 _PLURALS = {"plate": "plates", "batch": "batches", "source": "laboratories"}
 
 
