@@ -56,7 +56,7 @@ class BatchScore(Result):
     def as_json(self) -> dict[str, Any]:
         """The score as plain values, its plates as a list."""
         values = asdict(self)
-        found = values.pop("found")
+        found: dict[str, Any] = values.pop("found")
         del values["asked"]
         return values | found
 

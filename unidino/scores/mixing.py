@@ -27,14 +27,15 @@ class Mixing:
 
     mixing: 1 if batches are mixed as if they were drawn anew among the profiles of each label, 0 if
     every neighbour is of the same batch. interval_95: bootstrap over labels. silhouette_label,
-    silhouette_batch: mean silhouettes by cosine, -1 to 1; None for one label. num_profiles,
+    silhouette_batch: mean silhouettes by cosine, -1 to 1; None for one label, or
+    where each profile is a group. num_profiles,
     num_batches, num_labels: of what is compared.
     """
 
     mixing: float
     interval_95: tuple[float, float]
     silhouette_label: float | None
-    silhouette_batch: float
+    silhouette_batch: float | None
     num_profiles: int
     num_batches: int
     num_labels: int

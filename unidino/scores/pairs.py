@@ -82,7 +82,7 @@ class PairScore(Result):
     def as_json(self) -> dict[str, Any]:
         """The score as plain values."""
         values = asdict(self)
-        found = values.pop("found")
+        found: dict[str, Any] = values.pop("found")
         del values["asked"]
         return values | found
 
