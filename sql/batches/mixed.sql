@@ -1,6 +1,6 @@
 -- Profiles whose batches can be compared: those of a label that two batches or more have. A label of one
 -- batch cannot tell what differs between batches from what differs between labels.
--- Grain: one row per profile that counts.   Reads: profile (position, label, control_type, plate, batch,
+-- Grain: one row per profile that counts.   Reads: compared (position, label, control_type, plate, batch,
 -- source, is_usable).
 -- $by: plate, batch or source (the laboratory).
 with placed as (
@@ -13,7 +13,7 @@ with placed as (
             when 'batch' then nullif(concat_ws('/', source, batch), '')
         end as unit,
         case when control_type = 'negcon' then 'negcon' else 'trt' end as wells
-    from profile
+    from compared
     where is_usable and control_type is distinct from 'empty'
 )
 

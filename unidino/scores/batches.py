@@ -166,7 +166,7 @@ def _mixed(group: Group, by: str, label: str) -> pl.DataFrame:
     }
     con = scratch()
     try:
-        con.register("profile", pa.table(described))
+        con.register("compared", pa.table(described))
         rows: pl.DataFrame = con.sql(assets.sql("batches", "mixed"), params={"by": by}).pl()
     finally:
         con.close()

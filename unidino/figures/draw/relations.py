@@ -24,6 +24,7 @@ from unidino.figures.draw.style import (
 _PANEL_IN = 1.5
 _MOST_NAMED = 40  # plates, whose names fit below a panel
 _MOST_BATCHES = 8
+_NO_SHIFT = 1e-6
 _UNITS = {"plate": "plates", "batch": "batches", "source": "laboratories"}
 
 
@@ -96,7 +97,8 @@ def mixing_intervals(rows: pl.DataFrame, *, width_mm: float = WIDTH_MM) -> Figur
 def plate_shifts(rows: pl.DataFrame, *, width_mm: float = WIDTH_MM) -> Figure:
     """Shift of the negative controls of each plate, in order, a panel for each set of profiles.
 
-    rows: of the table `batch_drift`. The line at 1 is what wells differ by chance.
+    rows: of the table `batch_drift`. The line at 1 is what wells differ by chance. Profiles whose
+    normalization sets the controls of each plate to 0 are left out.
     Raises ProfileError if there is no row.
     """
     rows = rows.filter(pl.col("shift").is_not_null() & pl.col("shift").is_not_nan())
@@ -107,6 +109,8 @@ def plate_shifts(rows: pl.DataFrame, *, width_mm: float = WIDTH_MM) -> Figure:
         )
     keys = ["dataset", "model", "normalization", "level"]
     panels = list(rows.group_by(keys, maintain_order=True))
+    # A normalization by the controls of each plate sets these to 0, which tells nothing.
+    panels = [p for p in panels if p[1]["shift"].to_numpy().max() > _NO_SHIFT] or panels
     batches = sorted({str(b) for b in rows["batch"].drop_nulls()}, key=natural_order)
     colours = {b: COLOURS[i % len(COLOURS)] for i, b in enumerate(batches)}
     is_keyed = 1 < len(batches) <= _MOST_BATCHES
