@@ -1,12 +1,13 @@
 -- Profiles whose batches can be compared: those of a label that two batches or more have. A label of one
--- batch cannot tell what differs between batches from what differs between labels.
+-- batch cannot tell what differs between batches from what differs between labels. Negative controls are
+-- one label, whatever they are called.
 -- Grain: one row per profile that counts.   Reads: compared (position, label, control_type, plate, batch,
 -- source, is_usable).
 -- $by: plate, batch or source (the laboratory).
 with placed as (
     select
         position,
-        label,
+        case when control_type = 'negcon' then 'negcon' else label end as label,
         case $by
             when 'plate' then plate
             when 'source' then source

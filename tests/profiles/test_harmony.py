@@ -104,6 +104,7 @@ def test_it_is_fitted_anew_to_the_selected_profiles(lake: Lake, caplog) -> None:
     where = "compound <> 'c3'"
     (some,) = groups(lake, Selection(normalize=normalize, where=where))
     assert "fitted to these 45 profiles" in caplog.text
+    assert set(some.metadata["normalization"].to_pylist()) == {normalize}
     assert some.profiled.normalization == whole.profiled.normalization == normalize
     (raw,) = groups(lake, Selection(where=where))
     expected = normalize_profiles(raw.metadata, raw.vectors, "harmony")

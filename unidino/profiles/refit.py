@@ -62,4 +62,7 @@ def fitted(table: pa.Table, form: ProfileForm) -> pa.Table:
         np.clip(mixed, -form.clip, form.clip, out=mixed)
     place = table.column_names.index("embedding")
     kept = mixed.astype(table["embedding"].type.value_type.to_pandas_dtype())
-    return table.set_column(place, "embedding", vector_column(kept))
+    table = table.set_column(place, "embedding", vector_column(kept))
+    at = table.column_names.index("normalization")
+    named = pa.array([str(form)] * len(table), pa.string())
+    return table.set_column(at, "normalization", named.cast(table["normalization"].type))

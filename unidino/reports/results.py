@@ -111,7 +111,7 @@ def batches(lake: Lake) -> Section:
     )
     shifts = shown(lake, "batch_drift")
     return Section(
-        "Batches",
+        "Mixing of batches",
         "Mixing: the effective number of batches among the neighbours of a profile, from 0 (all of"
         " its own batch) to 1 (as if batches were shuffled among the profiles of each label)."
         " Silhouettes say how far labels and batches lie apart: the one of the label should be"

@@ -110,8 +110,7 @@ def _scores(group: Group, selection: Selection, by: str, label: str, seed: int) 
     found = []
     for wells in ("trt", "negcon"):
         of_wells = rows.filter(pl.col("wells") == wells)
-        # Of controls it does not matter how they are labelled.
-        labels = of_wells["label"] if wells == "trt" else pl.Series(["negcon"] * len(of_wells))
+        labels = of_wells["label"]
         if len(of_wells) < _FEWEST:
             continue
         at = of_wells["position"].to_numpy()
