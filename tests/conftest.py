@@ -119,7 +119,9 @@ def full(ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     from unidino.models import baselines
     from unidino.profiles.selection import Selection
     from unidino.scores.accuracy import score
+    from unidino.scores.batches import batches
     from unidino.scores.labels import score_labels
+    from unidino.scores.pairs import score_pairs
 
     folder = tmp_path_factory.mktemp("full") / "lake"
     shutil.copytree(ingested, folder)
@@ -177,6 +179,34 @@ def full(ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     )
     regressed = {"kind": "readouts", "regressor": "random_forest"} | asked
     land_answers(lake, run, "readout_score", [(regressed, readouts)])
+    pairs = folder.parent / "known.csv"
+    pairs.write_text("entity1,entity2\ntiny-01,tiny-02\ntiny-03,tiny-04\n")
+    score_pairs(lake, pairs, fewest_entities=2)
+    batches(lake, label="moa")
+    drift = [
+        same
+        | {"model": "first", "level": "well", "channels": list(TINY.channels)}
+        | {"number": i + 1, "plate": f"p{i}", "batch": f"b{i // 3}", "num_controls": 2}
+        | {"shift": 1 + i / 10}
+        for i in range(6)
+    ]
+    asked |= {"by": "batch", "label": "moa", "wells": "negcon"}
+    mixing = {
+        "model": "first",
+        "level": "well",
+        "channels": list(TINY.channels),
+        "unit": "batch",
+        "label": "moa",
+        "wells": "negcon",
+        "mixing": 0.5,
+        "silhouette_batch": 0.1,
+        "num_profiles": 12,
+        "num_batches": 2,
+        "num_labels": 1,
+        "dropped": "{}",
+    }
+    land_answers(lake, run, "batch_mixing", [({"kind": "batches"} | asked, [same | mixing])])
+    land_answers(lake, run, "batch_drift", [({"kind": "batches"} | asked, drift)])
     log = lake.path / "models" / "first" / "train.jsonl"
     rows = [{"epoch": e, "loss": 3.0 / (e + 1), "learning_rate": 0.1} for e in range(3)]
     log.write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -66,6 +66,10 @@ MADE = {
     "named_channel": "'' as plate, 0 as given_index, '' as given_channel, '' as channel,"
     " true as is_kept, 0 as channel_index",
     "single_slice": "'' as plate, '' as well, 0 as field, '' as channel",
+    "pair": "'' as entity1, '' as entity2",
+    "entity": "0 as position, '' as entity",
+    "compared": "0 as position, '' as label, '' as control_type, '' as plate, '' as batch,"
+    " '' as source, true as is_usable",
     "unchosen": "'' as plate, '' as well, 0 as field, '' as channel, '' as lacks",
 }
 

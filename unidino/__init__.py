@@ -43,7 +43,10 @@ if TYPE_CHECKING:
     from unidino.reports.report import report
     from unidino.reports.shown_model import show_model
     from unidino.scores.accuracy import score
+    from unidino.scores.batches import batches
     from unidino.scores.labels import score_labels
+    from unidino.scores.nearest import nearest
+    from unidino.scores.pairs import score_pairs
     from unidino.scores.question import Question
     from unidino.training.recipe import TrainConfig
     from unidino.training.train import train
@@ -56,6 +59,7 @@ __all__ = [
     "UnidinoError",
     "__version__",
     "attribute",
+    "batches",
     "check",
     "create_model",
     "embed",
@@ -65,6 +69,7 @@ __all__ = [
     "import_model",
     "import_profiles",
     "ingest",
+    "nearest",
     "plot",
     "predict_readouts",
     "profile",
@@ -72,6 +77,7 @@ __all__ = [
     "report",
     "score",
     "score_labels",
+    "score_pairs",
     "show_model",
     "train",
 ]
@@ -82,6 +88,7 @@ _HOMES = {
     "TrainConfig": "training.recipe",
     "UnidinoError": "core.errors",
     "attribute": "insight.attribution",
+    "batches": "scores.batches",
     "check": "lake.check",
     "create_model": "models.baselines",
     "embed": "embeddings.embed",
@@ -91,6 +98,7 @@ _HOMES = {
     "import_model": "models.weights",
     "import_profiles": "profiles.importing",
     "ingest": "plates.ingest",
+    "nearest": "scores.nearest",
     "plot": "figures.kinds",
     "predict_readouts": "insight.readouts",
     "profile": "profiles.profile",
@@ -98,6 +106,7 @@ _HOMES = {
     "report": "reports.report",
     "score": "scores.accuracy",
     "score_labels": "scores.labels",
+    "score_pairs": "scores.pairs",
     "show_model": "reports.shown_model",
     "train": "training.train",
 }

@@ -35,6 +35,8 @@ SEED = int(os.environ.get("UNIDINO_FAULT_SEED", "1"))
 TABLES = (
     *("plate", "channel", "well", "field", "image", "model", "run", "part", "file"),
     *("score", "label_score", "readout_score", "attribution"),
+    "pair_score",
+    *("batch_mixing", "batch_drift"),
 )
 # A pattern of the files of each kind; one of them is chosen by the seed for each damage.
 KINDS = {

@@ -356,7 +356,7 @@ def test_a_form_is_its_text(steps, per, epsilon, select) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("zscore", "unknown normalization 'zscore'; choose one of mad_robustize, none, spherize"),
+        ("zscore", "unknown normalization 'zscore'; choose one of harmony, inverse_normal"),
         ("none+tvn", "combines none with a normalization"),
         ("mad_robustize,per=well", "unknown per 'well'; choose one of plate, batch, dataset"),
         ("mad_robustize,per", "write each option once, as key=value"),
@@ -442,7 +442,7 @@ def test_wells_that_lack_a_channel_are_left_out_and_counted(lake: Lake) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"normalize": "zscore"}, "unknown normalization 'zscore'; choose one of mad_robustize"),
+        ({"normalize": "zscore"}, "unknown normalization 'zscore'; choose one of harmony"),
         ({"level": "cell"}, "unknown level 'cell'"),
         ({"models": ["dino"]}, "unknown model 'dino'"),
         ({}, "nothing is embedded yet"),

@@ -1,7 +1,9 @@
 """The paper's tables: which wells, labels and compounds they score."""
 
 import json
+import re
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import polars as pl
@@ -73,43 +75,114 @@ def test_jump_needs_measured_features_to_tell_who_is_active(tmp_path: Path) -> N
         score_preset(lake, "jump-target2")
 
 
-def test_insect_merges_complexes_and_takes_active_concentrations(tmp_path: Path) -> None:
-    moas = [
-        "Complex I inhibitor",
-        "complex II inhibitors",
-        "Mitochondrial Complex III inhibitor",
-        "Complex IV inhibitor",
-        "actin",
-        "actin",
-    ]
+INSECT = {  # rows and columns of a plate, by the names in the metadata of the images
+    "P1": {
+        "Antimycin A": ("EF", 7, 7),
+        "Atpenin": ("GH", 6, 7),
+        "Colchicine": ("MN", 2, 7),
+        "Latruculin B": ("GH", 10, 14),
+        "Taxol": ("CD", 13, 14),
+        "Rotenone": ("IJ", 4, 7),
+    },
+    "P4": {
+        "Bafilomycin": ("CD", 19, 21),
+        "Concanamycin A": ("EF", 3, 7),
+        "Cytocalasin D": ("IJ", 3, 7),
+        "Diafenthiuron": ("EF", 17, 21),
+        "Fenbutationoxid": ("EF", 13, 14),
+        "Oligomycin A": ("GH", 5, 7),
+    },
+}
+
+
+def _insect(path: Path, **changed: str) -> Path:
+    """A table of the six plates of 384 wells, filled as the authors' and with others elsewhere.
+
+    changed: compound by well, on every plate.
+    """
     rng = np.random.default_rng(0)
-    rows = [
-        {
-            "plate": f"p{p}",
-            "well": f"{'ABCDEF'[c]}{d + 1}",
-            "compound": f"c{c}",
-            "moa": moas[c],
-            "concentration_um": float(d),
-            "active": str(d > 0).lower(),
-            "batch": "Batch3",
-            **{f"f{i}": float(x) for i, x in enumerate(rng.normal(size=5))},
+    rows = []
+    for number in range(1, 7):
+        layout = INSECT["P1" if number < 4 else "P4"]
+        placed = {
+            f"{row}{column:02d}": (name, column)
+            for name, (letters, first, last) in layout.items()
+            for row in letters
+            for column in range(first, last + 1)
         }
-        for p in range(2)
-        for c in range(6)
-        for d in range(3)
-    ]
-    pl.DataFrame(rows).write_csv(tmp_path / "insect.csv")
+        for row in "ABCDEFGHIJKLMNOP":
+            for column in range(1, 25):
+                well = f"{row}{column:02d}"
+                name, dose = placed.get(well, ("DMSO" if row in "ABOP" else "other", column))
+                features = {f"f{i}": float(x) for i, x in enumerate(rng.normal(size=4))}
+                rows.append(
+                    {
+                        "plate": f"220824_P{number}",
+                        "well": well,
+                        "compound": changed.get(well, name),
+                        "concentration_um": float(dose),
+                        "batch": "Batch3",
+                        **features,
+                    }
+                )
+    pl.DataFrame(rows).write_csv(path)
+    return path
+
+
+def test_insect_takes_the_wells_that_the_authors_chose(tmp_path: Path) -> None:
     lake = Lake.create(tmp_path / "lake")
-    import_profiles(lake, tmp_path / "insect.csv", "m", features="^f")
+    import_profiles(lake, _insect(tmp_path / "insect.csv"), "m", dataset="insect", features="^f")
     scores = score_preset(lake, "insect")
-    # Complex IV is alone: 5 compounds are left, at 2 active concentrations of 3, on 2 plates.
+    # The counts of Table 4, and the compounds of Fig. 3c that share a mechanism.
     assert [(s.metric, s.level, s.n, s.num_classes) for s in scores] == [
-        ("nsc", "treatment", 10, 2),
-        ("nsc", "well", 20, 2),
-        ("nscp", "well", 20, 2),
-        ("nspw", "well", 20, 5),
+        ("nsc", "treatment", 43, 5),
+        ("nsc", "well", 258, 5),
+        ("nscp", "well", 258, 5),
+        ("nspw", "well", 258, 12),
     ]
-    assert scores[1].dropped["not_chosen"] == 16
+    assert scores[1].dropped["not_chosen"] == 6 * 384 - 258
+    found = lake.query(
+        "select moa, count(distinct compound) from profile"
+        " where level = 'well' group by all order by 1"
+    )
+    assert found.rows() == [
+        ("Actin polymerization inhibitor", 2),
+        ("Mitochondrial ATPase inhibitor", 3),
+        ("Mitochondrial complex inhibitor", 3),
+        ("Mitosis inhibitor / Tubulin disruptor", 2),
+        ("V-ATPase inhibitor", 2),
+    ]
+
+
+def test_insect_refuses_plates_that_are_filled_otherwise(tmp_path: Path) -> None:
+    lake = Lake.create(tmp_path / "lake")
+    table = _insect(tmp_path / "insect.csv", G05="Rotenone")
+    import_profiles(lake, table, "m", dataset="insect", features="^f")
+    with pytest.raises(UnidinoError, match=r"_P[456] has Rotenone in well G05, where .* Oligomyc"):
+        score_preset(lake, "insect")
+
+
+def test_insect_wells_are_those_of_the_published_files(data: Path) -> None:
+    for half, plate in (("P1-P3", "P1"), ("P4-P6", "P4")):
+        rows = _sheet(data / "insect" / f"cluster_selected_conc_{half}.xlsx")
+        published: dict[str, set[str]] = {}
+        for well, compound in rows[1:]:
+            published.setdefault(compound, set()).add(well)
+        wells = {
+            frozenset(f"{r}{c:02d}" for r in letters for c in range(first, last + 1))
+            for letters, first, last in INSECT[plate].values()
+        }
+        assert wells <= {frozenset(chosen) for chosen in published.values()}
+
+
+def _sheet(path: Path) -> list[list[str]]:
+    """The cells of the first sheet of a workbook, which are all texts."""
+    with ZipFile(path) as book:
+        shared = book.read("xl/sharedStrings.xml").decode()
+        sheet = book.read("xl/worksheets/sheet1.xml").decode()
+    texts = re.findall(r"<si><t[^>]*>([^<]*)</t></si>", shared)
+    rows = re.findall(r"<row.*?</row>", sheet, re.S)
+    return [[texts[int(i)] for i in re.findall(r"<v>(\d+)</v>", row)] for row in rows]
 
 
 def test_embeddings_are_not_selected_and_models_stand_side_by_side(lake: Lake) -> None:

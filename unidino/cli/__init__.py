@@ -34,6 +34,8 @@ for command in (
     profiles.import_profiles,
     profiles.export,
     scores.score,
+    scores.nearest,
+    scores.batches,
     insight.attribute,
     insight.readouts,
     insight.plot,

@@ -11,6 +11,7 @@ from unidino.cli.output import (
     LakeOption,
     UnitOption,
     check_output,
+    create_lake,
     emit,
     names,
     one_of,
@@ -133,8 +134,15 @@ def readouts(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Predict measured readouts from profiles."""
-    opened = open_lake(lake, writes=True)
+    """Predict measured readouts from profiles.
+
+    The published readouts of Cell Health, cell_health_median.tsv.gz, need no --map; the published
+    features beside them are scored too.
+    """
+    from unidino.insight.cell_health import features_beside
+
+    is_whole = not model and features_beside(table) is not None
+    opened = create_lake(lake) if is_whole and not lake.exists() else open_lake(lake, writes=True)
     if output:
         check_output(output)
     from unidino.insight import readout_scores

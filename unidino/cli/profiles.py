@@ -25,7 +25,8 @@ from unidino.core.log import log
 from unidino.core.reasons import reason_text
 
 NORMALIZE_HELP = (
-    "mad_robustize, standardize, spherize, whiten, tvn, tvn_efaar or none; steps are joined by +,"
+    "mad_robustize, standardize, inverse_normal, spherize, whiten, tvn, tvn_efaar, harmony or none;"
+    " steps are joined by +,"
     " options follow after commas: mad_robustize+spherize,controls=negcon,clip=10."
 )
 ModelsOption = Annotated[

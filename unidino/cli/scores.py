@@ -1,6 +1,7 @@
 """The command that scores profiles."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -11,10 +12,12 @@ from unidino.cli.profiles import (
     DatasetsOption,
     LevelOption,
     ModelsOption,
+    NormalizeOption,
     WhereOption,
 )
 from unidino.core.choices import (
     MAX_SEED,
+    BatchUnit,
     Label,
     LabelFilter,
     Measure,
@@ -38,8 +41,11 @@ def score(
     ] = None,
     preset: Annotated[Preset | None, typer.Option(help="Compute a table of the paper.")] = None,
     measure: Annotated[
-        Literal["accuracy", Measure],
-        typer.Option(help="map: mean average precision; replicates: correlation of replicates."),
+        Literal["accuracy", Measure, "pairs"],
+        typer.Option(
+            help="map: mean average precision; replicates: correlation of replicates; pairs: recall"
+            " of the known pairs of --pairs."
+        ),
     ] = "accuracy",
     model: ModelsOption = None,
     dataset: DatasetsOption = None,
@@ -78,6 +84,17 @@ def score(
             min=0, max=MAX_SEED, help="Seed of the random rankings of map and replicates."
         ),
     ] = 0,
+    pairs: Annotated[
+        list[Path] | None,
+        typer.Option(help="pairs: table of known pairs, entity1 and entity2; repeatable."),
+    ] = None,
+    tail_percent: Annotated[
+        float,
+        typer.Option(help="pairs: percent of all pairs that are most similar, or most opposite."),
+    ] = 5.0,
+    fewest_entities: Annotated[
+        int, typer.Option(min=1, help="pairs: a table with fewer entities is not scored.")
+    ] = 20,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0, ...")] = "cpu",
     as_json: JsonOption = False,
 ) -> None:
@@ -104,9 +121,32 @@ def score(
         )
         _show(scores, as_json)
         return
+    from unidino.profiles.selection import Selection
+
+    selection = Selection(
+        model or (), dataset or (), level, normalize or "mad_robustize", names(channels), where
+    )
+    if measure == "pairs":
+        if chosen_rules:
+            raise InputError("--measure pairs has no rule; leave out --metric and --not-same")
+        if not pairs:
+            raise InputError("--measure pairs needs known pairs; give --pairs FILE")
+        from unidino.scores.pairs import score_pairs
+
+        found = score_pairs(
+            open_lake(lake, writes=True),
+            pairs,
+            selection,
+            label=label or "compound",
+            tail_percent=tail_percent,
+            fewest_entities=fewest_entities,
+        )
+        _show(found, as_json)
+        return
+    if pairs:
+        raise InputError("--pairs is for --measure pairs")
     if not chosen_rules:
         raise InputError("no rule; give --metric NAME, --not-same COLUMNS or --preset NAME")
-    from unidino.profiles.selection import Selection
     from unidino.scores.question import Question
 
     at = open_lake(lake, writes=True)
@@ -122,9 +162,6 @@ def score(
         )
         for rule in chosen_rules
     ]
-    selection = Selection(
-        model or (), dataset or (), level, normalize or "mad_robustize", names(channels), where
-    )
     if measure == "accuracy":
         from unidino.scores.accuracy import score as run_score
 
@@ -135,12 +172,98 @@ def score(
         _show(score_labels(at, measure, asked, selection, seed=seed), as_json)
 
 
+def nearest(
+    compound: Annotated[str, typer.Argument(help="Name of the compound.")],
+    lake: LakeOption = DEFAULT_LAKE,
+    metric: Annotated[
+        str, typer.Option(help="Rule that pairs of profiles must keep: nsc, nscb, ..., .sql.")
+    ] = "nsc",
+    not_same: Annotated[
+        str | None, typer.Option(help="A rule by its columns: compound,plate.")
+    ] = None,
+    model: ModelsOption = None,
+    dataset: DatasetsOption = None,
+    level: LevelOption = "well",
+    normalize: NormalizeOption = "mad_robustize",
+    channels: ChannelsOption = None,
+    where: WhereOption = None,
+    num: Annotated[int, typer.Option(min=1, help="Number of compounds.")] = 10,
+    opposite: Annotated[bool, typer.Option(help="The least similar compounds.")] = False,
+    include_controls: Annotated[bool, typer.Option(help="Compare negative controls too.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the compounds whose profiles are most like those of one compound."""
+    from unidino.profiles.selection import Selection
+    from unidino.scores.nearest import nearest as find_nearest
+
+    found = find_nearest(
+        open_lake(lake),
+        compound,
+        Selection(model or (), dataset or (), level, normalize, names(channels), where),
+        rule="not same " + ", ".join(names(not_same)) if not_same else metric,
+        num=num,
+        opposite=opposite,
+        include_controls=include_controls,
+    )
+    emit(as_json, [row.frame.row(0, named=True) for row in found], found.frame)
+
+
+def batches(
+    lake: LakeOption = DEFAULT_LAKE,
+    model: ModelsOption = None,
+    dataset: DatasetsOption = None,
+    by: Annotated[
+        BatchUnit, typer.Option(help="What a batch is; source is the laboratory.")
+    ] = "batch",
+    label: Annotated[
+        Label, typer.Option(help="What profiles of different batches have in common.")
+    ] = "compound",
+    level: LevelOption = "well",
+    normalize: Annotated[
+        list[str] | None,
+        typer.Option(help="See `unidino profile`; repeatable, to compare normalizations."),
+    ] = None,
+    channels: ChannelsOption = None,
+    where: WhereOption = None,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of the shuffles.")] = 0,
+    plates: Annotated[bool, typer.Option(help="Also list the shift of every plate.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how much batches mix, and how negative controls drift over the plates."""
+    from unidino.profiles.selection import Selection
+    from unidino.scores import batches as module
+
+    found = module.batches(
+        open_lake(lake, writes=True),
+        Selection(model or (), dataset or (), level, channels=names(channels) or (), where=where),
+        by=by,
+        label=label,
+        normalizations=normalize or (),
+        seed=seed,
+    )
+    emit(as_json, [s.as_json() for s in found], found.frame)
+    if plates and not as_json:
+        emit(as_json, [], module.drift_table(found))
+    for line in dict.fromkeys(
+        f"{s.dataset}, batches: {reason_text(reason, count)}"
+        for s in found
+        for reason, count in s.dropped.items()
+        if count
+    ):
+        log.warning(line)
+
+
 def _show(scores: Any, as_json: bool) -> None:
     """Print scores, and warn once about each reason why profiles were left out."""
     emit(as_json, [s.as_json() for s in scores], scores.frame)
     for line in dict.fromkeys(
-        f"{s.dataset}, {s.metric}: {reason_text(reason, count)}"
+        f"{s.dataset}, {_asked(s)}: {reason_text(reason, count)}"
         for s in scores
         for reason, count in s.dropped.items()
     ):
         log.warning(line)
+
+
+def _asked(score: Any) -> str:
+    """What a score asked, in a word: its rule, or its database of pairs."""
+    return str(score.database if hasattr(score, "database") else score.metric)

@@ -33,6 +33,7 @@ Label = Literal["compound", "moa", "target", "perturbation", "cell_line"]
 LabelFilter = Literal["reachable", "decoys", "rows", "none"]
 Unmatched = Literal["drop", "wrong"]
 Measure = Literal["map", "replicates"]
+BatchUnit = Literal["plate", "batch", "source"]
 Preset = Literal["bbbc021", "jump-target2", "insect"]
 
 # Insight and figures.
@@ -46,6 +47,9 @@ FigureKind = Literal[
     "labels",
     "replicates",
     "batches",
+    "pairs",
+    "mixing",
+    "drift",
     "attribution",
     "channels",
     "readouts",

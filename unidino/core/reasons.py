@@ -17,6 +17,8 @@ _REASONS = {
     "nan_feature": "{} profiles have missing features (--normalize ...,select=na)",
     "zero_vector": "{} profiles are zero after normalization (one well a plate? --normalize none)",
     "missing_channel": "{} wells lack a channel",
+    "not_compared": "{} wells have no such label in two batches, or are empty",
+    "entity_of_mean_zero": "{} entities have a mean of zero",
     "not_chosen": "{} wells are left out by wells= of the normalization",
     "feature_na": "{} features have too many missing values",
     "feature_variance": "{} features have almost no variance",

@@ -15,11 +15,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from unidino.core import assets
 from unidino.core.errors import InputError, ProfileError, choose
 from unidino.core.progress import progress_bar
 from unidino.core.reasons import WhyNot
 from unidino.core.results import Results
-from unidino.insight import readout_tables
+from unidino.insight import cell_health, readout_tables
 from unidino.insight.questions import not_default, question_of
 from unidino.insight.readout_scores import ReadoutScore, frame_of
 from unidino.insight.regression import REGRESSORS, area, area_interval, fold_r2
@@ -69,6 +70,9 @@ def predict_readouts(
     readouts match. by: columns whose values group the profiles; see `readout_tables.key_columns`.
     stratum: the one of these whose values are fitted apart, or `none`; default cell_line if it is
     one of several. jobs: processes; default one per core. unit: see `ingest`.
+    The published readouts of Cell Health are known by their name (`cell_health_median.tsv.gz` or
+    `cell_health_modz.tsv.gz`); without a selected model the published features beside them are
+    scored too, with Gaussian numbers and every model of the dataset cell-health.
     Raises UnidinoError for an unknown name, InputError if the table lacks what is needed,
     ProfileError if nothing matches or can be fitted.
 
@@ -85,10 +89,12 @@ def predict_readouts(
     choose("regressor", regressor, REGRESSORS)
     if num_folds < 2:
         raise InputError(f"--folds is {num_folds}; it must be at least 2")
-    measurement = readout_tables.read(table, mapped or {}, pattern, unit)
+    is_published = cell_health.is_published(table)
+    mapped = cell_health.MAPPED | dict(mapped or {}) if is_published else mapped or {}
+    measurement = readout_tables.read(table, mapped, pattern, unit)
     tasks: list[_StratumTask] = []
     why_not = WhyNot()
-    for group in _distinct_groups(lake, selection):
+    for group in _compared_groups(lake, table, selection, seed):
         columns = readout_tables.key_columns(measurement, group.metadata, by)
         split = _split_column(stratum, columns)
         dataset = group.profiled.dataset
@@ -109,6 +115,18 @@ def predict_readouts(
     rows = [row for score in scores for row in score.rows().iter_rows(named=True)]
     land_answers(lake, run, "readout_score", [(question, rows)])
     return Results(scores, frame_of)
+
+
+def _compared_groups(lake: Lake, table: Path, selection: Selection, seed: int) -> Iterator[Group]:
+    """Profiles of each model and dataset, with those that were published with the readouts."""
+    features = None if selection.models else cell_health.features_beside(table)
+    if features is None:
+        yield from _distinct_groups(lake, selection)
+        return
+    yield from cell_health.published_groups(features, seed)
+    present = lake.look_up(assets.sql("queries", "embedded_dataset"))["dataset"]
+    if cell_health.DATASET in present:
+        yield from _distinct_groups(lake, selection.of(dataset=cell_health.DATASET))
 
 
 def _distinct_groups(lake: Lake, selection: Selection) -> Iterator[Group]:

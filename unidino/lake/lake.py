@@ -57,6 +57,9 @@ _TABLES = (
     "label_score",
     "readout_score",
     "attribution",
+    "pair_score",
+    "batch_mixing",
+    "batch_drift",
     "file",
 )
 _LOCK_PATIENCE_S = 60.0

@@ -29,7 +29,11 @@ from unidino.lake.runs import Run
 from unidino.lake.sources import OF_PLATES, age, from_catalog, from_copy
 from unidino.lake.states import files_below, state_of
 
-_NOT_ON_DISK = ("score", "label_score", "readout_score", "attribution")
+_NOT_ON_DISK = (
+    *("score", "label_score", "readout_score", "attribution"),
+    "pair_score",
+    *("batch_mixing", "batch_drift"),
+)
 _VECTORS = ("embeddings", "crops", "profiles")
 
 

@@ -28,6 +28,8 @@ FOLDER = "records"
 COPIED = (
     *("run", "plate", "model", "part", "file"),
     *("score", "label_score", "readout_score", "attribution"),
+    "pair_score",
+    *("batch_mixing", "batch_drift"),
 )
 OF_PLATE = ("plate", "channel", "well", "field", "image")
 _PLATES = f"{FOLDER}/plates"

@@ -16,7 +16,10 @@ OVER_TABLES = {
     "located_image": {"plate", "well", "field", "image"},
     "training_sample": {"plate", "well", "field", "image"},
     "labelled_sample": {"plate", "well", "field", "image"},
-    "latest": {"score", "label_score", "attribution", "readout_score", "run"},
+    "latest": {
+        *("score", "label_score", "attribution", "readout_score", "pair_score", "batch_mixing"),
+        "run",
+    },
 }
 QUOTE = "'"
 OVER_PARTS = ("embedding", "crop_embedding", "profile", "statistic", "projection")

@@ -13,6 +13,10 @@ from unidino.core import assets
 from unidino.core.errors import InputError, choose
 from unidino.core.files import digest
 
+# Fitted to all profiles at once, so that other profiles need another fit.
+REFIT = ("harmony",)
+# These learn nothing that a file of statistics could apply to other profiles.
+WITHOUT_STATISTICS = ("inverse_normal", *REFIT)
 FeatureSelection = Literal["na", "variance", "correlation", "blocklist"]
 Unit = Literal["plate", "batch", "dataset"]
 Controls = Literal["all", "trt", "negcon", "poscon", "empty"]
@@ -81,6 +85,9 @@ class ProfileForm:
             if not (equals and value) or key in given:
                 raise InputError(f"'{option}' in '{text}': write each option once, as key=value")
             given[key] = _value(key, value)
+        for step in steps:
+            if "statistics" in given and step in WITHOUT_STATISTICS:
+                raise InputError(f"{step} keeps no statistics; leave them out of '{text}'")
         if "statistics" in given and steps == ("none",):
             raise InputError("statistics need a normalization, but --normalize is none")
         return cls(steps=() if steps == ("none",) else steps, **given)  # type: ignore[arg-type]
@@ -103,7 +110,14 @@ class ProfileForm:
     @property
     def mixes_features(self) -> bool:
         """Whether a feature of the result depends on several; channels are then chosen before."""
-        return bool(set(self.steps) - {"mad_robustize", "standardize"}) or bool(self.select)
+        return bool(set(self.steps) - {"mad_robustize", "standardize", "inverse_normal"}) or bool(
+            self.select
+        )
+
+    @property
+    def keeps_statistics(self) -> bool:
+        """Whether what the steps learn can be applied to other profiles."""
+        return not set(self.steps) & set(WITHOUT_STATISTICS)
 
     def wells_sql(self) -> str | None:
         """The query that chooses the wells; None for all wells."""

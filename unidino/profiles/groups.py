@@ -4,7 +4,7 @@ Shapes: N profiles, D features.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from unidino.core.errors import choose
 from unidino.core.vectors import matrix_of
 from unidino.lake.lake import Lake
+from unidino.profiles import refit as refitting
 from unidino.profiles.files import load
 from unidino.profiles.profile import Profiled, profile
 from unidino.profiles.selection import Selection
@@ -38,16 +39,22 @@ class Group:
 def groups(lake: Lake, selection: Selection) -> Iterator[Group]:
     """The selected profiles, by model, dataset and set of channels; missing profiles are computed.
 
-    If the normalization mixes features, channels are chosen before it, otherwise after it.
+    If the normalization mixes features, channels are chosen before it, otherwise after it. Harmony
+    is fitted to the selected profiles.
     Raises UnidinoError for an unknown name, ProfileError if nothing is embedded.
     """
     selection = selection.with_channels_in_form()
     wanted = selection.channels
-    for p in profile(lake, selection):
+    refit = refitting.narrows(selection)
+    text = str(selection.form)
+    for p in profile(lake, refitting.before_fit(selection) if refit else selection):
         table = load(lake, p.model, p.normalization, p.level, p.dataset, selection.where)
         if selection.compounds is not None:
             names = pa.array(selection.compounds, pa.string())
             table = table.filter(pc.is_in(table["compound"], names))
+        if refit:
+            p = replace(p, normalization=text)
+            table = refitting.fitted(table, selection.form)
         for channels, rows in by_channels(table, wanted):
             vectors = vectors_of(rows, channels, wanted)
             metadata = rows.drop_columns(["embedding"])

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unidino.core.statistics import median_and_mad
+from unidino.profiles.form import REFIT
+from unidino.profiles.ranks import Ranked, inverse_normal
 
 Array = NDArray[np.float64]
 
@@ -112,7 +114,8 @@ def align_about_zero(teaching: Array, all_teaching: Array, epsilon: float | None
     return _recolour(source, target, epsilon)
 
 
-Method = Callable[[Array, Array, float | None], Affine]
+Map = Affine | Ranked
+Method = Callable[[Array, Array, float | None], Map]
 METHODS: dict[str, Method] = {
     "median_mad": median_mad,
     "mean_sd": mean_sd,
@@ -121,10 +124,12 @@ METHODS: dict[str, Method] = {
     "rotate": rotate,
     "align": align,
     "align_about_zero": align_about_zero,
+    "inverse_normal": inverse_normal,
 }
 ALIGNING = ("align", "align_about_zero")
 ROTATING = ("whiten_rotated", "rotate", *ALIGNING)
 NEEDS_TWO = ("whiten", *ROTATING)
+MIXING = (*NEEDS_TWO, *REFIT)
 
 
 def _covariance(profiles: Array) -> Array:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unidino.core.errors import ProfileError
-from unidino.profiles.methods import ALIGNING, METHODS, NEEDS_TWO, Affine, Array
+from unidino.profiles.methods import ALIGNING, METHODS, NEEDS_TWO, Array, Map
 
 _BLOCK = 4096
 
@@ -32,7 +32,7 @@ class Learnt:
     method: str
     unit: str
     num_teaching: int
-    map: Affine
+    map: Map
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ def learn_and_apply(
         if fill:
             _fill(taught, _means(taught))
         with np.errstate(over="ignore", invalid="ignore"):
-            affine = METHODS[step.method](taught, all_teaching, step.epsilon)
-        return Learnt(step.number, step.method, name, len(teaching), affine)
+            found = METHODS[step.method](taught, all_teaching, step.epsilon)
+        return Learnt(step.number, step.method, name, len(teaching), found)
 
     def apply(unit: int) -> None:
         for start in range(0, len(rows[unit]), _BLOCK):
@@ -159,6 +159,12 @@ def _means(profiles: Array) -> Array:
     present = ~np.isnan(profiles)
     means: Array = np.where(present, profiles, 0).sum(axis=0) / np.maximum(present.sum(axis=0), 1)
     return means
+
+
+def fill_by_means(profiles: Array) -> Array:
+    """Profiles (N, D) with the mean of its feature in place of each missing value, in place."""
+    _fill(profiles, _means(profiles))
+    return profiles
 
 
 def _fill(profiles: Array, values: Array) -> None:

@@ -190,7 +190,7 @@ def _profile_dataset(
                     exact=not config.traits.embeds,
                     told=carried(part, dropped=dropped, details=details),
                 )
-            if computed.learnt:
+            if computed.learnt and form.keeps_statistics:
                 with parts.writing(learnt, len(computed.learnt), dropped=dropped) as path:
                     write_statistics(
                         path,

@@ -15,9 +15,10 @@ from unidino.core import assets
 from unidino.core.errors import ProfileError, choose
 from unidino.core.sql import Connection, scratch
 from unidino.core.vectors import metadata_table
-from unidino.profiles.form import ProfileForm
-from unidino.profiles.methods import METHODS, NEEDS_TWO, Array
-from unidino.profiles.normalize import Learnt, Step, learn_and_apply
+from unidino.profiles.form import REFIT, ProfileForm
+from unidino.profiles.harmony import harmonized
+from unidino.profiles.methods import METHODS, MIXING, Array
+from unidino.profiles.normalize import Learnt, Step, fill_by_means, learn_and_apply
 from unidino.profiles.select import has_values, select_features
 
 # Columns that a file of `sql/normalize` may read.
@@ -90,14 +91,11 @@ def normalized(
     mixed = False
     number = 0
     for name in form.steps:
-        con.execute(
-            f"create or replace temp table taught as {assets.sql('normalize', name)}",
-            {"per": form.per, "controls": form.controls, "epsilon": form.epsilon},
-        )
+        _teach(con, form, name)
         for (part,) in con.execute("select distinct step from taught order by 1").fetchall():
             number += 1
             step = _step(con, part, number)
-            fill = step.method in NEEDS_TWO and not mixed and "na" in form.select
+            fill = step.method in MIXING and not mixed and "na" in form.select
             if fill:
                 raw, kept, counts = _without_missing(raw)
                 if known and "feature_na" in counts:
@@ -106,7 +104,10 @@ def normalized(
                         " select=na; the features that the statistics were learnt of are not known"
                     )
                 dropped |= counts
-            mixed |= step.method in NEEDS_TWO
+            mixed |= step.method in MIXING
+            if step.method in REFIT:
+                raw = harmonized(fill_by_means(raw) if fill else raw, step.units, step.names)
+                continue
             raw, more = learn_and_apply(step, raw, known, fill=fill)
             learnt += more
     for reason, found in (
@@ -116,6 +117,29 @@ def normalized(
         if sum(found):
             dropped[reason] = int(sum(found))
     return Normalized(raw, learnt, kept, dropped)
+
+
+def unit_codes(con: Connection, form: ProfileForm) -> tuple[NDArray[np.int64], list[str]]:
+    """The unit of each profile (N,) in the last step of a form, and the names of the units.
+
+    con: has the table raw_profile.
+    """
+    _teach(con, form, form.steps[-1])
+    step = _step(con, 1, 1)
+    return step.units, list(step.names)
+
+
+def _teach(con: Connection, form: ProfileForm, name: str) -> None:
+    """Create the table `taught`: what the file of `sql/normalize` says of each profile."""
+    query = assets.sql("normalize", name)
+    options = {"per": form.per, "controls": form.controls, "epsilon": form.epsilon}
+    of_query = {key: value for key, value in options.items() if f"${key}" in _code(query)}
+    con.execute(f"create or replace temp table taught as {query}", of_query)
+
+
+def _code(query: str) -> str:
+    """The lines of a query that are no comments."""
+    return "\n".join(line for line in query.splitlines() if not line.startswith("--"))
 
 
 def _make_infinite_missing(raw: Array) -> None:
@@ -145,7 +169,7 @@ def _step(con: Connection, part: int, number: int) -> Step:
         "select method, epsilon, unit, teaches from taught where step = $part order by row_id",
         {"part": part},
     ).fetchnumpy()
-    method = choose("method of a normalization", str(rows["method"][0]), list(METHODS))
+    method = choose("method of a normalization", str(rows["method"][0]), [*METHODS, *REFIT])
     names, units = np.unique(np.asarray(rows["unit"]).astype(str), return_inverse=True)
     epsilon = np.ma.asarray(rows["epsilon"])[0]
     return Step(

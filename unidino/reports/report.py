@@ -40,6 +40,8 @@ def report(lake: Lake, output: str | Path, *, model: str | None = None, label: s
         content.models(lake),
         results.scores(lake),
         results.labels(lake),
+        results.pairs(lake),
+        results.batches(lake),
         results.channels(lake, model or (profiles.model if profiles else None), label),
         results.readouts(lake),
         structure.maps(lake, profiles, label),

@@ -3,8 +3,10 @@
 import polars as pl
 
 from unidino.figures.draw.channels import attribution_bars, channel_accuracies, channel_subsets
+from unidino.figures.draw.relations import mixing_intervals, pair_intervals, plate_shifts
 from unidino.figures.draw.scores import difference_intervals, score_intervals
 from unidino.figures.insight import attribution_rows, readouts_figure
+from unidino.figures.relations import shown
 from unidino.figures.scores import labels_figure
 from unidino.lake.lake import Lake
 from unidino.reports.page import FigurePart, Section, TablePart, figure_if_any
@@ -63,6 +65,73 @@ def labels(lake: Lake) -> Section:
             "Mean average precision or replicate correlation of each label.",
         ),
         missing="run `unidino score --measure map --metric nsc` or `--measure replicates`.",
+    )
+
+
+def pairs(lake: Lake) -> Section:
+    """The known pairs that profiles find again."""
+    rows = shown(lake, "pair_score")
+    columns = {
+        "recall_similar": "similar",
+        "recall_opposite": "opposite",
+        "num_pairs": "pairs",
+        "num_entities": "entities",
+        "num_map_entities": "of",
+        "num_unmatched": "unmatched",
+    }
+    names = ("dataset", "model", "normalization", "database", "label", "tail_percent", "recall")
+    table = rows.select(*names, "interval_low", "interval_high", "chance", *columns)
+    return Section(
+        "Known pairs",
+        "Recall: the share of known pairs of entities, such as genes of one complex, whose profiles"
+        " are among the most similar or the most opposite of all pairs (Celik et al. 2024). Random"
+        " pairs have the recall of chance. Unmatched: known pairs with an entity that has no"
+        " profile.",
+        [
+            *figure_if_any(
+                lambda: pair_intervals(rows),
+                "Dot: recall; line: 95 % interval over entities; tick: chance.",
+                "Recalls of known pairs with intervals, by dataset, database and model.",
+            ),
+            TablePart(table.rename(columns), "Recall of known pairs.", folded=len(rows) > 12),
+        ],
+        missing="run `unidino score --measure pairs --pairs FILE`.",
+    )
+
+
+def batches(lake: Lake) -> Section:
+    """How much batches mix, and how controls drift over the plates."""
+    rows = shown(lake, "batch_mixing")
+    columns = {"num_profiles": "profiles", "num_batches": "batches", "trend_p_value": "trend p"}
+    names = ("dataset", "model", "normalization", "wells", "unit", "label", "mixing")
+    table = rows.select(
+        *names,
+        *("interval_low", "interval_high", "silhouette_label", "silhouette_batch"),
+        *("num_profiles", "num_batches", "trend", "trend_p_value"),
+    )
+    shifts = shown(lake, "batch_drift")
+    return Section(
+        "Mixing of batches",
+        "Mixing: the effective number of batches among the neighbours of a profile, from 0 (all of"
+        " its own batch) to 1 (as if batches were shuffled among the profiles of each label)."
+        " Silhouettes say how far labels and batches lie apart: the one of the label should be"
+        " higher. Trend: whether the negative controls of plates that are further apart in order"
+        " differ more. Shift: how far the controls of a plate lie from those of the others, where 1"
+        " is chance.",
+        [
+            *figure_if_any(
+                lambda: mixing_intervals(rows),
+                "Dot: mixing; line: 95 % interval; tick: shuffled batches.",
+                "Mixing of batches with intervals, by dataset, model and normalization.",
+            ),
+            TablePart(table.rename(columns), "Mixing of batches.", folded=len(rows) > 12),
+            *figure_if_any(
+                lambda: plate_shifts(shifts),
+                "Shift of the negative controls of each plate, in the order of batch and name.",
+                "Shift of the negative controls, plate by plate.",
+            ),
+        ],
+        missing="run `unidino batches`.",
     )
 
 

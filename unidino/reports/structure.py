@@ -201,7 +201,12 @@ def _pairs(
     for dataset, num in profiles.num_profiles.items():
         if num > _MOST_PAIRED:
             continue
-        for group in groups(lake, profiles.treated(dataset)):
+        try:
+            found = list(groups(lake, profiles.treated(dataset)))
+        except ProfileError:
+            # Their normalization cannot be fitted to treated wells alone.
+            continue
+        for group in found:
             if not group.metadata.num_rows:
                 continue
             compounds = group.metadata["compound"].to_pylist()

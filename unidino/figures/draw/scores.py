@@ -68,7 +68,7 @@ def score_intervals(scores: Sequence[LakeScore], *, width_mm: float = WIDTH_MM) 
     ]
     if all(row["ceiling"] is None or row["ceiling"] > limits[1] for row in rows):
         entries.pop()
-    return _forest(rows, list(names.values()), "accuracy", limits, entries, width_mm)
+    return forest(rows, list(names.values()), "accuracy", limits, entries, width_mm)
 
 
 def difference_intervals(scores: Sequence[LakeScore], *, width_mm: float = WIDTH_MM) -> Figure:
@@ -98,7 +98,7 @@ def difference_intervals(scores: Sequence[LakeScore], *, width_mm: float = WIDTH
         (dot("0.3"), "difference of accuracy"),
         (Line2D([], [], color="0.3", linewidth=1.2), "95 % interval, paired over compounds"),
     ]
-    return _forest(rows, names, "difference of accuracy", (-reach, reach), entries, width_mm)
+    return forest(rows, names, "difference of accuracy", (-reach, reach), entries, width_mm)
 
 
 def label_intervals(classes: pl.DataFrame, *, most: int = 40, width_mm: float = WIDTH_MM) -> Figure:
@@ -183,7 +183,7 @@ def _series_names(scores: Sequence[LakeScore]) -> dict[tuple[Hashable, ...], str
     return names
 
 
-def _forest(
+def forest(
     rows: Sequence[Mapping[str, Any]],
     names: Sequence[str],
     label: str,
@@ -191,7 +191,11 @@ def _forest(
     entries: Sequence[tuple[Any, str]],
     width_mm: float,
 ) -> Figure:
-    """Values with intervals, in rows below the question they answer, a panel for each dataset."""
+    """Values with intervals, in rows below the question they answer, a panel for each dataset.
+
+    rows: with dataset, question, name, value and interval, and where they are known with chance,
+    ceiling and a heading, which stands for the question.
+    """
     colours = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(dict.fromkeys(names))}
     order = {name: i for i, name in enumerate(colours)}
     datasets = sorted({row["dataset"] for row in rows}, key=natural_order)
@@ -208,7 +212,7 @@ def _forest(
         for axes, dataset in zip(grid, datasets, strict=True):
             y, places, shown = 0.0, [], []
             for question, group in panels[dataset].items():
-                heading = _question_text(question, group)
+                heading = group[0].get("heading") or _question_text(question, group)
                 axes.text(
                     0,
                     y,
