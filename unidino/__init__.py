@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     __version__: str
 
     from unidino.core.errors import UnidinoError
+    from unidino.embeddings.counted import count_cells
     from unidino.embeddings.embed import embed
     from unidino.explorer.explore import explore
     from unidino.figures.kinds import plot
@@ -57,6 +58,7 @@ __all__ = [
     "__version__",
     "attribute",
     "check",
+    "count_cells",
     "create_model",
     "embed",
     "explore",
@@ -83,6 +85,7 @@ _HOMES = {
     "UnidinoError": "core.errors",
     "attribute": "insight.attribution",
     "check": "lake.check",
+    "count_cells": "embeddings.counted",
     "create_model": "models.baselines",
     "embed": "embeddings.embed",
     "explore": "explorer.explore",

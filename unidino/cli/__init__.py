@@ -28,6 +28,7 @@ app = typer.Typer(
 for command in (
     lake.demo,
     lake.ingest,
+    lake.count_cells,
     training.train,
     training.embed,
     profiles.profile,

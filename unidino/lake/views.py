@@ -19,7 +19,7 @@ OVER_TABLES = {
     "latest": {"score", "label_score", "attribution", "readout_score", "run"},
 }
 QUOTE = "'"
-OVER_PARTS = ("embedding", "crop_embedding", "profile", "statistic", "projection")
+OVER_PARTS = ("embedding", "crop_embedding", "profile", "statistic", "projection", "cell")
 
 
 def create_views_over_tables(

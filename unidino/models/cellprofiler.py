@@ -49,7 +49,7 @@ def segment(nuclear: Image, cellular: Image | None) -> tuple[Labels, Labels]:
     half a diameter. Nuclei cut by the field's border are kept. Both are 0 where there is no object.
     """
     plane = _scaled(nuclear)
-    diameter = _diameter(_foreground(ndimage.gaussian_filter(plane, 1.5)))
+    diameter = nuclear_diameter(plane)
     mask = _foreground(ndimage.gaussian_filter(plane, max(1.0, diameter / 15)))
     mask = ndimage.binary_fill_holes(ndimage.binary_opening(mask, iterations=1))
     depth = ndimage.gaussian_filter(ndimage.distance_transform_edt(mask), diameter / 20) * mask
@@ -65,6 +65,11 @@ def segment(nuclear: Image, cellular: Image | None) -> tuple[Labels, Labels]:
     near = ndimage.distance_transform_edt(nuclei == 0) < 2 * diameter
     inside = (lit & near) | (nuclei > 0)
     return nuclei, watershed(-smooth, nuclei, mask=inside).astype(np.int32)
+
+
+def nuclear_diameter(plane: Image) -> float:
+    """Diameter of the usual nucleus of a plane (H, W), in pixels; 1 if it shows none."""
+    return _diameter(_foreground(ndimage.gaussian_filter(_scaled(plane), 1.5)))
 
 
 def _scaled(plane: Image) -> NDArray[np.float64]:
@@ -123,8 +128,10 @@ def _large(labels: NDArray[Any]) -> Labels:
     return large
 
 
-def nuclear_channel(channels: Sequence[str]) -> str:
-    """The channel that shows nuclei, by its name.
+def nuclear_channel(
+    channels: Sequence[str], option: str = "when you create the model: --nuclei NAME"
+) -> str:
+    """The channel that shows nuclei, by its name. option: that names it, for messages.
 
     Raises ModelError if none does, or several do.
     """
@@ -136,7 +143,7 @@ def nuclear_channel(channels: Sequence[str]) -> str:
         if found
         else f"no channel's name says that it shows nuclei ({', '.join(channels)})"
     )
-    raise ModelError(f"{problem}; name the channel when you create the model: --nuclei NAME")
+    raise ModelError(f"{problem}; name the channel {option}")
 
 
 def measure(

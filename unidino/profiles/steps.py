@@ -15,6 +15,7 @@ from unidino.core import assets
 from unidino.core.errors import ProfileError, choose
 from unidino.core.sql import Connection, scratch
 from unidino.core.vectors import metadata_table
+from unidino.profiles.covariate import STEP, without_covariate
 from unidino.profiles.form import ProfileForm
 from unidino.profiles.methods import METHODS, NEEDS_TWO, Array
 from unidino.profiles.normalize import Learnt, Step, learn_and_apply
@@ -60,6 +61,8 @@ def normalize_profiles(metadata: Any, vectors: Array, normalize: str = "mad_robu
     for name in _UNIT_COLUMNS:
         is_there = name in table.column_names
         columns[name] = table[name] if is_there else pa.nulls(len(vectors), pa.string())
+    counts = table["num_cells"] if "num_cells" in table.column_names else pa.nulls(len(vectors))
+    columns["num_cells"] = counts.cast(pa.int32())
     con = scratch()
     try:
         con.register("raw_profile", pa.table(columns))
@@ -89,6 +92,9 @@ def normalized(
     learnt: list[Learnt] = []
     mixed = False
     number = 0
+    if form.regress:
+        raw, learnt = without_covariate(con, raw, form, known)
+        known = [k for k in known if k.step != STEP]
     for name in form.steps:
         con.execute(
             f"create or replace temp table taught as {assets.sql('normalize', name)}",
