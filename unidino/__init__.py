@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from unidino.figures.kinds import plot
     from unidino.insight.attribution import attribute
     from unidino.insight.projection import project
+    from unidino.insight.quality import quality
     from unidino.insight.readouts import predict_readouts
     from unidino.lake.check import check
     from unidino.lake.lake import Lake
@@ -71,6 +72,7 @@ __all__ = [
     "predict_readouts",
     "profile",
     "project",
+    "quality",
     "report",
     "score",
     "score_labels",
@@ -98,6 +100,7 @@ _HOMES = {
     "predict_readouts": "insight.readouts",
     "profile": "profiles.profile",
     "project": "insight.projection",
+    "quality": "insight.quality",
     "report": "reports.report",
     "score": "scores.accuracy",
     "score_labels": "scores.labels",

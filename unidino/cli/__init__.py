@@ -37,6 +37,7 @@ for command in (
     scores.score,
     insight.attribute,
     insight.readouts,
+    insight.quality,
     insight.plot,
     insight.report,
     insight.explore,

@@ -16,6 +16,7 @@ OVER_TABLES = {
     "located_image": {"plate", "well", "field", "image"},
     "training_sample": {"plate", "well", "field", "image"},
     "labelled_sample": {"plate", "well", "field", "image"},
+    "latest_quality": {"quality", "run"},
     "latest": {"score", "label_score", "attribution", "readout_score", "run"},
 }
 QUOTE = "'"

@@ -6,9 +6,9 @@ Shapes: H rows, W columns of a plane in pixels.
 import numpy as np
 from numpy.typing import NDArray
 
-from unidino.models.cellprofiler import Image, nuclear_diameter, segment
+from unidino.models.cellprofiler import Image, nuclear_diameter, segment_nuclei
 
-_LEAST_DIAMETER_PX = 18  # of a nucleus in the smaller plane; numbers then change by a few per cent
+_LEAST_DIAMETER_PX = 14  # of a nucleus in the smaller plane; numbers then change by a few per cent
 _COARSE = 2
 
 
@@ -16,13 +16,13 @@ def count_nuclei(plane: Image) -> int:
     """The number of nuclei in a plane (H, W) of uint8 or uint16; those cut by its border count.
 
     The plane is averaged over squares of pixels as long as the usual nucleus keeps a diameter of
-    18 px, which makes the segmentation up to ten times as fast.
+    14 px, which makes the segmentation about five times as fast.
     """
     coarse = _reduced(plane, _COARSE)
     diameter = nuclear_diameter(coarse) * _COARSE
     factor = max(1, int(diameter / _LEAST_DIAMETER_PX))
     smaller = coarse if factor == _COARSE else _reduced(plane, factor)
-    nuclei, _ = segment(smaller, None)
+    nuclei, _ = segment_nuclei(smaller)
     return int(nuclei.max(initial=0))
 
 
