@@ -200,7 +200,8 @@ def quality(
         seed=seed,
     )
     rows = found.flagged if flagged else found.rows
-    emit(as_json, rows.to_dicts(), found.flagged if flagged else found.frame)
+    table = rows if flagged else found.for_people()
+    emit(as_json, rows.to_dicts(), table)
 
 
 def plot(
@@ -223,7 +224,7 @@ def plot(
         ProjectionMethod | None, typer.Option(help="map: how points are projected.")
     ] = None,
     plate: Annotated[
-        list[str] | None, typer.Option(help="plate: plates to draw; repeatable.")
+        list[str] | None, typer.Option(help="plate, quality: plates to draw; repeatable.")
     ] = None,
     value: Annotated[
         str | None,

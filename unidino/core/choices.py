@@ -51,6 +51,7 @@ FigureKind = Literal[
     "channels",
     "readouts",
     "plate",
+    "quality",
     "training",
 ]
 

@@ -62,11 +62,16 @@ class AssayQuality:
         found = self.rows.filter(pl.col("is_flagged")).drop("is_flagged", "reason")
         return found[[c.name for c in found if c.null_count() < len(found)]]
 
+    def for_people(self) -> pl.DataFrame:
+        """The frame without empty columns and without notes, which are logged."""
+        kept = [c.name for c in self.frame if c.null_count() < len(self.frame)]
+        return self.frame.select(kept).drop("notes", strict=False)
+
     def __str__(self) -> str:
-        return as_text(self.frame)
+        return as_text(self.for_people())
 
     def _repr_html_(self) -> str:
-        return as_html(self.frame)
+        return as_html(self.for_people())
 
 
 def quality(
@@ -330,7 +335,7 @@ def _of_matrix(
     rows: list[Row] = []
     correlations = replicate_correlations(vectors[:, features], labels)
     chance = chance_correlation(vectors[:, features], labels, seed=seed)
-    outliers = _outliers(wells, replicate_distances(vectors[:, features], labels))
+    outliers = _outliers(wells, labels, replicate_distances(vectors[:, features], labels))
     slices = _slices(group, features)
     values: list[Row] = []
     for (plate,), of_plate in wells.with_row_index("_at").group_by("plate", maintain_order=True):
@@ -398,7 +403,7 @@ def _replicates(
     told: Row, correlations: NDArray[np.float64], kinds: Sequence[str | None], chance: float | None
 ) -> list[Row]:
     """Correlation of the treated wells of a plate with their replicates."""
-    treated = np.array([kind not in ("negcon", "empty") for kind in kinds], dtype=bool)
+    treated = np.array([kind in ("trt", None) for kind in kinds], dtype=bool)
     known = correlations[treated & np.isfinite(correlations)]
     lone = int(treated.sum()) - len(known)
     reason = None
@@ -429,11 +434,17 @@ def _replicates(
     ]
 
 
-def _outliers(wells: pl.DataFrame, distances: NDArray[np.float64]) -> pl.DataFrame:
+def _outliers(
+    wells: pl.DataFrame, labels: Sequence[object], distances: NDArray[np.float64]
+) -> pl.DataFrame:
     """Wells with a distance to their replicates, and how far out it is."""
     frame = wells.select(
         "plate", "well", is_control=pl.col("control_type") == "negcon"
-    ).with_columns(distance=pl.Series(distances), is_control=pl.col("is_control").fill_null(False))
+    ).with_columns(
+        distance=pl.Series(distances),
+        label=pl.Series([None if name is None else str(name) for name in labels], dtype=pl.String),
+        is_control=pl.col("is_control").fill_null(False),
+    )
     con = scratch()
     try:
         con.register("replicate_distance", frame.drop_nans("distance").to_arrow())
