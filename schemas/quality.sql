@@ -39,7 +39,7 @@ comment on column quality.channel is 'Channel of the profile or image; NULL for 
 comment on column quality.axis is
 'Positive control of a separation: the axis leads from the negative controls to it.';
 comment on column quality.value is
-'For outlier_wells, few_cells, blurred, dim and bright of a plate: how many; of a well or image: how far out it is. NULL if reason says why.';
+'Of outlier_wells, few_cells, blurred, dim, bright: how many, or how far out; NULL if reason says why.';
 comment on column quality.threshold is 'Limit of value, beyond which it is flagged.';
 comment on column quality.p_value is 'Of the position effects: share of permutations with as large an effect.';
 comment on column quality.q_value is 'p_value after Benjamini and Hochberg, over all position effects of the answer.';

@@ -130,7 +130,7 @@ def test_every_query_explains_on_an_empty_lake(empty: Lake, path: Path, tmp_path
             "keep_unlabelled": False,
             "as_decoys": False,
             "share": 0.5,
-            "limit": 3.5,
+            "most": 3.5,
             "num_planes": 10,
             "num_patches": 100,
             "channel_names": ["DNA"],

@@ -1,7 +1,7 @@
 -- How far focus and mean intensity of each image are from those of its plate and channel, as modified
 -- z-scores of their logarithms: 0.6745 (x - median) / MAD. Beyond 3.5 they are outliers.
 -- Grain: one row per image and measure.   Reads: located_image.
--- $plates: names. Source: Iglewicz & Hoaglin 1993, "How to detect and handle outliers".
+-- $plates: names; $most: score of images that are not flagged. Source: Iglewicz & Hoaglin 1993, "How to detect and handle outliers".
 with measured as (
     select
         dataset,
@@ -36,7 +36,7 @@ select
         else 'bright'
     end as measure,
     coalesce(
-        case when subject = 'focus' then score < -$limit else abs(score) > $limit end, false
+        case when subject = 'focus' then score < -$most else abs(score) > $most end, false
     ) as is_flagged
 from judged
 order by dataset, plate, channel, subject, well, field

@@ -4,7 +4,7 @@
 -- Treated wells and negative controls are judged apart. An outlier is beyond 3.5 and at least twice
 -- as far as usual: distances of many features vary so little that a small excess is already rare.
 -- Grain: one row per plate, well with a distance.   Reads: replicate_distance.
--- $limit: of the score. Source: Iglewicz & Hoaglin 1993, "How to detect and handle outliers".
+-- $most: score of wells that are no outliers. Source: Iglewicz & Hoaglin 1993, "How to detect and handle outliers".
 with compared as (
     select
         plate,
@@ -34,6 +34,6 @@ select
     plate,
     well,
     case when num_alike >= 8 then score end as value,
-    coalesce(num_alike >= 8 and score > $limit and is_far, false) as is_flagged
+    coalesce(num_alike >= 8 and score > $most and is_far, false) as is_flagged
 from judged
 order by plate, well

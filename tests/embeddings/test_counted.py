@@ -184,7 +184,7 @@ def test_statistics_of_a_regression_apply_to_new_wells(lake: ud.Lake) -> None:
     ud.profile(lake, ud.Selection(models=["gaussian"], normalize=f"{form},statistics={file}"))
     rows = lake.query(
         "select normalization like '%statistics%' as applied, well, plate, embedding from profile"
-        f" where model = 'gaussian' and normalization like '%regress%' order by all"
+        " where model = 'gaussian' and normalization like '%regress%' order by all"
     )
     halves = [rows.filter(pl.col("applied") == a)["embedding"].to_list() for a in (False, True)]
     np.testing.assert_allclose(*halves, atol=1e-6)

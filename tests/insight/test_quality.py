@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import unidino as ud
 from unidino.core import assets
 from unidino.insight.positions import position_effects
-from unidino.insight.quality import _separations
+from unidino.insight.quality_rows import separations
 from unidino.insight.replicate_wells import replicate_correlations, replicate_distances
 from unidino.insight.separation import on_control_axis
 from unidino.reports.assay import assay_quality
@@ -30,7 +30,7 @@ def test_z_prime_and_ssmd_are_as_written_by_hand(
     named = {"dataset": "d", "plate": "p", "subject": "profile", "axis": "taxol"}
     values = [named | {"control_type": "negcon", "value": v} for v in negative]
     values += [named | {"control_type": "poscon", "value": v} for v in positive]
-    got = {row["measure"]: row["value"] for row in _separations(values)}
+    got = {row["measure"]: row["value"] for row in separations(values)}
     a, b = np.array(negative), np.array(positive)
 
     def mad(x: np.ndarray) -> float:
@@ -54,7 +54,7 @@ def test_numbers_of_a_textbook_plate() -> None:
     named = {"dataset": "d", "plate": "p", "subject": "profile", "axis": "taxol"}
     values = [named | {"control_type": "negcon", "value": v} for v in (0.0, 2.0)]
     values += [named | {"control_type": "poscon", "value": v} for v in (10.0, 12.0, 14.0)]
-    got = {row["measure"]: row["value"] for row in _separations(values)}
+    got = {row["measure"]: row["value"] for row in separations(values)}
     assert got["z_prime"] == pytest.approx(0.0688, abs=1e-4)
     assert got["ssmd"] == pytest.approx(4.4907, abs=1e-4)
 

@@ -90,7 +90,7 @@ def read_objects(
         )
     features, left_out = list(columns.features), dict(columns.left_out)
     if pattern is None and counts.any():
-        void = np.isnan(values).all(axis=0)
+        void: NDArray[np.bool_] = np.asarray(np.isnan(values).all(axis=0))
         left_out |= {f: "no values" for f, is_void in zip(features, void, strict=True) if is_void}
         features = [f for f, is_void in zip(features, void, strict=True) if not is_void]
         values = values[:, ~void]

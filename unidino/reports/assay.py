@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import polars as pl
 
 from unidino.core.account import listed, number_of
@@ -104,7 +105,7 @@ def _replicates(rows: pl.DataFrame) -> list[str]:
     if known.is_empty():
         return []
     middle, others = (float(known[c].to_numpy().mean()) for c in ("value", "threshold"))
-    share = float((shares["value"] * shares["n"]).sum() / max(1, shares["n"].sum()))
+    share = float(np.average(shares["value"].to_numpy(), weights=shares["n"].to_numpy()))
     text = (
         f"Replicates correlate by {middle:.2f} in the mean of the plates, and {share:.0f} % of the"
         f" treated wells more than 95 % of other pairs do ({others:.2f})"
