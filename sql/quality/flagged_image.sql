@@ -1,7 +1,8 @@
 -- How far focus and mean intensity of each image are from those of its plate and channel, as modified
 -- z-scores of their logarithms: 0.6745 (x - median) / MAD. Beyond 3.5 they are outliers.
 -- Grain: one row per image and measure.   Reads: located_image.
--- $plates: names; $most: score of images that are not flagged. Source: Iglewicz & Hoaglin 1993, "How to detect and handle outliers".
+-- $plates: names; $most: score of images that are not flagged.
+-- Source: Iglewicz & Hoaglin 1993, "How to detect and handle outliers".
 with measured as (
     select
         dataset,

@@ -12,6 +12,7 @@ select
     plate.num_columns,
     well.control_type,
     well.compound,
+    well.concentration_um,
     'num_cells' as subject,
     null::varchar as channel,
     well.num_cells::double as value
@@ -29,6 +30,7 @@ select
     plate.num_columns,
     well.control_type,
     well.compound,
+    well.concentration_um,
     'intensity' as subject,
     image.channel,
     avg(image.mean) as value

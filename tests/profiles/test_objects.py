@@ -260,7 +260,10 @@ def test_cells_join_wells_and_images(lake: ud.Lake, tmp_path: Path) -> None:
     assert joined["x"].max() == 20.0
     counts = lake.query(f"select num_cells from well where plate = '{plate}'")["num_cells"]
     assert counts.to_list() == [6] * 6
-    assert not [p for p in ud.check(lake, deep=True) if "cell" in p.problem]
+    assert ud.check(lake, deep=True) == []
+    (lake.path / f"cells/mine/{plate}.parquet").unlink()
+    (lost,) = {problem.mend for problem in ud.check(lake)}
+    assert f"import-profiles {table} --model mine --objects --keep-cells" in lost
 
 
 def _refusals(folder: Path) -> dict[str, tuple[Callable[[ud.Lake], object], str]]:

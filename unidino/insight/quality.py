@@ -91,9 +91,12 @@ def quality(
     selection = selection or Selection()
     shapes = _plates(lake, selection, (plates,) if isinstance(plates, str) else plates)
     rows = of_wells_and_images(lake, shapes, few_cells, seed)
+    annotation = lake.look_up(
+        "select plate, well, control_type, compound, concentration_um, cell_line from well"
+    )
     for model in selection.models or _models(lake):
         for group in groups(lake, replace(selection, models=(model,), level="well")):
-            rows += of_profiles(group, shapes, seed)
+            rows += of_profiles(group, annotation, shapes, seed)
     _adjust(rows)
     question = question_of("quality", selection, {"level": "well"}, others)
     if lake.is_writable:

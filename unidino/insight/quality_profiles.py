@@ -33,9 +33,14 @@ from unidino.profiles.groups import Group
 _CHANCE = 0.05
 
 
-def of_profiles(group: Group, shapes: Shapes, seed: int) -> list[Row]:
-    """Figures of the profiles of one model, dataset and set of channels."""
-    of_group = pl.DataFrame(group.metadata)
+def of_profiles(group: Group, annotation: pl.DataFrame, shapes: Shapes, seed: int) -> list[Row]:
+    """Figures of the profiles of one model, dataset and set of channels.
+
+    annotation: what the table of wells says of them now, which may have changed since they were
+    computed.
+    """
+    of_group = pl.DataFrame(group.metadata).select("plate", "well")
+    of_group = of_group.join(annotation, on=["plate", "well"], how="left", maintain_order="left")
     finite = np.isfinite(group.vectors).all(axis=1) if group.vectors.size else np.zeros(0, bool)
     if not finite.any():  # single features are missing; the wells are kept without these
         good = np.isfinite(group.vectors).any(axis=0)
@@ -66,7 +71,7 @@ def _of_matrix(
         for channel, chosen in slices.items():
             named = told | {"dataset": dataset, "plate": plate, "subject": "profile"}
             named["channel"] = channel
-            controls_of = by_control(kinds, of_plate["compound"].to_list())
+            controls_of = by_control(of_plate)
             for axis, (negative, positive) in controls_of.items():
                 values += _on_axis(named, axis, vectors[at][:, chosen], negative, positive)
         told_row = row(dataset, str(plate), "profile", "row_effect", **told)

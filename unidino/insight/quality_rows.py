@@ -28,15 +28,22 @@ def row(dataset: str, plate: str, subject: str, measure: str, **more: Any) -> Ro
     return told | empty | {"n": 0, "is_flagged": False} | more
 
 
-def by_control(
-    control_types: Sequence[str | None], compounds: Sequence[str | None]
-) -> dict[str | None, tuple[list[int], list[int]]]:
-    """Positions of negative and positive controls, by positive control; None if there is none."""
-    negative = [i for i, kind in enumerate(control_types) if kind == "negcon"]
+def by_control(wells: pl.DataFrame) -> dict[str | None, tuple[list[int], list[int]]]:
+    """Positions of negative and positive controls, by positive control; None if there is none.
+
+    wells: with control_type, compound and concentration_um. Doses of a positive control that has
+    several are apart.
+    """
+    kinds = wells["control_type"].to_list()
+    negative = [i for i, kind in enumerate(kinds) if kind == "negcon"]
+    found = [i for i, kind in enumerate(kinds) if kind == "poscon"]
+    names = [wells["compound"][i] or "positive control" for i in found]
+    doses = [wells["concentration_um"][i] for i in found]
     positive: dict[str | None, list[int]] = defaultdict(list)
-    for i, kind in enumerate(control_types):
-        if kind == "poscon":
-            positive[compounds[i] or "positive control"].append(i)
+    for i, name, dose in zip(found, names, doses, strict=True):
+        of_name = {d for n, d in zip(names, doses, strict=True) if n == name}
+        several = len(of_name) > 1 and dose is not None
+        positive[f"{name} {dose:g} uM" if several else name].append(i)
     if not positive:
         return {None: (negative, [])}
     return {axis: (negative, members) for axis, members in positive.items()}

@@ -51,7 +51,7 @@ def _control_values(values: pl.DataFrame) -> list[Row]:
     keys = ("dataset", "plate", "subject", "channel")
     for key, rows in values.group_by(*keys, maintain_order=True):
         named = dict(zip(keys, key, strict=True)) | {"model": None, "normalization": None}
-        controls_of = by_control(rows["control_type"].to_list(), rows["compound"].to_list())
+        controls_of = by_control(rows)
         of_wells = rows["value"].to_numpy()
         for axis, (negative, positive) in controls_of.items():
             for kind, members in (("negcon", negative), ("poscon", positive)):
