@@ -58,7 +58,8 @@ def quality_figure(
 def quality_rows(lake: Lake) -> pl.DataFrame:
     """The newest rows of assay quality. Raises ProfileError if there are none."""
     rows = lake.look_up(
-        "from latest_quality order by dataset, plate, model, subject desc, channel nulls first, axis"
+        "from latest_quality order by dataset, plate, model, subject desc, channel nulls first,"
+        " axis"
     )
     if rows.is_empty():
         raise ProfileError("the lake has no figures of assay quality; run `unidino quality`")
