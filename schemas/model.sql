@@ -2,7 +2,7 @@
 create table if not exists model (
     model varchar primary key,
     kind varchar not null
-    check (kind in ('vit', 'timm', 'microsnoop', 'codebook', 'cellprofiler', 'gaussian', 'imported')),
+    check (kind in ('vit', 'timm', 'microsnoop', 'codebook', 'cellprofiler', 'gaussian', 'cell_count', 'imported')),
     architecture varchar,
     num_dims integer not null check (num_dims > 0),
     channels varchar[],

@@ -2,7 +2,7 @@
 create table if not exists part (
     uri varchar primary key,
     kind varchar not null
-    check (kind in ('embedding', 'crop_embedding', 'profile', 'statistic', 'projection')),
+    check (kind in ('embedding', 'crop_embedding', 'profile', 'statistic', 'projection', 'cell')),
     model varchar not null,
     dataset varchar,
     plate varchar,

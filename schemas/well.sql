@@ -11,6 +11,7 @@ create table if not exists well (
     moa varchar,
     target varchar,
     cell_line varchar,
+    num_cells integer check (num_cells >= 0),
     extra json
 );
 comment on table well is 'One row per plate and well.';
@@ -20,4 +21,6 @@ comment on column well.well_column is 'Column, counted from 1 rightwards.';
 comment on column well.concentration_um is 'Concentration of the compound, micromolar.';
 comment on column well.control_type is 'trt (treated), negcon or poscon (negative or positive control), or empty.';
 comment on column well.moa is 'Mechanism of action.';
+comment on column well.num_cells is
+'Number of cells: of images, of a table with a row a cell, or as a table states; NULL if not counted.';
 comment on column well.extra is 'Other columns of the manifest, by name.';

@@ -53,9 +53,14 @@ MADE = {
         ("raw_profile", "member"),
         "0 as row_id, '' as dataset, '' as plate, '' as well, 0 as field, '' as source,"
         " '' as batch, '' as perturbation, '' as compound, 0.0 as concentration_um,"
-        " '' as control_type, '' as moa, '' as target, '' as cell_line, null::json as extra,"
+        " '' as control_type, '' as moa, '' as target, '' as cell_line, 0 as num_cells,"
+        " null::json as extra,"
         " [''] as channels",
     ),
+    "control_value": "'' as dataset, '' as plate, '' as model, '' as normalization, '' as subject,"
+    " '' as channel, '' as axis, '' as control_type, 0.0 as value",
+    "replicate_distance": "'' as plate, '' as well, '' as label, true as is_control,"
+    " 0.0 as distance",
     "entry": "0 as line, '' as problem, '' as measurement",
     "known": "'' as plate_id, '' as dataset",
     "landed": "'' as plate, '' as uri, '' as fingerprint, '' as content_hash, '' as run_id",
@@ -129,6 +134,7 @@ def test_every_query_explains_on_an_empty_lake(empty: Lake, path: Path, tmp_path
             "keep_unlabelled": False,
             "as_decoys": False,
             "share": 0.5,
+            "most": 3.5,
             "num_planes": 10,
             "num_patches": 100,
             "channel_names": ["DNA"],

@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     __version__: str
 
     from unidino.core.errors import UnidinoError
+    from unidino.embeddings.counted import count_cells
     from unidino.embeddings.embed import embed
     from unidino.explorer.explore import explore
     from unidino.figures.kinds import plot
     from unidino.insight.attribution import attribute
     from unidino.insight.projection import project
+    from unidino.insight.quality import quality
     from unidino.insight.readouts import predict_readouts
     from unidino.lake.check import check
     from unidino.lake.lake import Lake
@@ -61,6 +63,7 @@ __all__ = [
     "attribute",
     "batches",
     "check",
+    "count_cells",
     "create_model",
     "embed",
     "explore",
@@ -74,6 +77,7 @@ __all__ = [
     "predict_readouts",
     "profile",
     "project",
+    "quality",
     "report",
     "score",
     "score_labels",
@@ -90,6 +94,7 @@ _HOMES = {
     "attribute": "insight.attribution",
     "batches": "scores.batches",
     "check": "lake.check",
+    "count_cells": "embeddings.counted",
     "create_model": "models.baselines",
     "embed": "embeddings.embed",
     "explore": "explorer.explore",
@@ -103,6 +108,7 @@ _HOMES = {
     "predict_readouts": "insight.readouts",
     "profile": "profiles.profile",
     "project": "insight.projection",
+    "quality": "insight.quality",
     "report": "reports.report",
     "score": "scores.accuracy",
     "score_labels": "scores.labels",

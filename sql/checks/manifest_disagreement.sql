@@ -15,6 +15,7 @@ with differing as (
         or min(moa) <> max(moa)
         or min(target) <> max(target)
         or min(cell_line) <> max(cell_line)
+        or min(num_cells) <> max(num_cells)
 ),
 
 differing_plate as (
@@ -37,11 +38,12 @@ said as (
         'well ' || manifest.well || ' of plate ' || manifest.plate as what,
         unnest(
             ['perturbation', 'compound', 'concentration_um', 'control_type', 'moa', 'target']
-            || ['cell_line']
+            || ['cell_line', 'num_cells']
         ) as "column",
         unnest([
             manifest.perturbation, manifest.compound, manifest.concentration_um::varchar,
-            manifest.control_type, manifest.moa, manifest.target, manifest.cell_line
+            manifest.control_type, manifest.moa, manifest.target, manifest.cell_line,
+            manifest.num_cells::varchar
         ]) as value
     from manifest
     semi join differing using (plate, well)

@@ -32,6 +32,7 @@ select
     typed.moa,
     typed.target,
     typed.cell_line,
+    typed.num_cells,
     typed.extra
 from typed
 left join known on typed.plate = known.plate_id

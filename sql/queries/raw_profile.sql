@@ -69,6 +69,7 @@ select
     well.moa,
     well.target,
     well.cell_line,
+    well.num_cells,
     well.extra
 from well_channels
 inner join plate_channels using (plate)

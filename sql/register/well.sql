@@ -12,6 +12,7 @@ select
     min(moa) as moa,
     min(target) as target,
     min(cell_line) as cell_line,
+    min(num_cells) as num_cells,
     arg_min(extra, field * 1000 + channel_index) as extra
 from landed_image
 group by plate, well, well_row, well_column

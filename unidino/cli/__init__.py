@@ -28,6 +28,7 @@ app = typer.Typer(
 for command in (
     lake.demo,
     lake.ingest,
+    lake.count_cells,
     training.train,
     training.embed,
     profiles.profile,
@@ -38,6 +39,7 @@ for command in (
     scores.batches,
     insight.attribute,
     insight.readouts,
+    insight.quality,
     insight.plot,
     insight.report,
     insight.explore,

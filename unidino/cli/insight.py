@@ -175,6 +175,43 @@ def readouts(
             log.warning(f"{place}: left out {count} ({reason.replace('_', ' ')})")
 
 
+def quality(
+    lake: LakeOption = DEFAULT_LAKE,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="Repeatable; default: every model but random ones and cell_count."),
+    ] = None,
+    dataset: Annotated[list[str] | None, typer.Option(help="Repeatable; default: all.")] = None,
+    plate: Annotated[list[str] | None, typer.Option(help="Repeatable; default: all.")] = None,
+    normalize: NormalizeOption = "mad_robustize",
+    few_cells: Annotated[
+        float,
+        typer.Option(help="Share of the negative controls' median below which cells are few."),
+    ] = 0.25,
+    flagged: Annotated[
+        bool, typer.Option("--flagged", help="Show the plates, wells and images that are flagged.")
+    ] = False,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MAX_SEED, help="Seed of permutations and random pairs.")
+    ] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell how good each plate is: controls, replicates, positions, outliers, cells, images."""
+    from unidino.insight.quality import quality as run_quality
+    from unidino.profiles.selection import Selection
+
+    found = run_quality(
+        open_lake(lake),
+        Selection(model or (), dataset or (), normalize=normalize),
+        plates=plate or (),
+        few_cells=few_cells,
+        seed=seed,
+    )
+    rows = found.flagged if flagged else found.rows
+    table = rows if flagged else found.for_people()
+    emit(as_json, rows.to_dicts(), table)
+
+
 def plot(
     kind: Annotated[FigureKind, typer.Argument(help="The figure to draw.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="FILE.png, .svg or .pdf.")],
@@ -195,7 +232,7 @@ def plot(
         ProjectionMethod | None, typer.Option(help="map: how points are projected.")
     ] = None,
     plate: Annotated[
-        list[str] | None, typer.Option(help="plate: plates to draw; repeatable.")
+        list[str] | None, typer.Option(help="plate, quality: plates to draw; repeatable.")
     ] = None,
     value: Annotated[
         str | None,

@@ -139,6 +139,10 @@ def ingest(
         int,
         typer.Option(min=0, max=30, help="Levels to add, each half the size of the one before."),
     ] = 0,
+    count_cells: Annotated[
+        str | None,
+        typer.Option(help="Channel whose nuclei are counted: num_cells of fields and wells."),
+    ] = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, max=MAX_JOBS, help="Threads; default: one per core.")
     ] = None,
@@ -194,6 +198,14 @@ def ingest(
             jobs=jobs,
             overwrite=overwrite,
         )
+        if count_cells and not dry_run and not metadata_only and done.landed:
+            from unidino.embeddings.counted import count_cells as count
+
+            counted = count(opened, count_cells, plates=done.landed, jobs=jobs)
+            log.info(
+                f"{counted.num_cells} cells in {counted.num_images} images of {count_cells},"
+                f" counted in {counted.seconds} s"
+            )
     if done.skipped:
         log.info(f"{len(done.skipped)} plates are in the lake already")
     if as_json or not dry_run:
@@ -205,6 +217,42 @@ def ingest(
             " and run again with --overwrite)",
             done.problems,
         )
+
+
+def count_cells(
+    lake: LakeOption = DEFAULT_LAKE,
+    channel: Annotated[
+        str | None, typer.Option(help="Channel that shows nuclei; default: by its name.")
+    ] = None,
+    plate: Annotated[
+        list[str] | None, typer.Option(help="Plate; repeatable; default: all with images.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, max=MAX_JOBS, help="Processes; default: one per core.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Count again, and replace counts of tables.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Count the cells of fields and wells by the nuclei in their images (num_cells)."""
+    from unidino.embeddings.counted import count_cells as run_count
+
+    done = run_count(
+        open_lake(lake, writes=True),
+        channel,
+        plates=plate or [],
+        jobs=jobs,
+        overwrite=overwrite,
+    )
+    shown = {
+        "plates": len(done.plates),
+        "skipped": len(done.skipped),
+        "images": done.num_images,
+        "cells": done.num_cells,
+        "images_per_s": round(done.num_images / done.seconds, 1) if done.seconds else None,
+    }
+    emit(as_json, asdict(done) if as_json else shown)
 
 
 class QueryCommand(TyperCommand):

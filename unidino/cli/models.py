@@ -36,8 +36,8 @@ def models_create(
     preset: Annotated[
         str,
         typer.Argument(
-            help="random_vit, gaussian, imagenet_dino, cellprofiler, codebook, or the name of a"
-            " timm network."
+            help="random_vit, gaussian, imagenet_dino, cellprofiler, cell_count, codebook, or the"
+            " name of a timm network."
         ),
     ],
     lake: LakeOption = DEFAULT_LAKE,

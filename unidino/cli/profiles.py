@@ -18,6 +18,7 @@ from unidino.cli.output import (
     open_lake,
 )
 from unidino.core.choices import (
+    Aggregation,
     ImportLevel,
     Level,
 )
@@ -90,7 +91,11 @@ def profile(
 
 def import_profiles(
     file: Annotated[
-        Path, typer.Argument(help="CSV, TSV, Parquet, Arrow or AnnData (.h5ad, .zarr).")
+        list[Path],
+        typer.Argument(
+            help="CSV, TSV, Parquet, Arrow or AnnData (.h5ad, .zarr); with --objects one or several"
+            " of CSV, Parquet or CellProfiler's SQLite, or a folder of its CSV files."
+        ),
     ],
     model: Annotated[str, typer.Option(help="Name of the model that gets the features.")],
     lake: LakeOption = DEFAULT_LAKE,
@@ -129,6 +134,17 @@ def import_profiles(
         ),
     ] = "DMSO",
     unit: UnitOption = None,
+    objects: Annotated[
+        bool,
+        typer.Option("--objects", help="The tables have a row a cell; they are aggregated."),
+    ] = False,
+    aggregate: Annotated[
+        Aggregation, typer.Option(help="With --objects: what a well is of its cells.")
+    ] = "median",
+    keep_cells: Annotated[
+        bool,
+        typer.Option("--keep-cells", help="With --objects: keep single cells as the table cell."),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what was understood; nothing lands.")
     ] = False,
@@ -158,6 +174,9 @@ def import_profiles(
             metadata=metadata or [],
             negcon=negcon,
             unit=unit,
+            objects=objects,
+            aggregate=aggregate,
+            keep_cells=keep_cells,
             dry_run=dry_run,
             overwrite=overwrite,
         )
@@ -177,7 +196,7 @@ def import_profiles(
         "plates": done.num_plates,
         "new_plates": done.num_new_plates,
         "missing": done.num_missing,
-    }
+    } | ({} if done.num_cells is None else {"cells": done.num_cells})
     if as_json or not dry_run:
         emit(as_json, asdict(done) if as_json else shown)
 

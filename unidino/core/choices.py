@@ -25,6 +25,7 @@ Keep = Literal["mean", "crop"]
 Level = Literal["field", "well", "treatment", "compound", "plate", "batch", "source"]
 WellLevel = Literal["well", "field"]
 OtherLevel = Literal["treatment", "compound"]
+Aggregation = Literal["median", "mean"]
 ImportLevel = Literal[WellLevel, OtherLevel]
 
 # Scores.
@@ -54,6 +55,7 @@ FigureKind = Literal[
     "channels",
     "readouts",
     "plate",
+    "quality",
     "training",
 ]
 

@@ -81,6 +81,12 @@ def embed(
     config = load_config(lake, model)
     if not config.traits.embeds:
         raise ModelError(f"model '{model}' was imported: it has profiles but cannot embed images")
+    if config.traits.source == "counts":
+        from unidino.embeddings.counted_wells import embed_counts
+
+        names = [p for p, _ in _chosen_plates(lake, plates, where)[shard[0] - 1 :: shard[1]]]
+        counted, current_ones, num = embed_counts(lake, run, model, names, overwrite=overwrite)
+        return Embedded(tuple(counted), tuple(current_ones), num, num, {})
     weights = lake.look_up("select weights_hash from model where model = $m", {"m": model}).item()
 
     def task_of(plate: str, content_hash: str) -> _Task:

@@ -51,6 +51,7 @@ _SOURCES: dict[FigureKind, _Source] = {
     "channels": _Source("scores", _RESULTS),
     "readouts": _Source("insight", _RESULTS),
     "plate": _Source("plates", ("models", "datasets", "normalize", "where")),
+    "quality": _Source("quality", ("models", "datasets")),
     "training": _Source("training", ("models",)),
 }
 _ALWAYS = ("lake", "selection", "width_mm")

@@ -18,11 +18,11 @@ def keep_plates(folder: Path, con: Connection, *, missing_only: bool = False) ->
     )
     for (plate,) in con.execute("select plate_id from plate order by all").fetchall():
         if plate not in known or not missing_only:
-            _keep_again(folder, con, plate, known.get(plate))
+            keep_again(folder, con, plate, known.get(plate))
 
 
-def _keep_again(folder: Path, con: Connection, plate: str, uri: str | None) -> None:
-    """Keep the rows of a plate that were changed. uri: of its record before."""
+def keep_again(folder: Path, con: Connection, plate: str, uri: str | None) -> None:
+    """Keep the rows of a plate that were changed. uri: of its record before, if it has one."""
     path = folder / uri if uri else None
     files = states_in(con, path) if path and is_whole_record(path) else None
     keep_plate(folder, con, plate, files)
@@ -38,7 +38,7 @@ def plates_kept(folder: Path, con: Connection) -> Iterator[None]:
         return
     known = dict(con.execute("select plate, uri from file where kind = 'record'").fetchall())
     for plate in sorted(plate for plate, sums in after.items() if sums != before.get(plate)):
-        _keep_again(folder, con, plate, known.get(plate))
+        keep_again(folder, con, plate, known.get(plate))
 
 
 def _row_sums(con: Connection) -> dict[str, dict[str, int]]:

@@ -60,6 +60,7 @@ _TABLES = (
     "pair_score",
     "batch_mixing",
     "batch_drift",
+    "quality",
     "file",
 )
 _LOCK_PATIENCE_S = 60.0

@@ -24,6 +24,7 @@ _USUAL = {
     "ngff": "0.5",
     "negcon": "DMSO",
     "level": "well",
+    "aggregate": "median",
     "precision": "fp32",
     "engine": "torch",
     "device": "cpu",
@@ -46,7 +47,10 @@ _CHOICE = (
 )
 _FORM = ("ngff", "pyramid", "illumination", "in_place", "convert", "max_pixels")
 _EMBED = ("cover", "short_side_px", "keep", "precision", "engine", "batch_size", "device")
-_IMPORT = ("dataset", "features", "layer", "metadata", "level", "negcon", "unit")
+_IMPORT = (
+    *("dataset", "features", "layer", "metadata", "level", "negcon", "unit"),
+    *("objects", "aggregate", "keep_cells"),
+)
 _MODEL = {
     "models create": ("like", "weights", "normalization", "nuclei", "samples", "seed"),
     "models import": (
@@ -165,7 +169,9 @@ class Mender:
         return row["command"], json.loads(row["arguments"])
 
     def _import(self, arguments: Row, *, overwrite: bool = False) -> str:
-        words: list[object] = ["import-profiles", _absolute(arguments, "file")]
+        files = arguments["file"] if isinstance(arguments["file"], list) else [arguments["file"]]
+        placed = [_placed(file, arguments) for file in files]
+        words: list[object] = ["import-profiles", *placed]
         words += ["--model", arguments["model"]]
         mapped = arguments.get("mapped") or {}
         if mapped:

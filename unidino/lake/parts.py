@@ -24,7 +24,7 @@ from unidino.lake.runs import Run
 from unidino.lake.states import FileState, is_whole, state_from, state_of
 
 CARRIED = b"unidino"  # key of the metadata of a file of vectors
-Kind = Literal["embedding", "crop_embedding", "profile", "statistic", "projection"]
+Kind = Literal["embedding", "crop_embedding", "profile", "statistic", "projection", "cell"]
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,10 @@ from unidino.lake.sources import OF_PLATES, age, from_catalog, from_copy
 from unidino.lake.states import files_below, state_of
 
 _NOT_ON_DISK = (
-    *("score", "label_score", "readout_score", "attribution"),
-    "pair_score",
+    *("score", "label_score", "readout_score", "attribution", "quality", "pair_score"),
     *("batch_mixing", "batch_drift"),
 )
-_VECTORS = ("embeddings", "crops", "profiles")
+_VECTORS = ("embeddings", "crops", "profiles", "cells")
 
 
 def rebuild(path: Path) -> list[str]:

@@ -20,9 +20,10 @@ OVER_TABLES = {
         *("score", "label_score", "attribution", "readout_score", "pair_score", "batch_mixing"),
         "run",
     },
+    "latest_quality": {"quality", "run"},
 }
 QUOTE = "'"
-OVER_PARTS = ("embedding", "crop_embedding", "profile", "statistic", "projection")
+OVER_PARTS = ("embedding", "crop_embedding", "profile", "statistic", "projection", "cell")
 
 
 def create_views_over_tables(

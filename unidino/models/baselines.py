@@ -24,6 +24,7 @@ PRESETS: dict[str, ModelConfig] = {
     "gaussian": ModelConfig(kind="gaussian", num_dims=384),
     "imagenet_dino": ModelConfig(kind="vit", architecture=VIT_S, num_dims=384),
     "cellprofiler": ModelConfig(kind="cellprofiler", num_dims=NUM_DIMS),
+    "cell_count": ModelConfig(kind="cell_count", num_dims=1),
     # Crops of 128 px reach more of most fields than those of 224 px.
     "codebook": ModelConfig(kind="codebook", num_dims=192, crop_size_px=128, stride_px=128),
 }
@@ -33,6 +34,7 @@ _OPTIONS = {
     "random_vit": ("like",),
     "gaussian": ("like",),
     "cellprofiler": ("nuclei",),
+    "cell_count": (),
     "codebook": ("samples",),
 }
 _PATCHES_A_CENTRE = 10
@@ -52,8 +54,8 @@ def create_model(
 ) -> str:
     """Name of a new model, made from a preset or from a pretrained timm network.
 
-    preset: `random_vit`, `gaussian`, `imagenet_dino`, `cellprofiler`, `codebook`, or a timm network
-    by name.
+    preset: `random_vit`, `gaussian`, `imagenet_dino`, `cellprofiler`, `cell_count`, `codebook`, or
+    a timm network by name.
     like: a model whose network, crops and intensity scaling a random or Gaussian one copies.
     weights: a local file instead of the model hub's. normalization: how colour images were
     normalized when the weights were trained; the paper uses `none`. nuclei: for `cellprofiler`,
@@ -92,7 +94,7 @@ def _check_options(preset: str, given: Mapping[str, object]) -> None:
     used = _OPTIONS.get(preset, ("weights", "normalization"))
     for option, value in given.items():
         if value is not None and option not in used:
-            takes = ", ".join(f"--{name}" for name in used)
+            takes = ", ".join(f"--{name}" for name in used) or "none but --seed"
             raise ModelError(
                 f"'{preset}' has no use for --{option} '{value}'; omit it"
                 f" ('{preset}' takes {takes})"

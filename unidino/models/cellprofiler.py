@@ -48,14 +48,7 @@ def segment(nuclear: Image, cellular: Image | None) -> tuple[Labels, Labels]:
     nuclear, cellular: (H, W), any type and scale; without `cellular`, cells are nuclei grown by
     half a diameter. Nuclei cut by the field's border are kept. Both are 0 where there is no object.
     """
-    plane = _scaled(nuclear)
-    diameter = _diameter(_foreground(ndimage.gaussian_filter(plane, 1.5)))
-    mask = _foreground(ndimage.gaussian_filter(plane, max(1.0, diameter / 15)))
-    mask = ndimage.binary_fill_holes(ndimage.binary_opening(mask, iterations=1))
-    depth = ndimage.gaussian_filter(ndimage.distance_transform_edt(mask), diameter / 20) * mask
-    # A lobe counts as a separate nucleus where the neck is narrower by this share of a diameter.
-    markers = label(h_maxima(depth, 0.04 * diameter)) if mask.any() else np.zeros_like(mask, int)
-    nuclei = _large(watershed(-depth, markers, mask=mask))
+    nuclei, diameter = segment_nuclei(nuclear)
     if cellular is None or not nuclei.any():
         return nuclei, expand_labels(nuclei, diameter / 2).astype(np.int32)
     smooth = ndimage.gaussian_filter(_scaled(cellular), max(1.0, diameter / 15))
@@ -65,6 +58,23 @@ def segment(nuclear: Image, cellular: Image | None) -> tuple[Labels, Labels]:
     near = ndimage.distance_transform_edt(nuclei == 0) < 2 * diameter
     inside = (lit & near) | (nuclei > 0)
     return nuclei, watershed(-smooth, nuclei, mask=inside).astype(np.int32)
+
+
+def segment_nuclei(nuclear: Image) -> tuple[Labels, float]:
+    """Labels 1..N (H, W) of nuclei, 0 elsewhere, and the diameter of the usual one in pixels."""
+    plane = _scaled(nuclear)
+    diameter = nuclear_diameter(plane)
+    mask = _foreground(ndimage.gaussian_filter(plane, max(1.0, diameter / 15)))
+    mask = ndimage.binary_fill_holes(ndimage.binary_opening(mask, iterations=1))
+    depth = ndimage.gaussian_filter(ndimage.distance_transform_edt(mask), diameter / 20) * mask
+    # A lobe counts as a separate nucleus where the neck is narrower by this share of a diameter.
+    markers = label(h_maxima(depth, 0.04 * diameter)) if mask.any() else np.zeros_like(mask, int)
+    return _large(watershed(-depth, markers, mask=mask)), diameter
+
+
+def nuclear_diameter(plane: Image) -> float:
+    """Diameter of the usual nucleus of a plane (H, W), in pixels; 1 if it shows none."""
+    return _diameter(_foreground(ndimage.gaussian_filter(_scaled(plane), 1.5)))
 
 
 def _scaled(plane: Image) -> NDArray[np.float64]:
@@ -96,9 +106,9 @@ def _diameter(mask: NDArray[np.bool_]) -> float:
     components, count = ndimage.label(mask)
     if not count:
         return 1.0
-    index = np.arange(1, count + 1)
-    radii = ndimage.maximum(ndimage.distance_transform_edt(mask), components, index)
-    return 2 * _weighted_median(radii, np.bincount(components.ravel())[1:])
+    radii = np.zeros(count + 1)
+    np.maximum.at(radii, components[mask], ndimage.distance_transform_edt(mask)[mask])
+    return 2 * _weighted_median(radii[1:], np.bincount(components.ravel())[1:])
 
 
 def _weighted_median(values: NDArray[Any], weights: NDArray[Any]) -> float:
@@ -123,8 +133,10 @@ def _large(labels: NDArray[Any]) -> Labels:
     return large
 
 
-def nuclear_channel(channels: Sequence[str]) -> str:
-    """The channel that shows nuclei, by its name.
+def nuclear_channel(
+    channels: Sequence[str], option: str = "when you create the model: --nuclei NAME"
+) -> str:
+    """The channel that shows nuclei, by its name. option: that names it, for messages.
 
     Raises ModelError if none does, or several do.
     """
@@ -136,7 +148,7 @@ def nuclear_channel(channels: Sequence[str]) -> str:
         if found
         else f"no channel's name says that it shows nuclei ({', '.join(channels)})"
     )
-    raise ModelError(f"{problem}; name the channel when you create the model: --nuclei NAME")
+    raise ModelError(f"{problem}; name the channel {option}")
 
 
 def measure(

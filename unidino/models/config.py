@@ -15,8 +15,8 @@ class ModelConfig(BaseModel):
 
     kind: `vit` embeds by a vision transformer, `timm` by any timm network's pooled features,
     `microsnoop` by that encoder, `codebook` by the nearness of patches to centres, `cellprofiler`
-    by features of segmented cells, `gaussian` by random numbers; `imported` profiles were computed
-    by another program.
+    by features of segmented cells, `gaussian` by random numbers, `cell_count` by the number of
+    cells of a well alone; `imported` profiles were computed by another program.
     architecture: name of a timm network, whose CLS token a `vit` embeds by; or `openphenom`,
     `openphenom-channelwise` or `subcell`. architecture_options override its shape, such as
     `img_size` for crops of another size than the network's position embeddings.

@@ -56,6 +56,8 @@ def feature_names(
     """
     if config.features:
         return config.features
+    if config.traits.source == "counts":
+        return ("num_cells",)
     if config.traits.source != "cells":
         return None
     names = group_names([c for c in plate_channels if c not in config.traits.groups]).get(channel)

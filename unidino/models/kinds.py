@@ -3,21 +3,25 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["vit", "timm", "microsnoop", "codebook", "cellprofiler", "gaussian", "imported"]
-Source = Literal["network", "cells", "random", "file"]
+Kind = Literal[
+    "vit", "timm", "microsnoop", "codebook", "cellprofiler", "gaussian", "cell_count", "imported"
+]
+Source = Literal["network", "cells", "random", "counts", "file"]
 
 EVERY_CHANNEL = "*"
 SHAPE = "Shape"
 CORRELATION = "Correlation"
 IMPORTED = "features"
+CELLS = "Cells"
 
 
 @dataclass(frozen=True)
 class KindTraits:
     """What all models of one kind have in common.
 
-    source: the output of a network, features of segmented cells, random numbers, or a file of
-    imported profiles. is_measured: the entries of a vector are named measurements.
+    source: the output of a network, features of segmented cells, random numbers, the counts of
+    cells that wells have, or a file of imported profiles. is_measured: the entries of a vector are
+    named measurements.
     groups: the names of the vectors of a field; `*` stands for every channel of its plate.
     """
 
@@ -45,5 +49,6 @@ KINDS: dict[Kind, KindTraits] = {
         "cells", is_measured=True, groups=(EVERY_CHANNEL, SHAPE, CORRELATION)
     ),
     "gaussian": KindTraits("random"),
+    "cell_count": KindTraits("counts", is_measured=True, groups=(CELLS,)),
     "imported": KindTraits("file", is_measured=True, groups=(IMPORTED,)),
 }

@@ -26,7 +26,10 @@ def is_table(path: Path) -> bool:
 def stem(path: Path) -> str:
     """Name of a table file without its endings."""
     return re.sub(
-        r"\.(csv|tsv|txt|parquet|arrow|feather|h5ad)(\.gz)?$", "", path.name, flags=re.IGNORECASE
+        r"\.(csv|tsv|txt|parquet|arrow|feather|h5ad|sqlite3?|db)(\.gz)?$",
+        "",
+        path.name,
+        flags=re.IGNORECASE,
     )
 
 

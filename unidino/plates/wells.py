@@ -1,5 +1,7 @@
 """Rows of a table of metadata as rows of wells."""
 
+from collections.abc import Sequence
+
 from unidino.core import assets
 from unidino.core.account import Account, listed
 from unidino.core.errors import InputError
@@ -13,28 +15,39 @@ _SHOWN = 12
 
 
 def one_row_a_well(con: Connection, table: str, name: str, account: Account) -> None:
-    """Reduce a table with plates and wells to a row for each well.
+    """Reduce a table with plates and wells to a row for each well; see `one_row_each`."""
+    if {"plate", "well"} <= set(columns(con, table)):
+        one_row_each(con, table, name, account)
+
+
+def one_row_each(
+    con: Connection,
+    table: str,
+    name: str,
+    account: Account,
+    keys: Sequence[str] = ("plate", "well"),
+) -> None:
+    """Reduce a table to a row for each plate and well, and field if that is a key.
 
     Other columns than those of the manifest that differ in a well are left out, as is said. name:
     of the table's file.
     Raises InputError if the rows of a well differ in a column of the manifest that tells of wells.
     """
     have = columns(con, table)
-    if not {"plate", "well"} <= set(have):
-        return
+    by = ", ".join(keys)
     con.execute(f"update {quoted(table)} set well = well_or_text(well)")
     told = set(assets.manifest_schema()["properties"]) - OF_IMAGES - _OF_PLANES
     kept, differing = [], []
     for column in have:
-        if column in ("plate", "well"):
+        if column in keys:
             continue
         value = quoted(column)
         rows = first_row(
             con,
             f"select plate, well, list({value} order by _line), list(_line order by _line)"
             f" from {quoted(table)} where plate is not null and well is not null"
-            f" group by plate, well having count(distinct {value}) > 1"
-            f" or count({value}) not in (0, count(*)) order by plate, well limit 1",
+            f" group by {by} having count(distinct {value}) > 1"
+            f" or count({value}) not in (0, count(*)) order by {by} limit 1",
         )
         if not rows:
             kept.append(column)
@@ -55,8 +68,8 @@ def one_row_a_well(con: Connection, table: str, name: str, account: Account) -> 
         )
     values = "".join(f", any_value({quoted(c)}) as {quoted(c)}" for c in kept)
     con.execute(
-        f"create table _collapsed as select plate, well{values}, min(_line) as _line,"
-        f" min(_file) as _file, count(*) as {NUM_ROWS} from {quoted(table)} group by plate, well"
+        f"create table _collapsed as select {by}{values}, min(_line) as _line,"
+        f" min(_file) as _file, count(*) as {NUM_ROWS} from {quoted(table)} group by {by}"
     )
     con.execute(f"drop table {quoted(table)}")
     con.execute(f"alter table _collapsed rename to {quoted(table)}")

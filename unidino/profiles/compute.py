@@ -110,7 +110,21 @@ def compute(
         if rows.num_rows == 0:
             raise ProfileError(f"model '{model}' has no complete {level} of dataset '{dataset}'")
         vectors = _averaged(profiles, rows["row_ids"], form.aggregate, folder / "averaged")
+        if config.traits.source == "counts":
+            vectors, features = on_half_circle(vectors[:, 0]), ["num_cells_x", "num_cells_y"]
         yield Computed(rows.drop_columns(["row_ids"]), vectors, channels, features, learnt, dropped)
+
+
+def on_half_circle(values: Array) -> Array:
+    """Points (L, 2) on a half circle, each at an angle that grows with its value (L,).
+
+    The cosine of two points falls strictly with the difference of their values, so that cosine
+    neighbours of one number are those with the nearest number. NaN stays NaN.
+    """
+    finite = values[np.isfinite(values)]
+    low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 0.0)
+    angles = np.pi * (values - low) / (high - low if high > low else 1.0)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
 def first_channels(channels: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:

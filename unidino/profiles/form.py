@@ -22,11 +22,13 @@ Unit = Literal["plate", "batch", "dataset"]
 Controls = Literal["all", "trt", "negcon", "poscon", "empty"]
 FieldWeight = Literal["crops", "equal"]
 Aggregate = Literal["mean", "median"]
+Covariate = Literal["num_cells"]
 _CHOICES: dict[str, tuple[str, ...]] = {
     "per": get_args(Unit),
     "controls": get_args(Controls),
     "fields": get_args(FieldWeight),
     "aggregate": get_args(Aggregate),
+    "regress": get_args(Covariate),
 }
 
 
@@ -52,6 +54,8 @@ class ProfileForm:
     channels: names to keep, concatenated in the order of the plate; empty for all.
     statistics: path of a file of the table `statistic`, or its hash. These statistics, learnt from
     other wells, are applied instead of learning new ones.
+    regress: `num_cells`: before all steps, the part of each feature that a straight line in the
+    number of cells explains is subtracted, by unit (`per`, default plate) and teaching wells.
     """
 
     steps: tuple[str, ...] = ("mad_robustize",)
@@ -65,6 +69,7 @@ class ProfileForm:
     wells: str | None = None
     channels: tuple[str, ...] = ()
     statistics: str | None = None
+    regress: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> "ProfileForm":

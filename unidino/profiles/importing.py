@@ -4,16 +4,18 @@ Shapes: N rows of a table, D features.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import get_args
 
 import pyarrow as pa
 
 from unidino.core import assets
-from unidino.core.choices import OtherLevel, WellLevel
+from unidino.core.choices import Aggregation, OtherLevel, WellLevel
 from unidino.core.errors import InputError, ModelError, choose
 from unidino.core.log import log
 from unidino.core.sql import Connection, first_row, scratch
+from unidino.core.stopping import temporary_folder
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
 from unidino.models.config import ModelConfig
@@ -34,6 +36,7 @@ from unidino.profiles.landing import (
     land_wells,
     rows_to_land,
 )
+from unidino.profiles.objects import read_objects
 
 _WELL_LEVELS = get_args(WellLevel)
 _OTHER_LEVELS = get_args(OtherLevel)
@@ -41,7 +44,7 @@ _OTHER_LEVELS = get_args(OtherLevel)
 
 def import_profiles(
     lake: Lake,
-    file: Path | str,
+    file: Path | str | Sequence[Path | str],
     model: str,
     *,
     dataset: str | None = None,
@@ -52,6 +55,9 @@ def import_profiles(
     level: str = "well",
     negcon: str = "DMSO",
     unit: str | None = None,
+    objects: bool = False,
+    aggregate: Aggregation = "median",
+    keep_cells: bool = False,
     dry_run: bool = False,
     overwrite: bool = False,
 ) -> Imported:
@@ -65,6 +71,10 @@ def import_profiles(
     wells. negcon: compound that is the negative control, where the table has no control_type.
     unit: see `ingest`. dry_run: only say what was understood; nothing lands. overwrite: plates
     without images get the wells and annotation of this table.
+    objects: the table has a row for each cell; profiles are medians or means (aggregate) of wells
+    or fields. Then `file` is CSV or Parquet, several of one kind, a folder of CellProfiler's CSV
+    files (Image, Cells, Nuclei, Cytoplasm), or SQLite files of CellProfiler. keep_cells: single
+    cells are kept too, as the table `cell`.
     Raises InputError if a row or a name is invalid; then nothing lands.
 
     >>> import unidino as ud
@@ -75,11 +85,22 @@ def import_profiles(
     """
     run = Run.of("import-profiles", locals(), reads_files=True)
     choose("level", level, (*_WELL_LEVELS, *_OTHER_LEVELS))
-    file, mapped = Path(file), mapped or {}
+    files = [Path(file)] if isinstance(file, str | Path) else [Path(f) for f in file]
+    _check_objects(files, level, layer, objects=objects, aggregate=aggregate, keep_cells=keep_cells)
+    file, mapped = files[0], mapped or {}
     reading = Reading(unit, run.account, OF_IMAGES - {"field"})
-    con = scratch()
-    try:
-        read = wide.read(con, "_rows", file, mapped, features, reading, layer=layer)
+    with ExitStack() as held:
+        folder = held.enter_context(temporary_folder())
+        con = scratch()
+        held.callback(con.close)
+        cells = None
+        if objects:
+            cells = read_objects(
+                con, "_rows", files, folder, mapped, features, reading, level=level, how=aggregate
+            )
+            read = cells.wide
+        else:
+            read = wide.read(con, "_rows", file, mapped, features, reading, layer=layer)
         clean_identifiers(con, "_rows", file.name)
         found = read.found
         for table in metadata:
@@ -119,6 +140,8 @@ def import_profiles(
             name,
             tuple(read.left_out),
             tuple(extra),
+            cells,
+            keep_cells,
         )
         if level in _WELL_LEVELS:
             _check_wells(con, file)
@@ -137,8 +160,33 @@ def import_profiles(
             dropped = rows_to_land(imported)[1] if level in _WELL_LEVELS else {}
             return imported.landed(0, dropped)
         return land_wells(imported) if level in _WELL_LEVELS else land_level(imported)
-    finally:
-        con.close()
+
+
+def _check_objects(
+    files: Sequence[Path],
+    level: str,
+    layer: str | None,
+    *,
+    objects: bool,
+    aggregate: str,
+    keep_cells: bool,
+) -> None:
+    """Raise InputError for options that contradict each other, by whether rows are cells."""
+    choose("aggregation", aggregate, get_args(Aggregation))
+    if not files:
+        raise InputError("no table is given")
+    if objects:
+        if level not in _WELL_LEVELS:
+            raise InputError(
+                f"cells (--objects) are aggregated to wells or fields, not to a {level}; pass"
+                " --level well, and `unidino profile --level` averages further"
+            )
+        if layer is not None:
+            raise InputError("--layer names a matrix of an AnnData file; --objects reads none")
+    elif len(files) > 1:
+        raise InputError(f"{len(files)} tables are given; several are for --objects, rows of cells")
+    elif keep_cells:
+        raise InputError("--keep-cells keeps single cells; it needs --objects")
 
 
 def _known_plates(lake: Lake, *, overwrite: bool) -> pa.Table:

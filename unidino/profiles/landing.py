@@ -29,7 +29,9 @@ from unidino.lake.runs import Run
 from unidino.models.config import ModelConfig
 from unidino.models.kinds import IMPORTED
 from unidino.models.registry import model_names, register
+from unidino.profiles.cells import fill_counts, write_cells
 from unidino.profiles.files import write_profiles
+from unidino.profiles.objects import Objects
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Imported(Result):
     num_missing: missing or infinite values of the table. dropped: rows that did not land: reason
     and count. features: their names. left_out: columns of numbers that are no features. extra:
     columns that are kept with new wells. account: what was understood of the table, as texts by
-    topic.
+    topic. num_cells: cells, if the table has a row for each.
     """
 
     model: str
@@ -56,6 +58,7 @@ class Imported(Result):
     left_out: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     account: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
+    num_cells: int | None = field(default=None, repr=False)
 
     @property
     def frame(self) -> pl.DataFrame:
@@ -68,7 +71,8 @@ class ImportedTable:
     """A table that was read, and the model and dataset that it is imported as.
 
     con: has the table `manifest`; its column `line` is the row in `values`, counted from 1.
-    values: (N, D). left_out, extra: see `Imported`.
+    values: (N, D). left_out, extra: see `Imported`. objects: what the values were aggregated of, if
+    the table has a row for each cell. keep_cells: single cells become parts too.
     """
 
     lake: Lake
@@ -81,6 +85,8 @@ class ImportedTable:
     dataset: str
     left_out: tuple[str, ...]
     extra: tuple[str, ...]
+    objects: Objects | None = None
+    keep_cells: bool = False
 
     def landed(
         self,
@@ -106,7 +112,14 @@ class ImportedTable:
             self.left_out,
             self.extra,
             self.run.account.as_json(),
+            None if self.objects is None else int(self.objects.counts.sum()),
         )
+
+    def with_vectors(self, rows: pa.Table) -> pa.Table:
+        """The rows of the manifest that have a vector: all, but those without any cell."""
+        if self.objects is None:
+            return rows
+        return rows.filter(pa.array(self.objects.counts[rows["line"].to_numpy() - 1] > 0))
 
     def register_model(self) -> None:
         """Register the model if it is not in the lake yet."""
@@ -142,7 +155,7 @@ def land_wells(table: ImportedTable) -> Imported:
     parts, landed = Parts(lake, table.run), []
     names = list(dict.fromkeys(plates.tolist()))
     for plate in names:
-        on_plate = rows.filter(pa.array(plates == plate))
+        on_plate = table.with_vectors(rows.filter(pa.array(plates == plate)))
         vectors = table.values[on_plate["line"].to_numpy() - 1]
         uri = f"embeddings/{table.model}/{plate}.parquet"
         inputs = hashlib.sha256(vectors).hexdigest()
@@ -162,8 +175,17 @@ def land_wells(table: ImportedTable) -> Imported:
                     "run_id": table.run.run_id,
                 }
             )
-    parts.land(also=lambda catalog: _register_plates(lake.path, catalog, new, landed))
-    remove_unregistered(lake, [row["plate"] for row in landed])
+        if table.objects and table.keep_cells:
+            write_cells(table.con, parts, table.model, plate, table.objects.columns)
+
+    def register_rows(catalog: Connection) -> None:
+        _register_plates(lake.path, catalog, new, landed)
+        if table.objects:
+            known = set(names) - {row["plate"] for row in landed}
+            fill_counts(lake.path, catalog, rows, sorted(known))
+
+    parts.land(also=register_rows)
+    remove_unregistered(lake, names if table.objects else [row["plate"] for row in landed])
     datasets = lake.look_up(
         "select distinct dataset from plate where list_contains($plates, plate_id) order by all",
         {"plates": names},

@@ -135,7 +135,20 @@ def _statistics(lake: Lake, form: ProfileForm) -> list[Learnt] | None:
 def _sql_texts(form: ProfileForm) -> list[str | None]:
     """Texts of the queries that profiles depend on; profiles are outdated when a text changes."""
     texts = [assets.sql("queries", q) for q in ("raw_profile", "raw_vector", "level_profile")]
-    return [*texts, *(assets.sql("normalize", step) for step in form.steps), form.wells_sql()]
+    return [*texts, *(assets.sql("normalize", step) for step in form.steps), form.wells_sql()] + (
+        [assets.sql("covariates", form.regress)] if form.regress else []
+    )
+
+
+def _counts(lake: Lake, dataset: str, form: ProfileForm) -> list[Any]:
+    """Numbers of cells that a form regresses on, as inputs of profiles; nothing for other forms."""
+    if form.regress is None:
+        return []
+    query = (
+        "select plate, well, num_cells from well inner join plate on plate_id = plate"
+        " where dataset = $dataset order by all"
+    )
+    return [lake.look_up(query, {"dataset": dataset}).rows()]
 
 
 def _profile_dataset(
@@ -150,7 +163,7 @@ def _profile_dataset(
     if row["kind"] == "profile":
         return _imported(lake, row, form, level)
     folder = f"profiles/{model}/{folder_name(text)}"
-    inputs = digest(row["inputs"], text, level, _sql_texts(form))
+    inputs = digest(row["inputs"], text, level, _sql_texts(form), *_counts(lake, dataset, form))
     part = Part(
         f"{folder}/{level}/{dataset}.parquet",
         "profile",

@@ -15,6 +15,7 @@ from unidino.core import assets
 from unidino.core.errors import ProfileError, choose
 from unidino.core.sql import Connection, scratch
 from unidino.core.vectors import metadata_table
+from unidino.profiles.covariate import STEP, without_covariate
 from unidino.profiles.form import REFIT, ProfileForm
 from unidino.profiles.harmony import harmonized
 from unidino.profiles.methods import METHODS, MIXING, Array
@@ -61,6 +62,8 @@ def normalize_profiles(metadata: Any, vectors: Array, normalize: str = "mad_robu
     for name in _UNIT_COLUMNS:
         is_there = name in table.column_names
         columns[name] = table[name] if is_there else pa.nulls(len(vectors), pa.string())
+    counts = table["num_cells"] if "num_cells" in table.column_names else pa.nulls(len(vectors))
+    columns["num_cells"] = counts.cast(pa.int32())
     con = scratch()
     try:
         con.register("raw_profile", pa.table(columns))
@@ -90,6 +93,9 @@ def normalized(
     learnt: list[Learnt] = []
     mixed = False
     number = 0
+    if form.regress:
+        raw, learnt = without_covariate(con, raw, form, known)
+        known = [k for k in known if k.step != STEP]
     for name in form.steps:
         _teach(con, form, name)
         for (part,) in con.execute("select distinct step from taught order by 1").fetchall():

@@ -25,7 +25,7 @@ from unidino.profiles.feature_columns import INDEX, canonical
 from unidino.profiles.mapping import compute, keep_features, parse_map, rename
 from unidino.profiles.wide_files import SUFFIXES, read_table
 
-__all__ = ["SUFFIXES", "Wide", "compute", "parse_map", "read", "rename"]
+__all__ = ["SUFFIXES", "Wide", "compute", "create_texts", "parse_map", "read", "rename"]
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,13 @@ def read(
     choice = choose_features(file, mapped, pattern, reading.account, readouts=readouts)
     hidden = {c for c, why in choice.left_out.items() if why == INDEX} | set(choice.features)
     others = [c for c in file.table.column_names if c not in hidden]
-    _create(con, name, file.table.select(others), path)
+    create_texts(con, name, file.table.select(others), path)
     keep_features(con, choice.features, choice.values, mapped)
     found = rename(con, name, mapped, reading, path.name)
     return Wide(choice.features, choice.values, found, choice.left_out)
 
 
-def _create(con: Connection, name: str, table: pa.Table, path: Path) -> None:
+def create_texts(con: Connection, name: str, table: pa.Table, path: Path) -> None:
     """Create a table of text of the columns that are no features."""
     texts: dict[str, Any] = {}
     no_text = []

@@ -12,7 +12,7 @@ from unidino.core.errors import choose
 from unidino.core.files import written_beside
 from unidino.lake.lake import Lake
 from unidino.lake.overlay import to_compute_in
-from unidino.reports import content, results, structure
+from unidino.reports import assay, content, results, structure
 from unidino.reports.page import render
 from unidino.scores.rules import LABELS
 
@@ -37,6 +37,7 @@ def report(lake: Lake, output: str | Path, *, model: str | None = None, label: s
         content.contents(lake),
         content.images(lake),
         content.quality(lake),
+        assay.assay_quality(lake, model or (profiles.model if profiles else None)),
         content.models(lake),
         results.scores(lake),
         results.labels(lake),
