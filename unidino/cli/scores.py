@@ -15,6 +15,7 @@ from unidino.cli.profiles import (
 )
 from unidino.core.choices import (
     MAX_SEED,
+    ControlsOf,
     Label,
     LabelFilter,
     Measure,
@@ -39,7 +40,10 @@ def score(
     preset: Annotated[Preset | None, typer.Option(help="Compute a table of the paper.")] = None,
     measure: Annotated[
         Literal["accuracy", Measure],
-        typer.Option(help="map: mean average precision; replicates: correlation of replicates."),
+        typer.Option(
+            help="map: mean average precision; replicates: correlation of replicates; activity:"
+            " replicates against negative controls; enrichment: odds ratio in the top of rankings."
+        ),
     ] = "accuracy",
     model: ModelsOption = None,
     dataset: DatasetsOption = None,
@@ -71,6 +75,12 @@ def score(
         ),
     ] = "reachable",
     neighbours: Annotated[int, typer.Option(min=1, help="Number of neighbours that vote.")] = 1,
+    controls_of: Annotated[
+        ControlsOf, typer.Option(help="activity: the negative controls that are compared with.")
+    ] = "dataset",
+    top_percent: Annotated[
+        float, typer.Option(help="enrichment: share of each ranking that is its top.")
+    ] = 1.0,
     include_controls: Annotated[bool, typer.Option(help="Score negative controls too.")] = False,
     seed: Annotated[
         int,
@@ -104,6 +114,8 @@ def score(
         )
         _show(scores, as_json)
         return
+    if not chosen_rules and measure == "activity":
+        chosen_rules = ["any"]
     if not chosen_rules:
         raise InputError("no rule; give --metric NAME, --not-same COLUMNS or --preset NAME")
     from unidino.profiles.selection import Selection
@@ -114,13 +126,14 @@ def score(
         Question(
             rule,
             reading or "text",
-            label or "",
+            of,
             label_filter,
             unmatched,
             include_controls,
             neighbours,
         )
         for rule in chosen_rules
+        for of in ([label or ""] if label or measure != "activity" else ["treatment", "compound"])
     ]
     selection = Selection(
         model or (), dataset or (), level, normalize or "mad_robustize", names(channels), where
@@ -132,7 +145,19 @@ def score(
     else:
         from unidino.scores.labels import score_labels
 
-        _show(score_labels(at, measure, asked, selection, seed=seed), as_json)
+        scores = score_labels(
+            at,
+            measure,
+            asked,
+            selection,
+            controls_of=controls_of,
+            top_percent=top_percent,
+            seed=seed,
+        )
+        _show(scores, as_json)
+        if measure == "activity" and not as_json:
+            for s in scores:
+                emit(False, None, s.classes.sort("q_value", "class").rename({"class": s.label}))
 
 
 def _show(scores: Any, as_json: bool) -> None:

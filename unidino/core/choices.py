@@ -29,10 +29,11 @@ ImportLevel = Literal[WellLevel, OtherLevel]
 
 # Scores.
 Reading = Literal["text", "published"]
-Label = Literal["compound", "moa", "target", "perturbation", "cell_line"]
+Label = Literal["compound", "moa", "target", "perturbation", "cell_line", "treatment"]
 LabelFilter = Literal["reachable", "decoys", "rows", "none"]
 Unmatched = Literal["drop", "wrong"]
-Measure = Literal["map", "replicates"]
+Measure = Literal["map", "replicates", "activity", "enrichment"]
+ControlsOf = Literal["dataset", "batch", "plate"]
 Preset = Literal["bbbc021", "jump-target2", "insect"]
 
 # Insight and figures.
