@@ -8,7 +8,8 @@ one table of the lake from earlier ones:
     embed          images and a model            -> embeddings, one vector per image
     profile        embeddings                    -> profiles of wells, treatments, compounds
     score          profiles                      -> how often neighbours have the same label
-    attribute, predict_readouts, project         -> channels, readouts and maps of profiles
+    attribute, dose                              -> channels and doses that tell compounds apart
+    predict_readouts, project                    -> readouts and maps of profiles
     plot, report, explore                        -> figures and pages
 
 `Selection` defines which profiles are meant, `Question` what a score asks of them. Names are loaded
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from unidino.explorer.explore import explore
     from unidino.figures.kinds import plot
     from unidino.insight.attribution import attribute
+    from unidino.insight.dose import dose
     from unidino.insight.projection import project
     from unidino.insight.readouts import predict_readouts
     from unidino.lake.check import check
@@ -58,6 +60,7 @@ __all__ = [
     "attribute",
     "check",
     "create_model",
+    "dose",
     "embed",
     "explore",
     "export_profiles",
@@ -84,6 +87,7 @@ _HOMES = {
     "attribute": "insight.attribution",
     "check": "lake.check",
     "create_model": "models.baselines",
+    "dose": "insight.dose",
     "embed": "embeddings.embed",
     "explore": "explorer.explore",
     "export_profiles": "profiles.export",

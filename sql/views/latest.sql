@@ -1,7 +1,8 @@
--- The newest answer to each question in the tables score, label_score, attribution and readout_score.
+-- The newest answer to each question in the tables score, label_score, attribution, readout_score
+-- and dose.
 -- Report, figures and explorer show these answers.
 -- Grain: one row per question, dataset, model, channels.
--- Reads: score, label_score, attribution, readout_score, run.
+-- Reads: score, label_score, attribution, readout_score, dose, run.
 -- special: fields of the question that are not standard, as text. is_standard: there is no such field,
 -- so the question asks for all profiles of a level; for readouts, any table and any pattern of names is
 -- standard. is_of_channels: there is no such field except the channels.
@@ -39,6 +40,14 @@ with answer as (
         model,
         run_id
     from readout_score
+    union all by name
+    select distinct
+        question,
+        question_hash,
+        dataset,
+        model,
+        run_id
+    from dose
 ),
 
 described as (

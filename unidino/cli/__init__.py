@@ -35,6 +35,7 @@ for command in (
     profiles.export,
     scores.score,
     insight.attribute,
+    insight.dose,
     insight.readouts,
     insight.plot,
     insight.report,

@@ -37,6 +37,7 @@ ControlsOf = Literal["dataset", "batch", "plate"]
 Preset = Literal["bbbc021", "jump-target2", "insect"]
 
 # Insight and figures.
+Effect = Literal["axis", "distance", "projection", "feature"]
 Regressor = Literal["random_forest", "elastic_net"]
 ProjectionMethod = Literal["umap", "densmap", "pca"]
 FigureKind = Literal[
@@ -48,6 +49,7 @@ FigureKind = Literal[
     "replicates",
     "batches",
     "attribution",
+    "dose",
     "channels",
     "readouts",
     "plate",

@@ -45,6 +45,7 @@ _SOURCES: dict[FigureKind, _Source] = {
     "replicates": _Source("profiles", _PROFILES),
     "batches": _Source("profiles", _PROFILES),
     "attribution": _Source("insight", _RESULTS),
+    "dose": _Source("insight", (*_RESULTS, "compounds")),
     "channels": _Source("scores", _RESULTS),
     "readouts": _Source("insight", _RESULTS),
     "plate": _Source("plates", ("models", "datasets", "normalize", "where")),
@@ -57,6 +58,7 @@ _OPTIONS = {
     "datasets": "--dataset",
     "plates": "--plate",
     "asked": "--metric",
+    "compounds": "--compound",
 }
 
 

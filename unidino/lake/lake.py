@@ -57,6 +57,7 @@ _TABLES = (
     "label_score",
     "readout_score",
     "attribution",
+    "dose",
     "file",
 )
 _LOCK_PATIENCE_S = 60.0

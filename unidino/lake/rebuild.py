@@ -29,7 +29,7 @@ from unidino.lake.runs import Run
 from unidino.lake.sources import OF_PLATES, age, from_catalog, from_copy
 from unidino.lake.states import files_below, state_of
 
-_NOT_ON_DISK = ("score", "label_score", "readout_score", "attribution")
+_NOT_ON_DISK = ("score", "label_score", "readout_score", "attribution", "dose")
 _VECTORS = ("embeddings", "crops", "profiles")
 
 

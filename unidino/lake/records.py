@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 FOLDER = "records"
 COPIED = (
     *("run", "plate", "model", "part", "file"),
-    *("score", "label_score", "readout_score", "attribution"),
+    *("score", "label_score", "readout_score", "attribution", "dose"),
 )
 OF_PLATE = ("plate", "channel", "well", "field", "image")
 _PLATES = f"{FOLDER}/plates"

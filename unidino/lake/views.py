@@ -16,7 +16,7 @@ OVER_TABLES = {
     "located_image": {"plate", "well", "field", "image"},
     "training_sample": {"plate", "well", "field", "image"},
     "labelled_sample": {"plate", "well", "field", "image"},
-    "latest": {"score", "label_score", "attribution", "readout_score", "run"},
+    "latest": {"score", "label_score", "attribution", "readout_score", "dose", "run"},
 }
 QUOTE = "'"
 OVER_PARTS = ("embedding", "crop_embedding", "profile", "statistic", "projection")
