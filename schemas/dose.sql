@@ -55,7 +55,7 @@ comment on column dose.lowest_active_um is
 'Lowest tested dose that differs from the controls, as all higher ones do, micromolar.';
 comment on column dose.beyond is 'Side of the tested doses on which the EC50 of an active compound is, if it is not among them.';
 comment on column dose.bottom is 'Effect of the curve without compound.';
-comment on column dose.top is 'Effect at the upper plateau of the logistic, or at the highest dose.';
+comment on column dose.top is 'Effect of the curve at the highest tested dose.';
 comment on column dose.slope is 'Hill slope of the logistic.';
 comment on column dose.r2 is 'Share of the variance that the curve explains.';
 comment on column dose.point_um is 'Dose of each well, micromolar; its effect is in point_effect.';

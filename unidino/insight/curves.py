@@ -9,6 +9,7 @@ Shapes: N wells with the controls, K doses, G points of the grid, B resampled re
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,23 +28,35 @@ _MUCH_WORSE = 10.0  # in Schwarz's criterion: very strong evidence (Kass & Rafte
 class Wells:
     """Effects of the wells of one compound and of the negative controls.
 
-    log_dose: (N,), decimal logarithm of micromolar; minus infinity for controls. effect: (N,).
-    rises: true if only curves that rise away from the controls make sense, as for distances.
+    um: (N,), dose in micromolar; 0 for controls. effect: (N,). rises: true if only curves that rise
+    away from the controls make sense. is_distance: true if effects vary most near 0.
     """
 
-    log_dose: Array
+    um: Array
     effect: Array
     rises: bool
+    is_distance: bool = False
 
     @property
     def is_control(self) -> NDArray[np.bool_]:
         """Whether each well (N,) is a negative control."""
-        return np.asarray(np.isneginf(self.log_dose))
+        return np.asarray(self.um == 0)
 
-    @property
+    @cached_property
+    def log_dose(self) -> Array:
+        """Decimal logarithm of the dose (N,); minus infinity for controls."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log10(self.um))
+
+    @cached_property
+    def doses_um(self) -> Array:
+        """The different doses (K,), ascending, micromolar."""
+        return np.unique(self.um[~self.is_control])
+
+    @cached_property
     def doses(self) -> Array:
         """The different doses (K,), ascending, as decimal logarithms."""
-        return np.unique(self.log_dose[~self.is_control])
+        return np.asarray(np.log10(self.doses_um))
 
 
 @dataclass(frozen=True)
@@ -52,10 +65,10 @@ class Curve:
 
     kind: logistic or monotone. ec50_um: dose of half the effect; None if it is outside the tested
     doses; beyond tells on which side, below or above. ec50_low, ec50_high: 95 % interval; None
-    where it leaves the tested doses.
-    lowest_active_um: the lowest tested dose that differs from the controls, as all higher ones do;
-    with its interval. r2: share of the variance that the curve explains. dose_um, value, low, high:
-    the curve for drawing, with its 95 % band.
+    where it leaves the tested doses. lowest_active_um: the lowest tested dose that differs from the
+    controls, as all higher ones do; with its interval. bottom, top: of the curve without compound
+    and at the highest dose. r2: share of the variance that the curve explains. dose_um, value, low,
+    high: the curve for drawing, with its 95 % band.
     """
 
     kind: str
@@ -85,7 +98,8 @@ def fit_curve(wells: Wells, *, num_bootstraps: int = 500, seed: int = 0) -> Curv
     Needs two doses; a logistic needs four.
     """
     rng = np.random.default_rng(seed)
-    logistic = _fit_logistic(wells) if len(wells.doses) >= _MIN_DOSES else None
+    grid = _Grid.of(wells, _STEP)
+    logistic = _fit_logistic(wells, grid) if len(wells.doses) >= _MIN_DOSES else None
     monotone = _fit_monotone(wells, wells.effect)
     use_logistic = logistic is not None and _criterion(wells, logistic(wells.log_dose), 4) <= (
         _criterion(wells, monotone(wells.log_dose), monotone.num_levels) + _MUCH_WORSE
@@ -96,7 +110,7 @@ def fit_curve(wells: Wells, *, num_bootstraps: int = 500, seed: int = 0) -> Curv
     draws = _resampled(wells, expected, num_parameters, num_bootstraps, rng)
     drawn_at = np.linspace(wells.doses[0], wells.doses[-1], 41)
     if use_logistic:
-        ec50s, curves = _grid_fits(wells, draws, drawn_at)
+        ec50s, curves = _grid_fits(grid, draws, drawn_at)
     else:
         fits = [_fit_monotone(wells, draw) for draw in draws]
         ec50s = np.array([fit.log_ec50() for fit in fits])
@@ -112,11 +126,11 @@ def fit_curve(wells: Wells, *, num_bootstraps: int = 500, seed: int = 0) -> Curv
         LOGISTIC if use_logistic else MONOTONE,
         _inside(wells, ec50),
         *(_bound(wells, ec50s, share) for share in (0.025, 0.975)),
-        _inside(wells, active),
-        *(_bound(wells, actives, share) for share in (0.025, 0.975)),
+        _tested(wells, _inside(wells, active)),
+        *(_tested(wells, _bound(wells, actives, share)) for share in (0.025, 0.975)),
         None if _inside(wells, ec50) else "below" if ec50 < wells.doses[0] else "above",
         float(fitted(np.array([-np.inf]))[0]),
-        fitted.top,
+        float(fitted(wells.doses[-1:])[0]),
         fitted.slope,
         1 - residual / total if total > 0 else 0.0,
         10**drawn_at,
@@ -153,10 +167,6 @@ class _Logistic:
     def __call__(self, log_dose: Array) -> Array:
         return self.bottom + self.span * _shape(log_dose, self.log_half, self.slope)
 
-    @property
-    def top(self) -> float:
-        return self.bottom + self.span
-
     def log_ec50(self) -> float:
         return self.log_half
 
@@ -176,10 +186,6 @@ class _Monotone:
     @property
     def num_levels(self) -> int:
         return len(np.unique(self.levels))
-
-    @property
-    def top(self) -> float:
-        return float(self.levels[-1])
 
     def log_ec50(self) -> float:
         """Where the curve crosses half of its effect; infinite if it is half at the lowest dose."""
@@ -215,7 +221,9 @@ class _Grid:
         doses = wells.doses
         halves = np.arange(doses[0] - _BEYOND, doses[-1] + _BEYOND + step / 2, step)
         log_half, slope = (a.ravel() for a in np.meshgrid(halves, _SLOPES, indexing="ij"))
-        shapes = _shape(wells.log_dose[None, :], log_half[:, None], slope[:, None])
+        shapes = np.zeros((len(slope), len(wells.um)))  # those of the controls stay 0
+        treated = wells.log_dose[~wells.is_control]
+        shapes[:, ~wells.is_control] = _shape(treated, log_half[:, None], slope[:, None])
         return cls(log_half, slope, shapes, wells.rises)
 
     def gains(self, responses: Array) -> Array:
@@ -238,13 +246,12 @@ class _Grid:
         return responses.mean(axis=1) - span * shapes.mean(axis=1), span
 
 
-def _fit_logistic(wells: Wells) -> _Logistic | None:
+def _fit_logistic(wells: Wells, grid: "_Grid") -> _Logistic | None:
     """The logistic of least squares; None if the effects do not differ."""
     from scipy.optimize import least_squares
 
     if np.ptp(wells.effect) == 0:
         return None
-    grid = _Grid.of(wells, _STEP)
     best = grid.gains(wells.effect[None]).argmax(axis=1)
     bottom, span = grid.lines(wells.effect[None], best)
     first = [grid.log_half[best[0]], grid.slope[best[0]], bottom[0], span[0]]
@@ -281,8 +288,10 @@ def _fit_monotone(wells: Wells, effect: Array) -> _Monotone:
 def _criterion(wells: Wells, expected: Array, num_parameters: int) -> float:
     """Schwarz's criterion of a fit; lower is better."""
     num = len(wells.effect)
-    residual = float(((wells.effect - expected) ** 2).mean())
-    return num * np.log(max(residual, np.finfo(float).tiny)) + num_parameters * float(np.log(num))
+    # A floor, since without noise both kinds of curve fit as well as numbers can tell.
+    floor = 1e-6 * float(wells.effect.var()) + np.finfo(float).tiny
+    residual = max(float(((wells.effect - expected) ** 2).mean()), floor)
+    return num * float(np.log(residual)) + num_parameters * float(np.log(num))
 
 
 def _resampled(
@@ -298,16 +307,15 @@ def _resampled(
         own *= np.sqrt(len(group) / max(len(group) - taken, 1))
         spread = float(own.std())
         # Few treated wells lie near their curve by chance. Distances vary most near 0.
-        if 0 < spread < least and not wells.rises:
+        if 0 < spread < least and not wells.is_distance:
             own *= least / spread
         least = spread
         draws[:, group] += rng.choice(own, (num, len(group)))
     return draws
 
 
-def _grid_fits(wells: Wells, draws: Array, drawn_at: Array) -> tuple[Array, Array]:
+def _grid_fits(grid: _Grid, draws: Array, drawn_at: Array) -> tuple[Array, Array]:
     """Logarithms of the EC50 (B,) of resampled responses, and their curves at some doses."""
-    grid = _Grid.of(wells, _STEP)
     best = grid.gains(draws).argmax(axis=1)
     bottom, span = grid.lines(draws, best)
     shapes = _shape(drawn_at[None, :], grid.log_half[best][:, None], grid.slope[best][:, None])
@@ -351,6 +359,13 @@ def _inside(wells: Wells, log_dose: float) -> float | None:
     if not wells.doses[0] - tiny <= log_dose <= wells.doses[-1] + tiny:
         return None
     return float(10**log_dose)
+
+
+def _tested(wells: Wells, um: float | None) -> float | None:
+    """The tested dose itself, without the rounding of its logarithm."""
+    if um is None:
+        return None
+    return float(wells.doses_um[np.argmin(np.abs(wells.doses_um - um))])
 
 
 def _bound(wells: Wells, log_doses: Array, share: float) -> float | None:

@@ -97,7 +97,7 @@ class DoseCurve:
             row[f"{name}_low_um"], row[f"{name}_high_um"] = ends or (None, None)
         treated = ~self.wells.is_control
         return row | {
-            "point_um": (10 ** self.wells.log_dose[treated]).tolist(),
+            "point_um": self.wells.um[treated].tolist(),
             "point_effect": self.wells.effect[treated].tolist(),
             "control_effect": self.wells.effect[~treated].tolist(),
             "curve_um": self.curve.dose_um.tolist(),
@@ -212,7 +212,7 @@ def _dose_text(um: float | None) -> str:
 def _beyond_text(c: DoseCurve) -> str:
     if not c.is_active:
         return "inactive"
-    doses = 10**c.wells.doses
+    doses = c.wells.doses_um
     return f"< {doses[0]:.3g}" if c.beyond == "below" else f"> {doses[-1]:.3g}"
 
 
@@ -270,8 +270,8 @@ def _tasks(
         for number in chosen:
             own = np.flatnonzero(names == number)
             of_wells, of_controls = effects(int(number), own)
-            log_dose = np.append(np.log10(um[own]), np.full(len(of_controls), -np.inf))
-            wells = Wells(log_dose, np.append(of_wells, of_controls), effect == "distance")
+            doses = np.append(um[own], np.zeros(len(of_controls)))
+            wells = Wells(doses, np.append(of_wells, of_controls), *_shape_of(effect))
             yield _Task(group, str(labels[own[0]]), channel, wells, seed)
 
 
@@ -300,7 +300,7 @@ def _treated(
     num = doses.agg(pl.col("um").n_unique(), pl.len()).sort("compound")
     several = num.filter(pl.col("um") > 1)
     if single := len(num) - len(several):
-        log.warning(f"{group.profiled.title}: {single} compounds have one dose and no curve")
+        log.warning(f"{group.profiled.title}: no curve for compounds with one dose: {single}")
     if several.is_empty():
         raise ProfileError(
             "it has no compound at two doses or more"
@@ -312,7 +312,7 @@ def _treated(
         )
     if alone := int((several["um"] == several["len"]).sum()):
         log.warning(
-            f"{group.profiled.title}: {alone} compounds have one well a dose; their intervals rest"
+            f"{group.profiled.title}: compounds with one well a dose: {alone}; their intervals rest"
             " on how the wells scatter about the curve and on the controls"
         )
     numbers = {name: i for i, name in enumerate(several["compound"].to_list())}
@@ -387,6 +387,11 @@ def _effects(
     return lambda number, own: (values[own], values[is_control])
 
 
+def _shape_of(effect: str) -> tuple[bool, bool]:
+    """Whether effects only rise with the dose, and whether they are distances."""
+    return effect in ("axis", "distance"), effect == "distance"
+
+
 def _fitted(
     tasks: Sequence[_Task], effect: str, num_bootstraps: int, jobs: int | None
 ) -> list[DoseCurve]:
@@ -394,7 +399,7 @@ def _fitted(
     from joblib import Parallel, delayed
     from scipy.stats import false_discovery_control
 
-    designs = [(task.channel, tuple(np.sort(task.wells.log_dose))) for task in tasks]
+    designs = [(task.channel, tuple(np.sort(task.wells.um))) for task in tasks]
     like = {design: designs.count(design) for design in set(designs)}
     calls = [
         delayed(_fit)(task.wells, num_bootstraps, _num_shuffled(like[design]), task.seed)

@@ -75,7 +75,9 @@ def own_axis(
             of_wells[g] += (white * others).sum(axis=1) / np.where(length > 0, length, np.inf)
             norm = float(np.linalg.norm(total))
             of_controls[g][is_held_out] = held_out @ total / (norm if norm > 0 else np.inf)
-    return {g: (of_wells[g] / num_folds, of_controls[g]) for g in members}
+    # The centre of a cloud errs by chance, and all other wells share that error.
+    centres = {g: float(np.median(of_controls[g])) for g in members}
+    return {g: (of_wells[g] / num_folds - centres[g], of_controls[g] - centres[g]) for g in members}
 
 
 def control_projection(
@@ -108,7 +110,12 @@ def control_projection(
         rest = ~is_taught
         sums[rest] += (scaled[rest] - cloud.centre) @ axis / length
         num[rest] += 1
-    return sums / num
+    place = sums / num
+    centre = np.median(place[is_control])
+    reach = np.median(place[is_positive]) - centre
+    if reach <= 0:
+        raise ProfileError("its positive control does not differ from the negative controls")
+    return np.asarray((place - centre) / reach)
 
 
 def feature_effect(values: NDArray[Any], is_control: NDArray[np.bool_]) -> Array:

@@ -92,10 +92,10 @@ def doses(lake: Lake, model: str | None) -> Section:
         by_compound = rows.group_by("compound").agg(pl.col("is_active").any())
         text = (
             f"{first['dataset']}, {first['model']}, {first['normalization']}:"
-            f" {int(by_compound['is_active'].sum())} of {len(by_compound)} compounds differ from the"
-            " negative controls (q < 0.05). EC50: dose of half the effect, left out where it is not"
-            " among the tested doses. Lowest active dose: it and all higher ones differ from the"
-            " controls."
+            f" {int(by_compound['is_active'].sum())} of {len(by_compound)} compounds differ from"
+            " the negative controls (q < 0.05). EC50: dose of half the effect, left out where it is"
+            " not among the tested doses. Lowest active dose: it and all higher ones differ from"
+            " the controls."
         )
         parts += figure_if_any(
             lambda: dose_curves(rows),

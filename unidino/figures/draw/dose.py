@@ -1,6 +1,6 @@
 """Figure of dose responses: small multiples of compounds and channels."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from numpy.typing import NDArray
 
 from unidino.core.errors import ProfileError
 from unidino.figures.draw.style import (
@@ -18,21 +19,23 @@ from unidino.figures.draw.style import (
     PALE,
     WIDTH_MM,
     Key,
+    compact,
     dot,
     new_figure,
     rasterize_many,
     set_title,
     shortened,
     styled,
+    text_width,
 )
 
 _MOST_CHANNELS = 8
 _ROW_IN = 1.05
 _UNITS = {
-    "axis": "effect on its own axis, SD of controls",
+    "axis": "effect, SD of controls",
     "distance": "distance from controls",
-    "projection": "0: negative, 1: positive control",
-    "feature": "robust SD of controls",
+    "projection": "effect, 1: positive control",
+    "feature": "effect, SD of controls",
 }
 
 
@@ -68,32 +71,36 @@ def dose_curves(rows: pl.DataFrame, *, most: int = 12, width_mm: float = WIDTH_M
             ],
             width_mm,
         )
-        extra = 0.5 + key.height_in
-        figure = new_figure(width_mm, _ROW_IN * len(compounds) + extra)
-        grid = figure.subplots(len(compounds), len(channels), squeeze=False, sharey="col")
-        width_in = width_mm * MM / len(channels)
-        for axes_row, compound in zip(grid, compounds, strict=True):
-            for axes, channel in zip(axes_row, channels, strict=True):
-                row = panels.get((compound, channel))
-                if row is None:
-                    axes.set_axis_off()
-                    continue
-                _draw(axes, row)
-                title = compound if len(channels) == 1 else f"{compound}, {channel}"
-                set_title(axes, width_in - 0.35, title)
-        figure.supxlabel("dose, µM", fontsize=8)
+        # Compounds by channels; compounds alone stand side by side.
+        across = len(channels) if len(channels) > 1 else min(4, len(compounds))
+        shown = [(compound, channel) for compound in compounds for channel in channels]
+        down = -(-len(shown) // across)
+        figure = new_figure(width_mm, _ROW_IN * down + 0.5 + key.height_in)
+        share = "col" if len(channels) > 1 else "row"
+        grid = figure.subplots(down, across, squeeze=False, sharey=share)
+        width_in = width_mm * MM / across
+        for axes in grid.ravel()[len(shown) :]:
+            axes.set_axis_off()
+        for axes, (compound, channel) in zip(grid.ravel(), shown, strict=False):
+            row = panels.get((compound, channel))
+            if row is None:
+                axes.set_axis_off()
+                continue
+            _draw(axes, row, width_in - 0.45)
+            title = compound if len(channels) == 1 else f"{compound}, {channel}"
+            set_title(axes, width_in - 0.35, title)
+        for axes in grid[-1]:
+            axes.set_xlabel("dose, µM")
         unit = _UNITS[str(rows["effect"][0])]
-        figure.supylabel(shortened(unit, _ROW_IN * len(compounds) + 0.3), fontsize=8)
+        figure.supylabel(shortened(unit, _ROW_IN * down + 0.3), fontsize=8)
         if left_out:
-            figure.suptitle(
-                f"{len(compounds)} of {len(compounds) + left_out} compounds", fontsize=8, x=0.99,
-                ha="right",
-            )  # fmt: skip
+            num = f"{len(compounds)} of {len(compounds) + left_out} compounds"
+            figure.suptitle(num, fontsize=8, x=0.99, ha="right")
         key.draw(figure)
     return figure
 
 
-def _draw(axes: Axes, row: Mapping[str, Any]) -> None:
+def _draw(axes: Axes, row: Mapping[str, Any], width_in: float) -> None:
     """One panel: controls as a band, wells as points, the curve with its band, the EC50."""
     colour = COLOURS[0] if row["is_active"] else GREY
     low, high = np.quantile(row["control_effect"], [0.025, 0.975])
@@ -125,3 +132,18 @@ def _draw(axes: Axes, row: Mapping[str, Any]) -> None:
         )
     axes.set_xscale("log")
     axes.minorticks_off()
+    doses = sorted(set(row["point_um"]))
+    texts = [compact(dose) for dose in doses]
+    ticks = _apart(np.log10(doses), [text_width(text) + 0.06 for text in texts], width_in)
+    axes.set_xticks([doses[i] for i in ticks], [texts[i] for i in ticks])
+
+
+def _apart(places: NDArray[np.float64], widths: Sequence[float], width_in: float) -> list[int]:
+    """The doses whose labels fit side by side; the first and the last come first."""
+    scale = width_in / float(np.ptp(places))
+    taken: list[int] = []
+    for i in sorted(range(len(places)), key=lambda i: i not in (0, len(places) - 1)):
+        gaps = (abs(places[i] - places[j]) * scale - (widths[i] + widths[j]) / 2 for j in taken)
+        if all(gap >= 0 for gap in gaps):
+            taken.append(i)
+    return sorted(taken)
