@@ -53,7 +53,8 @@ comment on column dose.ec50_low_um is 'Lower end of the 95 % interval; NULL wher
 comment on column dose.ec50_high_um is 'Upper end of the 95 % interval; NULL where it leaves the tested doses.';
 comment on column dose.lowest_active_um is
 'Lowest tested dose that differs from the controls, as all higher ones do, micromolar.';
-comment on column dose.beyond is 'Side of the tested doses on which the EC50 of an active compound is, if it is not among them.';
+comment on column dose.beyond is
+'Side of the tested doses on which the EC50 of an active compound is, if not among them.';
 comment on column dose.bottom is 'Effect of the curve without compound.';
 comment on column dose.top is 'Effect of the curve at the highest tested dose.';
 comment on column dose.slope is 'Hill slope of the logistic.';

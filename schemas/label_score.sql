@@ -23,11 +23,13 @@ create table if not exists label_score (
     run_id varchar not null
 );
 comment on table label_score is 'One row per label of a score of labels.';
-comment on column label_score.measure is 'map (mean average precision), replicates (correlation), activity (against controls) or enrichment.';
+comment on column label_score.measure is
+'map (mean average precision), replicates (correlation), activity (against controls) or enrichment.';
 comment on column label_score.metric is 'Name of the exclusion rule.';
 comment on column label_score.rules is 'Reading of the rule: text or published.';
 comment on column label_score.class is 'Value of the label: one compound, one mechanism.';
-comment on column label_score.p_value is 'Share of random rankings that do as well; of enrichment: Fisher''s exact test.';
+comment on column label_score.p_value is
+'Share of random rankings that do as well; of enrichment: Fisher''s exact test.';
 comment on column label_score.q_value is 'p_value after Benjamini and Hochberg.';
 comment on column label_score.correlation is 'Median Pearson correlation of the pairs of this label.';
 comment on column label_score.threshold is '95th percentile of correlation for random groups of different labels.';

@@ -125,9 +125,11 @@ def fit_curve(wells: Wells, *, num_bootstraps: int = 500, seed: int = 0) -> Curv
     return Curve(
         LOGISTIC if use_logistic else MONOTONE,
         _inside(wells, ec50),
-        *(_bound(wells, ec50s, share) for share in (0.025, 0.975)),
+        _bound(wells, ec50s, 0.025),
+        _bound(wells, ec50s, 0.975),
         _tested(wells, _inside(wells, active)),
-        *(_tested(wells, _bound(wells, actives, share)) for share in (0.025, 0.975)),
+        _tested(wells, _bound(wells, actives, 0.025)),
+        _tested(wells, _bound(wells, actives, 0.975)),
         None if _inside(wells, ec50) else "below" if ec50 < wells.doses[0] else "above",
         float(fitted(np.array([-np.inf]))[0]),
         float(fitted(wells.doses[-1:])[0]),

@@ -49,7 +49,8 @@ class DoseCurve:
 
     channel: `all` for all channels together, or the name of a feature. ec50_um: dose of half the
     effect; None if the compound is inactive, or if it is outside the tested doses (`beyond` tells
-    the side). interval_95: of the EC50; an end that leaves the tested doses is None.
+    the side). interval_95: of the EC50; an end that leaves the tested doses is None; no interval if
+    none of it is among them.
     lowest_active_um: the lowest tested dose that differs from the controls, as all higher ones do;
     lowest_active_95: its interval. n: wells of the compound. q_value: Benjamini and Hochberg over
     the compounds and channels of a dataset; is_active: it is under 0.05. curve: see `Curve`.
@@ -445,6 +446,8 @@ def _dose_curve(
 ) -> DoseCurve:
     profiled = task.group.profiled
     is_active = q_value < _SIGNIFICANT
+    ends = (curve.ec50_low, curve.ec50_high)
+    is_known = curve.ec50_um is not None or ends != (None, None)
     treated = int((~task.wells.is_control).sum())
     return DoseCurve(
         model=profiled.model,
@@ -455,7 +458,7 @@ def _dose_curve(
         compound=task.compound,
         channel=task.channel,
         ec50_um=curve.ec50_um if is_active else None,
-        interval_95=(curve.ec50_low, curve.ec50_high) if is_active and curve.ec50_um else None,
+        interval_95=ends if is_active and is_known else None,
         lowest_active_um=curve.lowest_active_um if is_active else None,
         lowest_active_95=(curve.lowest_active_low, curve.lowest_active_high)
         if is_active and curve.lowest_active_um

@@ -102,24 +102,30 @@ def score_labels(
     """
     run = Run.of("score", locals())
     choose("measure", measure, MEASURES)
-    given = {"controls_of": controls_of, "top_percent": top_percent}
+    given: dict[str, Any] = {"controls_of": controls_of, "top_percent": top_percent}
     special = {name: value for name, value in given.items() if value != _OPTIONS[name][1]}
     for name in special:
         if _OPTIONS[name][0] != measure:
             option = "--" + name.replace("_", "-")
             raise InputError(f"{option} is an option of --measure {_OPTIONS[name][0]} alone")
     selection = selection or Selection()
-    asked = questions(asked)
-    if not asked and measure == "activity":
-        asked = [Question("any", label=label) for label in _ACTIVE]
+    several = questions(asked)
+    if not several and measure == "activity":
+        several = [Question("any", label=label) for label in _ACTIVE]
     scores: list[LabelScore] = []
     why_not = WhyNot()
     for group in groups(lake, selection):
         profiled = group.profiled
-        for question in asked:
+        for question in several:
             with why_not.collecting(f"{profiled.title} is not scored by {question.rule}"):
                 found, classes = label_classes(
-                    group.metadata, group.vectors, measure, question, **given, seed=seed
+                    group.metadata,
+                    group.vectors,
+                    measure,
+                    question,
+                    controls_of=controls_of,
+                    top_percent=top_percent,
+                    seed=seed,
                 )
                 value, above = _VALUES[measure]
                 options = question.as_json() | selection.options | special

@@ -76,8 +76,9 @@ def dose_curves(rows: pl.DataFrame, *, most: int = 12, width_mm: float = WIDTH_M
         shown = [(compound, channel) for compound in compounds for channel in channels]
         down = -(-len(shown) // across)
         figure = new_figure(width_mm, _ROW_IN * down + 0.5 + key.height_in)
-        share = "col" if len(channels) > 1 else "row"
-        grid = figure.subplots(down, across, squeeze=False, sharey=share)
+        grid = figure.subplots(
+            down, across, squeeze=False, sharey="col" if len(channels) > 1 else "row"
+        )
         width_in = width_mm * MM / across
         for axes in grid.ravel()[len(shown) :]:
             axes.set_axis_off()
