@@ -367,6 +367,8 @@ def test_what_is_left_out_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixtu
         ud.dose(lake, RAW, features=["area"])
     with pytest.raises(ProfileError, match="no wells of control_type poscon; name the positive"):
         ud.dose(lake, RAW, effect="projection")
+    with pytest.raises(InputError, match="fields of a well are no replicates"):
+        ud.dose(lake, ud.Selection(level="field"))
     with pytest.raises(InputError, match="--bootstraps is 5; it must be at least 100"):
         ud.dose(lake, RAW, num_bootstraps=5)
 
@@ -376,6 +378,14 @@ def test_all_inactive_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixt
     found = ud.dose(lake, RAW, num_bootstraps=100)
     assert not any(c.is_active for c in found)
     assert "no compound differs from the negative controls in any channel" in caplog.text
+
+
+def test_a_treatment_is_a_class_of_attributions(profiled: Path, tmp_path: Path) -> None:
+    shutil.copytree(profiled, tmp_path / "lake")
+    lake = Lake.open(tmp_path / "lake")
+    shares = ud.attribute(lake, ud.Selection("gaussian"), label="treatment", num_seeds=1, jobs=1)
+    assert all(share.class_name.endswith(" 10 uM") for share in shares)
+    assert len({share.class_name for share in shares}) == 4
 
 
 def test_each_channel_is_beside_the_others(profiled: Path, tmp_path: Path) -> None:

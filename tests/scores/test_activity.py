@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import unidino as ud
 from unidino.core.errors import InputError, ProfileError
+from unidino.profiles.treatments import with_treatment
+from unidino.scores.accuracy import score_profiles
 from unidino.scores.activity import active_labels
 from unidino.scores.labels import label_classes
 from unidino.scores.precision import (
@@ -236,6 +239,28 @@ def test_the_command_scores_treatments_and_compounds(
         1,
         "error: --controls-of is an option of --measure activity alone\n",
     )
+
+
+def test_a_treatment_is_a_label_of_every_score() -> None:
+    """Doses are no longer pooled: the high dose of a compound is told from its low one."""
+    frame, vectors = _screen(0)
+    high = (frame["concentration_um"] == 10).fill_null(False).to_numpy()
+    vectors = vectors + 5 * high[:, None]
+    got = score_profiles(frame, vectors, ANY)
+    names = [f"{c} {um:g} uM" for c, um in frame.select("compound", "concentration_um").rows()[:48]]
+    unit = vectors[:48] / np.linalg.norm(vectors[:48], axis=1, keepdims=True)
+    cosine = unit @ unit.T - 2 * np.eye(48)
+    want = np.mean([names[j] == names[i] for i, j in enumerate(cosine.argmax(axis=1))])
+    assert (got.n, got.num_classes) == (48, 12)
+    assert got.accuracy == pytest.approx(want)
+
+
+@pytest.mark.parametrize(
+    ("um", "text"), [(0.3, "a 0.3 uM"), (1.0, "a 1 uM"), (1e-05, "a 1e-05 uM"), (None, "a")]
+)
+def test_a_treatment_is_named_by_its_dose(um: float | None, text: str) -> None:
+    table = pa.table({"compound": ["a", None], "concentration_um": pa.array([um, 1.0])})
+    assert with_treatment(table)["treatment"].to_pylist() == [text, None]
 
 
 def _odds_by_hand(vectors: np.ndarray, labels: list[str], percent: float) -> dict[str, float]:

@@ -157,6 +157,7 @@ def score(
         _show(scores, as_json)
         if measure == "activity" and not as_json:
             for s in scores:
+                log.info(f"{s.model} on {s.dataset}, each {s.label} against negative controls:")
                 emit(False, None, s.classes.sort("q_value", "class").rename({"class": s.label}))
 
 

@@ -158,6 +158,11 @@ def dose(
         raise InputError(f"--bootstraps is {num_bootstraps}; it must be at least 100")
     effect = "feature" if features else effect
     selection = selection or Selection()
+    if selection.level in ("field", "compound"):
+        raise InputError(
+            f"--level is {selection.level}; a dose response needs wells or treatments: fields of a"
+            " well are no replicates, and a mean over a compound has no dose"
+        )
     asked = replace(selection, compounds=None)
     found: list[DoseCurve] = []
     why_not = WhyNot()
@@ -257,9 +262,8 @@ def _tasks(
     controls = np.flatnonzero(is_control)
     if len(controls) > _MOST_CONTROLS:
         controls = controls[np.linspace(0, len(controls) - 1, _MOST_CONTROLS).astype(int)]
-    kept = np.isin(np.arange(len(names)), np.flatnonzero(is_control)) <= np.isin(
-        np.arange(len(names)), controls
-    )
+    kept = ~is_control
+    kept[controls] = True
     labels = table["compound"].cast(pl.String).to_list()
     vectors, names, um, is_control = vectors[kept], names[kept], um[kept], is_control[kept]
     labels = [label for label, k in zip(labels, kept, strict=True) if k]
