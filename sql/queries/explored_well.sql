@@ -26,7 +26,6 @@ select
     well.moa,
     well.target,
     well.cell_line,
-    treatment_of(well.compound, well.concentration_um) as treatment,
     well.extra::varchar as extra,
     coalesce(num_field.num_fields, 0)::integer as num_fields
 from well

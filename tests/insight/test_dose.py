@@ -248,6 +248,15 @@ def test_no_well_helps_to_define_its_own_effect() -> None:
     assert np.median(place[is_control]) == pytest.approx(0, abs=1e-9)
 
 
+def test_a_named_positive_control_is_taken_at_its_highest_dose(tmp_path: Path) -> None:
+    lake = _lake(tmp_path, _screen({"a": 1.0, "b": 1.0}, strength=12, replicates=3))
+    found = ud.dose(lake, RAW, effect="projection", positive="a", num_bootstraps=100)
+    tops = {c.compound: c.curve.top for c in found}
+    assert tops["a"] == pytest.approx(1, abs=0.2)
+    assert abs(tops["b"]) < 0.6  # its direction is another one
+    assert lake.query("select distinct effect from dose").item() == "projection"
+
+
 def test_the_positive_control_is_at_one() -> None:
     rng = np.random.default_rng(2)
     x = rng.normal(size=(80, 10))

@@ -135,10 +135,11 @@ def dose(
     effect: what is measured of a well, always against the negative controls. `axis`: along the axis
     from the controls to the other wells of its compound, in standard deviations of the controls.
     `distance`: from the cloud of controls (Mahalanobis, shrunken). `projection`: on the axis to the
-    positive control, which is the compound `positive`, or the wells of control_type poscon: 0 at
-    the negative, 1 at the positive controls. features: names, or patterns such as `*_Intensity*`:
-    each is a response of its own, in robust standard deviations of the controls, in place of the
-    channels. num_bootstraps, seed: of the intervals. jobs: processes; default one per core.
+    positive control, which is the compound `positive` at its highest dose, or the wells of
+    control_type poscon: 0 at the negative, 1 at the positive controls. features: names, or patterns
+    such as `*_Intensity*`: each is a response of its own, in robust standard deviations of the
+    controls, in place of the channels. num_bootstraps, seed: of the intervals. jobs: processes;
+    default one per core.
     selection: its `compounds` limit the curves; the controls stay.
     Raises UnidinoError for an unknown effect, ProfileError if no dataset has negative controls and
     a compound at two doses.
@@ -356,13 +357,16 @@ def _slices(
 
 
 def _positives(table: pl.DataFrame, kinds: pl.Series, positive: str | None) -> NDArray[np.bool_]:
-    """Whether each well is of the positive control.
+    """Whether each well is of the positive control; of a named compound, at its highest dose.
 
     Raises UnidinoError for an unknown compound, ProfileError without positive controls.
     """
     if positive:
         choose("compound", positive, sorted(table["compound"].drop_nulls().unique().to_list()))
         is_it = (table["compound"] == positive).fill_null(False) & (kinds != "negcon")
+        um = table["concentration_um"].cast(pl.Float64)
+        most = um.filter(is_it).max()
+        is_it &= True if most is None else (um == most).fill_null(False)
     else:
         is_it = kinds == "poscon"
         if not is_it.any():
