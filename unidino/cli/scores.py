@@ -32,7 +32,9 @@ def score(
     lake: LakeOption = DEFAULT_LAKE,
     metric: Annotated[
         list[str] | None,
-        typer.Option(help="Rule: nsc, nscb, nscp, nspw, nsb, nss, or a .sql file; repeatable."),
+        typer.Option(
+            help="Rule: nsc, nscb, nscp, nspw, nsb, nss, any, or a .sql file; repeatable."
+        ),
     ] = None,
     not_same: Annotated[
         str | None, typer.Option(help="A rule by its columns: compound,plate.")
