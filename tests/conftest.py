@@ -172,6 +172,38 @@ def full(ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
         for stratum in ("A549", "ES2")
         for i in range(10)
     ]
+    responses = [
+        same
+        | {
+            "model": "first",
+            "level": "well",
+            "effect": "axis",
+            "compound": compound,
+            "channel": channel,
+            "curve": "logistic",
+            "n": 4,
+            "num_doses": 4,
+            "num_controls": 4,
+            "is_active": compound == "a",
+            "p_value": 0.01,
+            "q_value": 0.01 if compound == "a" else 0.6,
+            "ec50_um": 3.0 if compound == "a" else None,
+            "ec50_low_um": 1.0 if compound == "a" else None,
+            "bottom": 0.0,
+            "top": 5.0,
+            "slope": 1.0,
+            "r2": 0.9,
+            "point_um": [0.1, 1.0, 10.0, 100.0],
+            "point_effect": [0.0, 1.0, 4.0, 5.0],
+            "control_effect": [-1.0, 0.0, 0.5, 1.0],
+            "curve_um": [0.1, 1.0, 100.0],
+            "curve_effect": [0.0, 1.0, 5.0],
+            "curve_low": [-1.0, 0.0, 4.0],
+            "curve_high": [1.0, 2.0, 6.0],
+        }
+        for compound in ("a", "b")
+        for channel in ("all", *TINY.channels)
+    ]
     run = Run("test", {})
     asked = {"level": "well", "normalize": "mad_robustize"}
     land_answers(
@@ -207,6 +239,7 @@ def full(ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     }
     land_answers(lake, run, "batch_mixing", [({"kind": "batches"} | asked, [same | mixing])])
     land_answers(lake, run, "batch_drift", [({"kind": "batches"} | asked, drift)])
+    land_answers(lake, run, "dose", [({"kind": "dose"} | asked, responses)])
     log = lake.path / "models" / "first" / "train.jsonl"
     rows = [{"epoch": e, "loss": 3.0 / (e + 1), "learning_rate": 0.1} for e in range(3)]
     log.write_text("".join(json.dumps(row) + "\n" for row in rows))

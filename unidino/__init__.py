@@ -8,7 +8,8 @@ one table of the lake from earlier ones:
     embed          images and a model            -> embeddings, one vector per image
     profile        embeddings                    -> profiles of wells, treatments, compounds
     score          profiles                      -> how often neighbours have the same label
-    attribute, predict_readouts, project         -> channels, readouts and maps of profiles
+    attribute, dose                              -> channels and doses that tell compounds apart
+    predict_readouts, project                    -> readouts and maps of profiles
     plot, report, explore                        -> figures and pages
 
 `Selection` defines which profiles are meant, `Question` what a score asks of them. Names are loaded
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from unidino.explorer.explore import explore
     from unidino.figures.kinds import plot
     from unidino.insight.attribution import attribute
+    from unidino.insight.dose import dose
     from unidino.insight.projection import project
     from unidino.insight.quality import quality
     from unidino.insight.readouts import predict_readouts
@@ -65,6 +67,7 @@ __all__ = [
     "check",
     "count_cells",
     "create_model",
+    "dose",
     "embed",
     "explore",
     "export_profiles",
@@ -96,6 +99,7 @@ _HOMES = {
     "check": "lake.check",
     "count_cells": "embeddings.counted",
     "create_model": "models.baselines",
+    "dose": "insight.dose",
     "embed": "embeddings.embed",
     "explore": "explorer.explore",
     "export_profiles": "profiles.export",

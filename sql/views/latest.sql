@@ -1,8 +1,8 @@
 -- The newest answer to each question in the tables score, label_score, attribution, readout_score,
--- pair_score and batch_mixing.
+-- pair_score, batch_mixing and dose.
 -- Report, figures and explorer show these answers.
 -- Grain: one row per question, dataset, model, channels.
--- Reads: score, label_score, attribution, readout_score, pair_score, batch_mixing, run.
+-- Reads: score, label_score, attribution, readout_score, pair_score, batch_mixing, dose, run.
 -- special: fields of the question that are not standard, as text. is_standard: there is no such field,
 -- so the question asks for all profiles of a level; for readouts, any table and any pattern of names is
 -- standard. is_of_channels: there is no such field except the channels.
@@ -58,6 +58,14 @@ with answer as (
         channels,
         run_id
     from batch_mixing
+    union all by name
+    select distinct
+        question,
+        question_hash,
+        dataset,
+        model,
+        run_id
+    from dose
 ),
 
 described as (

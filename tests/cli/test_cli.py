@@ -119,7 +119,7 @@ def test_the_lane_from_plates_to_a_report(run_cli, tiny_export: Path, tmp_path: 
     [
         (("embed", "--model", "vit", "--all"), "unknown model 'vit'"),
         (("embed", "--model", "vit"), "choose plates with --plate NAME"),
-        (("score", "--metric", "nsbc"), "unknown metric 'nsbc'; choose one of nsb, nsc"),
+        (("score", "--metric", "nsbc"), "unknown metric 'nsbc'; choose one of any, nsb, nsc"),
         (("score",), "no rule; give --metric"),
         (("ingest", "nowhere"), "no such file or folder: 'nowhere'"),
         (("ingest", ".", "--layout", "omero"), "unknown layout 'omero'; choose one of bbbc021"),

@@ -250,7 +250,7 @@ def test_neighbours_of_the_page_read_rules_by_name_only(
         return text
 
     assert note("nscp") == ""
-    assert note(str(file)).startswith(f"unknown rule '{file}'; choose one of ns")
+    assert note(str(file)).startswith(f"unknown rule '{file}'; choose one of any, ns")
 
 
 def test_a_link_of_an_earlier_version_leads_to_the_same_reading() -> None:

@@ -34,8 +34,7 @@ from unidino.scores.labels import score_labels
 SEED = int(os.environ.get("UNIDINO_FAULT_SEED", "1"))
 TABLES = (
     *("plate", "channel", "well", "field", "image", "model", "run", "part", "file"),
-    *("score", "label_score", "readout_score", "attribution"),
-    "pair_score",
+    *("score", "label_score", "readout_score", "attribution", "dose", "pair_score"),
     *("batch_mixing", "batch_drift"),
 )
 # A pattern of the files of each kind; one of them is chosen by the seed for each damage.

@@ -152,7 +152,7 @@ def test_the_command_prints_both_tables(
     assert [sum("class" in row for row in rows), sum("subset" in row for row in rows)] == [6, 14]
     status, out, err = run_cli(*at, "--scores", "nsbc")
     assert (status, out) == (1, "")
-    assert "unknown metric 'nsbc'; choose one of nsb, nsc" in err
+    assert "unknown metric 'nsbc'; choose one of any, nsb, nsc" in err
 
 
 def test_what_has_no_channels_to_tell_apart_is_named(

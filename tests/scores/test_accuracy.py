@@ -130,11 +130,11 @@ def test_what_cannot_be_scored_says_why(rows, message: str) -> None:
 
 
 def test_rules_by_name_column_and_file(tmp_path: Path) -> None:
-    assert set(metrics()) == {"nsc", "nscb", "nscp", "nspw", "nsb", "nss"}
+    assert set(metrics()) == {"any", "nsc", "nscb", "nscp", "nspw", "nsb", "nss"}
     with pytest.raises(UnidinoError) as caught:
         rule_sql("nsbc")
     assert str(caught.value) == (
-        "unknown metric 'nsbc'; choose one of nsb, nsc, nscb, nscp, nspw, nss"
+        "unknown metric 'nsbc'; choose one of any, nsb, nsc, nscb, nscp, nspw, nss"
     )
     with pytest.raises(UnidinoError, match="unknown reading 'loose'"):
         rule_sql("nsc", "loose")

@@ -14,8 +14,9 @@ from unidino.lake.lake import Lake
 from unidino.models import baselines
 from unidino.scores.candidates import Candidates, candidates
 from unidino.scores.labels import score_labels
-from unidino.scores.precision import mean_average_precision, null_precisions, rank
+from unidino.scores.precision import mean_average_precision, null_precisions
 from unidino.scores.question import Question
+from unidino.scores.ranking import rank
 from unidino.scores.replicates import replicate_correlation
 
 

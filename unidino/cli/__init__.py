@@ -38,6 +38,7 @@ for command in (
     scores.nearest,
     scores.batches,
     insight.attribute,
+    insight.dose,
     insight.readouts,
     insight.quality,
     insight.plot,

@@ -17,10 +17,18 @@ from unidino.cli.output import (
     one_of,
     open_lake,
 )
-from unidino.cli.profiles import LevelOption, ModelsOption, NormalizeOption, WhereOption
+from unidino.cli.profiles import (
+    ChannelsOption,
+    DatasetsOption,
+    LevelOption,
+    ModelsOption,
+    NormalizeOption,
+    WhereOption,
+)
 from unidino.core.choices import (
     MAX_JOBS,
     MAX_SEED,
+    Effect,
     FigureKind,
     Label,
     Level,
@@ -87,6 +95,62 @@ def attribute(
     emit(as_json, found.frame.to_dicts(), attribution.by_channel(found))
     if scored:
         emit(as_json, [s.as_json() for s in scored], scored.frame)
+
+
+def dose(
+    lake: LakeOption = DEFAULT_LAKE,
+    model: ModelsOption = None,
+    dataset: DatasetsOption = None,
+    level: LevelOption = "well",
+    normalize: NormalizeOption = "mad_robustize",
+    effect: Annotated[
+        Effect,
+        typer.Option(
+            help="What is measured of a well against the negative controls: along the axis to the"
+            " other wells of its compound, distance, or projection on the axis to --positive."
+        ),
+    ] = "axis",
+    positive: Annotated[
+        str | None,
+        typer.Option(help="Compound of the positive control; default: control_type poscon."),
+    ] = None,
+    feature: Annotated[
+        list[str] | None,
+        typer.Option(help="A feature instead of channels, or a pattern of names; repeatable."),
+    ] = None,
+    compound: Annotated[
+        list[str] | None, typer.Option(help="Repeatable; default: every compound.")
+    ] = None,
+    channels: ChannelsOption = None,
+    where: WhereOption = None,
+    bootstraps: Annotated[
+        int, typer.Option(help="Resampled responses of each interval, at least 100.")
+    ] = 500,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of the intervals.")] = 0,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, max=MAX_JOBS, help="Processes; default: one per core.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit dose response curves: EC50 and lowest active dose of each compound and channel."""
+    opened = open_lake(lake, writes=True)
+    from unidino.insight.dose import dose as fit_doses
+    from unidino.profiles.selection import Selection
+
+    selection = Selection(
+        model or (), dataset or (), level, normalize, names(channels), where, compound
+    )
+    found = fit_doses(
+        opened,
+        selection,
+        effect=effect,
+        positive=positive,
+        features=feature or (),
+        num_bootstraps=bootstraps,
+        seed=seed,
+        jobs=jobs,
+    )
+    emit(as_json, [c.as_json() for c in found], found.frame)
 
 
 def readouts(
@@ -228,6 +292,9 @@ def plot(
         str | None, typer.Option(help="map: a column of profile that colours the points.")
     ] = None,
     color: Annotated[str | None, typer.Option(hidden=True)] = None,
+    compound: Annotated[
+        list[str] | None, typer.Option(help="dose: compounds to draw; repeatable.")
+    ] = None,
     method: Annotated[
         ProjectionMethod | None, typer.Option(help="map: how points are projected.")
     ] = None,
@@ -258,13 +325,14 @@ def plot(
     from unidino.figures import kinds
     from unidino.profiles.selection import Selection
 
-    is_chosen = model or dataset or level or normalize or where
+    is_chosen = model or dataset or level or normalize or where or compound
     selection = Selection(
         model or (),
         dataset or (),
         level or kinds.usual_level(kind),
         normalize or "mad_robustize",
         where=where,
+        compounds=compound,
     )
     kinds.plot(
         open_lake(lake),

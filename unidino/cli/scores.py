@@ -18,6 +18,7 @@ from unidino.cli.profiles import (
 from unidino.core.choices import (
     MAX_SEED,
     BatchUnit,
+    ControlsOf,
     Label,
     LabelFilter,
     Measure,
@@ -34,7 +35,9 @@ def score(
     lake: LakeOption = DEFAULT_LAKE,
     metric: Annotated[
         list[str] | None,
-        typer.Option(help="Rule: nsc, nscb, nscp, nspw, nsb, nss, or a .sql file; repeatable."),
+        typer.Option(
+            help="Rule: nsc, nscb, nscp, nspw, nsb, nss, any, or a .sql file; repeatable."
+        ),
     ] = None,
     not_same: Annotated[
         str | None, typer.Option(help="A rule by its columns: compound,plate.")
@@ -43,8 +46,9 @@ def score(
     measure: Annotated[
         Literal["accuracy", Measure, "pairs"],
         typer.Option(
-            help="map: mean average precision; replicates: correlation of replicates; pairs: recall"
-            " of the known pairs of --pairs."
+            help="map: mean average precision; replicates: correlation of replicates; activity:"
+            " replicates against negative controls; enrichment: odds ratio in the top of rankings;"
+            " pairs: recall of the known pairs of --pairs."
         ),
     ] = "accuracy",
     model: ModelsOption = None,
@@ -77,6 +81,12 @@ def score(
         ),
     ] = "reachable",
     neighbours: Annotated[int, typer.Option(min=1, help="Number of neighbours that vote.")] = 1,
+    controls_of: Annotated[
+        ControlsOf, typer.Option(help="activity: the negative controls that are compared with.")
+    ] = "dataset",
+    top_percent: Annotated[
+        float, typer.Option(help="enrichment: share of each ranking that is its top.")
+    ] = 1.0,
     include_controls: Annotated[bool, typer.Option(help="Score negative controls too.")] = False,
     seed: Annotated[
         int,
@@ -145,6 +155,8 @@ def score(
         return
     if pairs:
         raise InputError("--pairs is for --measure pairs")
+    if not chosen_rules and measure == "activity":
+        chosen_rules = ["any"]
     if not chosen_rules:
         raise InputError("no rule; give --metric NAME, --not-same COLUMNS or --preset NAME")
     from unidino.scores.question import Question
@@ -154,13 +166,14 @@ def score(
         Question(
             rule,
             reading or "text",
-            label or "",
+            of,
             label_filter,
             unmatched,
             include_controls,
             neighbours,
         )
         for rule in chosen_rules
+        for of in ([label or ""] if label or measure != "activity" else ["treatment", "compound"])
     ]
     if measure == "accuracy":
         from unidino.scores.accuracy import score as run_score
@@ -169,7 +182,20 @@ def score(
     else:
         from unidino.scores.labels import score_labels
 
-        _show(score_labels(at, measure, asked, selection, seed=seed), as_json)
+        scores = score_labels(
+            at,
+            measure,
+            asked,
+            selection,
+            controls_of=controls_of,
+            top_percent=top_percent,
+            seed=seed,
+        )
+        _show(scores, as_json)
+        if measure == "activity" and not as_json:
+            for s in scores:
+                log.info(f"{s.model} on {s.dataset}, each {s.label} against negative controls:")
+                emit(False, None, s.classes.sort("q_value", "class").rename({"class": s.label}))
 
 
 def nearest(

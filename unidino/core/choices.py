@@ -30,14 +30,16 @@ ImportLevel = Literal[WellLevel, OtherLevel]
 
 # Scores.
 Reading = Literal["text", "published"]
-Label = Literal["compound", "moa", "target", "perturbation", "cell_line"]
+Label = Literal["compound", "moa", "target", "perturbation", "cell_line", "treatment"]
 LabelFilter = Literal["reachable", "decoys", "rows", "none"]
 Unmatched = Literal["drop", "wrong"]
-Measure = Literal["map", "replicates"]
+Measure = Literal["map", "replicates", "activity", "enrichment"]
+ControlsOf = Literal["dataset", "batch", "plate"]
 BatchUnit = Literal["plate", "batch", "source"]
 Preset = Literal["bbbc021", "jump-target2", "insect"]
 
 # Insight and figures.
+Effect = Literal["axis", "distance", "projection", "feature"]
 Regressor = Literal["random_forest", "elastic_net"]
 ProjectionMethod = Literal["umap", "densmap", "pca"]
 FigureKind = Literal[
@@ -52,6 +54,7 @@ FigureKind = Literal[
     "mixing",
     "drift",
     "attribution",
+    "dose",
     "channels",
     "readouts",
     "plate",

@@ -16,6 +16,7 @@ from unidino.core import assets
 from unidino.core.errors import InputError
 from unidino.core.user_sql import ask, confined
 from unidino.lake.lake import Lake
+from unidino.profiles.treatments import with_treatment
 
 _QUALITY = ("mean", "focus", "saturation")
 _MOST_EXTRA = 40
@@ -99,6 +100,7 @@ def read_wells(lake: Lake, dataset: str) -> Wells:
     """The wells of a dataset."""
     parameters = {"dataset": dataset}
     table = _with_extra(lake.look_up(assets.sql("queries", "explored_well"), parameters))
+    table = pl.DataFrame(with_treatment(table.to_arrow()))
     quality = lake.look_up(assets.sql("queries", "explored_image"), parameters)
     if len(quality):
         wide = quality.sort("channel").pivot(

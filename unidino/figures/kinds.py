@@ -48,6 +48,7 @@ _SOURCES: dict[FigureKind, _Source] = {
     "mixing": _Source("relations", _RESULTS),
     "drift": _Source("relations", _RESULTS),
     "attribution": _Source("insight", _RESULTS),
+    "dose": _Source("insight", (*_RESULTS, "compounds")),
     "channels": _Source("scores", _RESULTS),
     "readouts": _Source("insight", _RESULTS),
     "plate": _Source("plates", ("models", "datasets", "normalize", "where")),
@@ -61,6 +62,7 @@ _OPTIONS = {
     "datasets": "--dataset",
     "plates": "--plate",
     "asked": "--metric",
+    "compounds": "--compound",
 }
 
 

@@ -13,6 +13,7 @@ from unidino.figures.results import one_model
 from unidino.lake.lake import Lake
 from unidino.profiles.groups import Group, groups
 from unidino.profiles.selection import Selection
+from unidino.profiles.treatments import TREATMENT, with_treatment
 
 _AXES = {"umap": "UMAP", "densmap": "densMAP", "pca": "PC"}
 _CONTROLS = ("negcon", "empty")
@@ -43,9 +44,15 @@ def map_figure(
     model = one_model(lake, selection.models)
     hidden = ("x", "y", "channels")
     columns = [f.name for f in assets.arrow_schema("projection") if f.name not in hidden]
-    choose("column", colour, columns)
+    choose("column", colour, [*columns, TREATMENT])
     maps = project(lake, selection.of(model=model), method=method, seed=seed)
-    panels = [(f"{m.dataset}: {model}, {m.level}, {m.normalization}", m.points) for m in maps]
+    panels = [
+        (
+            f"{m.dataset}: {model}, {m.level}, {m.normalization}",
+            pl.DataFrame(with_treatment(m.points.to_arrow())),
+        )
+        for m in maps
+    ]
     axis = _AXES[maps[0].method] if maps else ""
     return map_points(panels, colour, axis=axis, width_mm=width_mm)
 
@@ -66,7 +73,7 @@ def similarity_figure(
     selection = selection or Selection(level="compound")
     model, level = one_model(lake, selection.models), selection.level
     group = _one_group(lake, model, selection)
-    table = pl.DataFrame(pl.from_arrow(group.metadata))
+    table = pl.DataFrame(pl.from_arrow(with_treatment(group.metadata)))
     choose("column", label, [c for c, dtype in table.schema.items() if not dtype.is_nested()])
     names = [_profile_name(row, level) for row in table.iter_rows(named=True)]
     is_labelled = table[label].null_count() < len(table)

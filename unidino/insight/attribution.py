@@ -25,6 +25,7 @@ from unidino.lake.runs import Run
 from unidino.profiles.groups import Group, groups
 from unidino.profiles.profile import Profiled
 from unidino.profiles.selection import Selection, nothing_fits
+from unidino.profiles.treatments import with_treatment
 from unidino.scores.rules import LABELS
 
 _MIN_MEMBERS = 2
@@ -169,8 +170,9 @@ def _class_tasks(group: Group, label: str, *, include_controls: bool) -> list[_C
         why = _NO_CHANNELS.get(channel, f"are all of the one channel '{channel}'")
         raise ProfileError(f"its features {why}")
     left_out = ("empty",) if include_controls else ("empty", "negcon")
-    labels = group.metadata[label].to_pylist()
-    kinds = group.metadata["control_type"].to_pylist()
+    metadata = with_treatment(group.metadata)
+    labels = metadata[label].to_pylist()
+    kinds = metadata["control_type"].to_pylist()
     kept = np.array(
         [
             name is not None and kind not in left_out

@@ -1,7 +1,7 @@
 """Answers in the catalog, each with its question.
 
-The tables score, label_score, attribution and readout_score keep the question as canonical JSON,
-and its hash. The view `latest` finds the newest answer to each question, so an answer to one
+The tables score, label_score, attribution, readout_score and dose keep the question as canonical
+JSON, and its hash. The view `latest` finds the newest answer to each question, so an answer to one
 question never replaces the answer to another.
 """
 

@@ -61,6 +61,7 @@ _TABLES = (
     "batch_mixing",
     "batch_drift",
     "quality",
+    "dose",
     "file",
 )
 _LOCK_PATIENCE_S = 60.0

@@ -30,7 +30,7 @@ from unidino.lake.sources import OF_PLATES, age, from_catalog, from_copy
 from unidino.lake.states import files_below, state_of
 
 _NOT_ON_DISK = (
-    *("score", "label_score", "readout_score", "attribution", "quality", "pair_score"),
+    *("score", "label_score", "readout_score", "attribution", "dose", "quality", "pair_score"),
     *("batch_mixing", "batch_drift"),
 )
 _VECTORS = ("embeddings", "crops", "profiles", "cells")

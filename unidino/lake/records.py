@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FOLDER = "records"
 COPIED = (
     *("run", "plate", "model", "part", "file"),
-    *("score", "label_score", "readout_score", "attribution", "quality", "pair_score"),
+    *("score", "label_score", "readout_score", "attribution", "dose", "quality", "pair_score"),
     *("batch_mixing", "batch_drift"),
 )
 OF_PLATE = ("plate", "channel", "well", "field", "image")

@@ -18,7 +18,7 @@ OVER_TABLES = {
     "labelled_sample": {"plate", "well", "field", "image"},
     "latest": {
         *("score", "label_score", "attribution", "readout_score", "pair_score", "batch_mixing"),
-        "run",
+        *("dose", "run"),
     },
     "latest_quality": {"quality", "run"},
 }

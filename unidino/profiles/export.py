@@ -63,7 +63,7 @@ def export_profiles(lake: Lake, file: Path | str, selection: Selection | None = 
     models = sorted({group.profiled.model for group in found})
     if len(models) > 1:
         raise InputError(f"a file holds profiles of one model; choose one of {', '.join(models)}")
-    names = [_feature_names(lake, group) for group in found]
+    names = [feature_names(lake, group) for group in found]
     first = found[0]
     for group, features in zip(found, names, strict=True):
         if features != names[0]:
@@ -79,7 +79,7 @@ def export_profiles(lake: Lake, file: Path | str, selection: Selection | None = 
     return Exported(str(file), *vectors.shape)
 
 
-def _feature_names(lake: Lake, group: Group) -> list[str]:
+def feature_names(lake: Lake, group: Group) -> list[str]:
     """Names (D,) of the features of a group, in the order of its channels."""
     rows = lake.look_up("select details from part where uri = $uri", {"uri": group.profiled.uri})
     names: list[str] = json.loads(rows["details"][0])["features"]

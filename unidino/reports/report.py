@@ -44,6 +44,7 @@ def report(lake: Lake, output: str | Path, *, model: str | None = None, label: s
         results.pairs(lake),
         results.batches(lake),
         results.channels(lake, model or (profiles.model if profiles else None), label),
+        results.doses(lake, model),
         results.readouts(lake),
         structure.maps(lake, profiles, label),
         structure.similarity(lake, profiles, label),

@@ -3,9 +3,10 @@
 import polars as pl
 
 from unidino.figures.draw.channels import attribution_bars, channel_accuracies, channel_subsets
+from unidino.figures.draw.dose import dose_curves
 from unidino.figures.draw.relations import mixing_intervals, pair_intervals, plate_shifts
 from unidino.figures.draw.scores import difference_intervals, score_intervals
-from unidino.figures.insight import attribution_rows, readouts_figure
+from unidino.figures.insight import attribution_rows, dose_rows, readouts_figure
 from unidino.figures.relations import shown
 from unidino.figures.scores import labels_figure
 from unidino.lake.lake import Lake
@@ -147,6 +148,56 @@ def readouts(lake: Lake) -> Section:
             "Curves of the share of readouts against the threshold of R².",
         ),
         missing="run `unidino readouts --table FILE --model NAME`.",
+    )
+
+
+def doses(lake: Lake, model: str | None) -> Section:
+    """From which dose on compounds differ from the controls, and in which channel."""
+    rows = dose_rows(lake, model=model)
+    parts: list[FigurePart | TablePart] = []
+    text = ""
+    if not rows.is_empty():
+        first = rows.row(0, named=True)
+        by_compound = rows.group_by("compound").agg(pl.col("is_active").any())
+        text = (
+            f"{first['dataset']}, {first['model']}, {first['normalization']}:"
+            f" {int(by_compound['is_active'].sum())} of {len(by_compound)} compounds differ from"
+            " the negative controls (q < 0.05). EC50: dose of half the effect, left out where it is"
+            " not among the tested doses. Lowest active dose: it and all higher ones differ from"
+            " the controls."
+        )
+        parts += figure_if_any(
+            lambda: dose_curves(rows),
+            "Points: wells; line: fitted curve with its 95 % band, grey if not active; grey band:"
+            " 95 % of the negative controls; vertical line: EC50 in its 95 % interval; triangle:"
+            " lowest active dose.",
+            "Effects of wells against the dose with fitted curves, by compound and channel.",
+        )
+        parts.append(
+            TablePart(
+                rows.select(
+                    "compound",
+                    "channel",
+                    "ec50_um",
+                    "ec50_low_um",
+                    "ec50_high_um",
+                    "lowest_active_um",
+                    "top",
+                    "r2",
+                    "q_value",
+                    "curve",
+                    "num_doses",
+                    "n",
+                ),
+                "Dose responses.",
+                folded=len(rows) > 12,
+            )
+        )
+    return Section(
+        "Dose response",
+        text,
+        parts,
+        missing="run `unidino dose --model NAME`; compounds at two doses or more are needed.",
     )
 
 

@@ -17,6 +17,7 @@ from unidino.insight.projection import project
 from unidino.lake.lake import Lake
 from unidino.profiles.groups import groups
 from unidino.profiles.selection import Selection
+from unidino.profiles.treatments import with_treatment
 from unidino.reports.page import FigurePart, Section
 
 _FEWEST_UMAP, _MOST_UMAP = 50, 5_000  # PCA, which is fast, projects fewer or more profiles
@@ -114,7 +115,8 @@ def _projected(
             continue
         method = "umap" if is_stored or _FEWEST_UMAP <= num <= _MOST_UMAP else "pca"
         for projected in project(lake, selection.of(dataset=dataset), method=method):
-            panels.append((projected.dataset, projected.points))
+            points = pl.DataFrame(with_treatment(projected.points.to_arrow()))
+            panels.append((projected.dataset, points))
             methods.add(projected.method)
     return panels, methods
 
@@ -127,7 +129,8 @@ def similarity(lake: Lake, profiles: ShownProfiles | None, label: str) -> Sectio
     parts = []
     for dataset in profiles.num_profiles:
         for group in groups(lake, profiles.selection.of(dataset=dataset)):
-            metadata = pl.DataFrame(group.metadata.select(["compound", label, "control_type"]))
+            table = with_treatment(group.metadata)
+            metadata = pl.DataFrame(table.select(list({"compound", label, "control_type"})))
             means, names, classes = _compound_means(group.vectors, metadata, label)
             try:
                 figure = similarity_map(

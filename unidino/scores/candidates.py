@@ -20,6 +20,7 @@ from unidino.core.reasons import reason_text
 from unidino.core.sql import Connection, scratch
 from unidino.core.user_sql import confined
 from unidino.core.vectors import metadata_table
+from unidino.profiles.treatments import TREATMENT, with_treatment
 from unidino.scores.keys import Codes, encode_keys
 from unidino.scores.question import Question
 from unidino.scores.rules import COLUMNS, KEY_COLUMNS, keys_of
@@ -112,6 +113,8 @@ def candidates(
 def _described(metadata: Any, vectors: NDArray[Any], label: str) -> pa.Table:
     """The table of profiles that the queries read: the metadata, the label, flags of the vector."""
     table = metadata_table(metadata, vectors)
+    if label == TREATMENT:
+        table = with_treatment(table)
     place = pa.array(np.arange(len(vectors)))
     if "profile_id" not in table.column_names:
         table = table.append_column("profile_id", place)

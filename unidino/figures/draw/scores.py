@@ -3,10 +3,12 @@
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from unidino.core.errors import ProfileError
 from unidino.figures.draw.style import (
@@ -31,6 +33,13 @@ _WIDEST_NAME_IN = 1.9
 _ROW_IN = line_height() * 1.25
 _FULL_SCALE_FROM = 0.34
 
+# Column of a measure, and what it is called.
+_OF_MEASURE = {
+    "map": ("mean_average_precision", "mean average precision"),
+    "activity": ("mean_average_precision", "mean average precision among controls"),
+    "replicates": ("correlation", "median correlation"),
+    "enrichment": ("odds_ratio", "odds ratio in the top"),
+}
 Question = tuple[str, str, str, str]
 
 
@@ -116,15 +125,16 @@ def label_intervals(classes: pl.DataFrame, *, most: int = 40, width_mm: float = 
     for (dataset, measure, metric, rules, label, level), rows in classes.group_by(
         keys, maintain_order=True
     ):
-        value = "mean_average_precision" if measure == "map" else "correlation"
+        value, statistic = _OF_MEASURE[str(measure)]
         ranked = rows.drop_nulls(value).sort(value, "class", descending=[True, False])
         if ranked.is_empty():
             continue
         above = int(ranked["is_above_chance"].sum())
-        title = f"{dataset}: {str(metric).upper()} {rules}, {above} of {len(ranked)} above chance"
+        asked = "active" if measure == "activity" else "above chance"
+        rule = "replicates" if metric == "any" else f"{str(metric).upper()} {rules}"
+        title = f"{dataset}: {rule}, {above} of {len(ranked)} {asked}"
         if len(ranked) > most:
             title += f"; best {most}"
-        statistic = "mean average precision" if measure == "map" else "median correlation"
         panels.append((title, f"{statistic} of {label} ({level})", ranked.head(most), value))
     if not panels:
         raise ProfileError("no label has a score")
@@ -149,13 +159,23 @@ def label_intervals(classes: pl.DataFrame, *, most: int = 40, width_mm: float = 
                 if row["threshold"] is not None:
                     axes.plot(row["threshold"], y, "|", color="black", markersize=6)
             label_rows(axes, range(len(rows)), rows["class"].to_list(), _WIDEST_NAME_IN)
-            low = min(0.0, float(rows[value].to_numpy().min()) * 1.1)
-            axes.set(xlim=(low, 1.02), ylim=(len(rows) - 0.4, -0.6), xlabel=axis_label)
+            axes.set(
+                xlim=_limits(rows[value].to_numpy()),
+                ylim=(len(rows) - 0.4, -0.6),
+                xlabel=axis_label,
+            )
             set_title(axes, width_mm * MM - _WIDEST_NAME_IN - 0.2, title)
             axes.grid(axis="x", color="0.92", linewidth=0.6)
             axes.set_axisbelow(True)
         key.draw(figure)
     return figure
+
+
+def _limits(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Limits of an axis of values that are at most 1, or of odds ratios, some of them infinite."""
+    finite = values[np.isfinite(values)]
+    largest = float(finite.max(initial=1))
+    return min(0.0, float(finite.min(initial=0)) * 1.1), 1.02 if largest <= 1 else largest * 1.05
 
 
 # Imported, selected and mixed features have no channel; their name repeats the normalization.
