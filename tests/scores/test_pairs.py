@@ -17,7 +17,8 @@ from unidino.profiles.importing import import_profiles
 from unidino.profiles.selection import Selection
 from unidino.scores import recall
 from unidino.scores.entities import mean_entities
-from unidino.scores.pairs import Database, pair_recall, read_pairs, score_pairs
+from unidino.scores.known_pairs import Database, read_pairs
+from unidino.scores.pairs import pair_recall, score_pairs
 
 
 def _cosine(x: list[float], y: list[float]) -> float:

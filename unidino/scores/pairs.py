@@ -11,30 +11,23 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from unidino.core import assets
 from unidino.core.errors import InputError, ProfileError, choose
-from unidino.core.files import text_hash
-from unidino.core.log import log
 from unidino.core.reasons import WhyNot
 from unidino.core.results import Result, Results
-from unidino.core.sql import scratch
 from unidino.lake.answers import land_answers
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
-from unidino.plates import tables
 from unidino.profiles.groups import groups
 from unidino.profiles.selection import Selection, nothing_fits
 from unidino.scores.entities import Entities, mean_entities
+from unidino.scores.known_pairs import Database, matched, read_pairs
 from unidino.scores.recall import entity_interval, pair_ranks, tails
 from unidino.scores.rules import LABELS
 from unidino.scores.tables import interval
 
 FEWEST_ENTITIES = 20
-_COLUMNS = ("entity1", "entity2")
-_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -85,15 +78,6 @@ class PairScore(Result):
         found: dict[str, Any] = values.pop("found")
         del values["asked"]
         return values | found
-
-
-@dataclass(frozen=True)
-class Database:
-    """A list of known pairs. name: of its file. pairs: columns entity1, entity2, without NULL."""
-
-    name: str
-    pairs: pl.DataFrame
-    content_hash: str
 
 
 def score_pairs(
@@ -165,34 +149,6 @@ def score_pairs(
     return Results(scores, pair_table)
 
 
-def read_pairs(file: Path) -> Database:
-    """The known pairs of a CSV, TSV or Parquet file.
-
-    Raises InputError if it has neither the columns entity1 and entity2 nor two columns, or no pair.
-    """
-    con = scratch()
-    try:
-        tables.load(con, "given", [file])
-        rows: pl.DataFrame = con.sql("select * exclude (_line, _file) from given").pl()
-    finally:
-        con.close()
-    names = [c for wanted in _COLUMNS for c in rows.columns if c.lower() == wanted]
-    if len(names) != 2 and len(rows.columns) == 2:
-        names = rows.columns
-    if len(names) != 2:
-        raise InputError(
-            f"'{file}' has the columns {', '.join(rows.columns)}; pairs need entity1 and entity2"
-        )
-    whole = rows.select(pl.col(n).alias(c) for n, c in zip(names, _COLUMNS, strict=True))
-    found = whole.drop_nulls()
-    if found.is_empty():
-        raise InputError(f"'{file}' has no pair: no row has both {' and '.join(names)}")
-    if num := len(whole) - len(found):
-        log.warning(f"{num} rows of '{file}' lack an entity and are left out")
-    text = found.unique().sort(_COLUMNS).write_csv()
-    return Database(tables.stem(file), found, text_hash(text)[:8])
-
-
 def pair_recall(
     entities: Entities,
     database: Database,
@@ -203,7 +159,7 @@ def pair_recall(
 
     Raises ProfileError if there are too few of them.
     """
-    known, num_unmatched = _matched(entities.names, database)
+    known, num_unmatched = matched(entities.names, database)
     first, second = (known[f"position{i}"].to_numpy().astype(np.int64) for i in (1, 2))
     counts = [len(np.unique(first)), len(np.unique(second))]
     if min(counts) < fewest_entities:
@@ -226,35 +182,6 @@ def pair_recall(
         num_null=ranks.num_null,
         num_unmatched=num_unmatched,
     )
-
-
-def _matched(names: Sequence[str], database: Database) -> tuple[pl.DataFrame, int]:
-    """The known pairs whose entities both have profiles, with positions, and the number of others.
-
-    Raises ProfileError if no pair has.
-    """
-    con = scratch()
-    try:
-        con.register("pair", database.pairs.to_arrow())
-        entity = {"position": np.arange(len(names)), "entity": pa.array(names, pa.string())}
-        con.register("entity", pa.table(entity))
-        rows: pl.DataFrame = con.sql(assets.sql("pairs", "relation")).pl()
-    finally:
-        con.close()
-    known = rows.drop_nulls()
-    if known.is_empty():
-        listed = pl.concat([rows["entity1"], rows["entity2"]]).unique().sort().to_list()
-        same = {n.upper() for n in names} & {n.upper() for n in listed}
-        hint = f"; {len(same)} names differ only in upper and lower case" if same else ""
-        raise ProfileError(
-            f"none of its {len(rows)} pairs has two entities with profiles: it has"
-            f" {_some(listed)}, profiles have {_some(names)}{hint}"
-        )
-    return known, len(rows) - len(known)
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
 
 
 def pair_table(scores: Sequence[PairScore]) -> pl.DataFrame:
