@@ -211,6 +211,7 @@ def full(ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     )
     regressed = {"kind": "readouts", "regressor": "random_forest"} | asked
     land_answers(lake, run, "readout_score", [(regressed, readouts)])
+    land_answers(lake, run, "dose", [({"kind": "dose"} | asked, responses)])
     pairs = folder.parent / "known.csv"
     pairs.write_text("entity1,entity2\ntiny-01,tiny-02\ntiny-03,tiny-04\n")
     score_pairs(lake, pairs, fewest_entities=2)
@@ -239,7 +240,6 @@ def full(ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     }
     land_answers(lake, run, "batch_mixing", [({"kind": "batches"} | asked, [same | mixing])])
     land_answers(lake, run, "batch_drift", [({"kind": "batches"} | asked, drift)])
-    land_answers(lake, run, "dose", [({"kind": "dose"} | asked, responses)])
     log = lake.path / "models" / "first" / "train.jsonl"
     rows = [{"epoch": e, "loss": 3.0 / (e + 1), "learning_rate": 0.1} for e in range(3)]
     log.write_text("".join(json.dumps(row) + "\n" for row in rows))
