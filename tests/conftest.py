@@ -114,6 +114,7 @@ def profiled(ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def full(ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """The tiny lake with two models and every kind of result."""
     from unidino.embeddings.embed import embed
+    from unidino.insight.quality import quality
     from unidino.lake.answers import land_answers
     from unidino.lake.runs import Run
     from unidino.models import baselines
@@ -134,6 +135,7 @@ def full(ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
         score(lake, "nsc", Selection(channels=[channel]))
         score(lake, "nsc", Selection(channels=[c for c in TINY.channels if c != channel]))
     score_labels(lake, "map", "nsc")
+    quality(lake, Selection(models=["first"]))
     same = {"normalization": "mad_robustize", "dataset": "tiny"}
     shares = [
         same
