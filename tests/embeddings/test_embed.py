@@ -178,6 +178,7 @@ def test_every_kind_that_embeds_has_an_embedder(lake: Lake) -> None:
         "codebook": "crops",
         "cellprofiler": "images",
         "gaussian": "images",
+        "cell_count": "images",
     }
     registry.register(
         lake, Run("test", {}), "theirs", ModelConfig(kind="imported", num_dims=2), None

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import TINY, ingest_tiny
 
+from unidino.embeddings.counted import count_cells
 from unidino.lake import records
 from unidino.lake.check import check
 from unidino.lake.lake import Lake
@@ -159,9 +160,12 @@ def test_every_option_of_an_ingest_is_in_the_command_that_mends(lake: Lake) -> N
 
     command = typer.main.get_command(app).commands["ingest"]
     names = {parameter.name for parameter in command.params}
-    told = {*mending._INGEST, *mending._CHOICE, *mending._FORM, "path"}
+    told = {*mending._INGEST, *mending._CHOICE, *mending._FORM, "path", "count_cells"}
     assert names - told == {"lake", "jobs", "overwrite", "dry_run", "as_json"}
     assert Mender(lake).of_plate("tiny_b1_p1").startswith("unidino ingest /")
+    count_cells(lake, "DNA", plates=["tiny_b1_p1"])
+    assert "--count-cells DNA" in Mender(lake).of_plate("tiny_b1_p1")
+    assert "--count-cells" not in Mender(lake).of_plate("tiny_b2_p1")
 
 
 def test_the_command_line_names_the_mending_command(lake: Lake, run_cli: Cli) -> None:

@@ -218,7 +218,9 @@ def test_any_timm_network_embeds(lake: Lake, tmp_path: Path) -> None:
 
 
 def test_the_presets_are_listed(lake: Lake) -> None:
-    with pytest.raises(UnidinoError, match="unknown preset 'dino'; choose one of cellprofiler"):
+    with pytest.raises(
+        UnidinoError, match="unknown preset 'dino'; choose one of cell_count, cellprofiler"
+    ):
         create_model(lake, "dino")
 
 

@@ -72,7 +72,8 @@ def screen(tmp_path: Path) -> Callable[..., Compute]:
         )
         con.execute(
             "create table well as select *, null::varchar as perturbation, null::varchar as moa,"
-            " null::varchar as target, null::varchar as cell_line, null::json as extra"
+            " null::varchar as target, null::varchar as cell_line, null::integer as num_cells,"
+            " null::json as extra"
             " from well_rows"
         )
 

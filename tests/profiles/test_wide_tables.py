@@ -133,7 +133,7 @@ def test_columns_that_number_count_or_place_are_features_only_if_asked_for(
 
 
 def test_counts_of_cells_and_measures_with_like_names_stay_features(tmp_path: Path) -> None:
-    names = ["Cells_Count", "num_cells", "Nuclei_Number_Object_Number", "Mitotic_Index", "ID2"]
+    names = ["Cells_Count", "Nuclei_Number_Object_Number", "Mitotic_Index", "ID2"]
     names += ["Cells_Children_Cytoplasm_Count", "Grid", "Texture_Column_Mean", "Rowdiness"]
     rng = np.random.default_rng(1)
     done = _import(tmp_path, _table().assign(**{n: rng.integers(1, 50, 48) for n in names}))

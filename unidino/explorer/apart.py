@@ -131,6 +131,7 @@ class _Worker:
     def __init__(self, folder: Path, memory: int) -> None:
         self._folder, self._memory = folder, memory
         self._is_busy = False
+        self._ending = Lock()
         context = get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(
@@ -180,8 +181,10 @@ class _Worker:
         raise InputError(late)
 
     def end(self) -> None:
-        """End the process at once, and remove its files."""
-        self._process.kill()
-        self._process.join()
-        self._connection.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """End the process at once, and remove its files; threads may ask for that together."""
+        with self._ending:
+            if not self._connection.closed:
+                self._process.kill()
+                self._process.join()
+                self._connection.close()
+                shutil.rmtree(self._folder, ignore_errors=True)

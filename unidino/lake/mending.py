@@ -98,7 +98,19 @@ class Mender:
         words += _options(_INGEST, arguments, arguments)
         words += _options(_CHOICE, arguments.get("choice") or {}, arguments)
         words += _options(_FORM, arguments.get("form") or {}, arguments)
-        return self._command(*words)
+        return self._command(*words, *self._counting(plate))
+
+    def _counting(self, plate: str) -> list[object]:
+        """The option that counts the cells of a plate again, if they were counted in a channel."""
+        query = (
+            "select arguments ->> 'channel' from run where command = 'count-cells'"
+            " and exists (from field where plate = $plate and num_cells is not null)"
+            " and (arguments ->> '$.plates[0]' is null"
+            " or list_contains((arguments -> 'plates')::varchar[], $plate))"
+            " order by number desc limit 1"
+        )
+        channels = self._lake.look_up(query, {"plate": plate}).to_series().to_list()
+        return ["--count-cells", *channels] if any(channels) else []
 
     def of_part(self, uri: str) -> str:
         """The command that makes a part again."""
