@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import TINY, ingest_tiny
 
+from unidino.core.choices import NgffVersion
 from unidino.embeddings.counted import count_cells
 from unidino.lake import records
 from unidino.lake.check import check
@@ -210,3 +211,33 @@ def test_an_illumination_function_that_is_damaged_is_found(
     assert [p.check for p in check(lake)] == ["changed_file"]
     ingest_tiny(lake, tiny_export, form=Form(illumination="estimate"))
     assert check(lake) == []
+
+
+@pytest.mark.parametrize("ngff", ["0.5", "0.4"])
+@pytest.mark.parametrize("damaged", ["well", "plane", "nothing"])
+def test_a_plate_that_is_damaged_with_its_record_lands_again(
+    tiny_export: Path, tmp_path: Path, run_cli: Cli, ngff: NgffVersion, damaged: str
+) -> None:
+    lake = Lake.create(tmp_path / "lake")
+    ingest_tiny(lake, tiny_export, form=Form(ngff=ngff))
+    plate = lake.path / "plates" / "tiny_b1_p1.zarr"
+    sound = {p: p.read_bytes() for p in plate.rglob("*") if p.is_file()}
+    (record,) = lake.path.glob("records/plates/tiny_b1_p1.*")
+    record.write_bytes(record.read_bytes()[:100])
+    if damaged == "well":
+        well = plate / "B" / "03" / {"0.5": "zarr.json", "0.4": ".zattrs"}[ngff]
+        well.write_bytes(well.read_bytes()[:20])
+    elif damaged == "plane":
+        shards = {"0.5": "B/0[23]/1/0/c.0.0.0", "0.4": "B/0[23]/1/0/0/0/0"}
+        one, other = sorted(plate.glob(shards[ngff]))
+        one.write_bytes(other.read_bytes())
+    problems = check(lake)
+    assert (len(problems) > 1) == (damaged != "nothing")
+    for mend in dict.fromkeys(problem.mend for problem in problems):
+        run_cli(*shlex.split(mend)[1:])
+    assert check(lake, deep=True, pixels=True) == []
+    now = {p.name: p for p in (lake.path / "plates").iterdir()}
+    kept = now.get("tiny_b1_p1.zarr") or now["tiny_b1_p1~.zarr"]
+    assert {p.relative_to(plate): b for p, b in sound.items()} == {
+        p.relative_to(kept): p.read_bytes() for p in kept.rglob("*") if p.is_file()
+    }

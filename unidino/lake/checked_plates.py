@@ -14,10 +14,12 @@ from typing import Any
 
 import duckdb
 
-from unidino.core import assets
+from unidino.core import assets, stopping
+from unidino.core.choices import NgffVersion
 from unidino.core.errors import LakeError
+from unidino.core.files import file_sha256
 from unidino.core.sql import CONFIG, Connection
-from unidino.lake import records
+from unidino.lake import ngff, records
 from unidino.lake.lake import Lake
 from unidino.lake.pixels import read_plane
 from unidino.lake.stacks import stack_of
@@ -61,7 +63,11 @@ def wrong_plate(
         return
     states = _states(con, lake.resolve(record)) if record else None
     if states is None:
-        yield from wrong_fields(lake, plate, pixels=depth.pixels or depth.deep)
+        is_lost = record is not None and not records.is_whole_record(lake.resolve(record))
+        if is_lost and not Path(uri).is_absolute():
+            yield from wrong_content(lake, plate, uri)
+        else:
+            yield from wrong_fields(lake, plate, pixels=depth.pixels or depth.deep)
     elif Path(uri).is_absolute():
         yield from _wrong_in_place(lake, plate, folder, states, depth)
     else:
@@ -125,6 +131,24 @@ def wrong_fields(lake: Lake, plate: str, *, pixels: bool) -> Iterator[Found]:
     with ThreadPoolExecutor(_THREADS) as pool:
         for found in pool.map(partial(_wrong_field, lake, pixels), _fields(lake, plate)):
             yield from found
+
+
+def wrong_content(lake: Lake, plate: str, uri: str) -> Iterator[Found]:
+    """Faults of a plate of which no states of files are known: its groups, and every plane."""
+    folder = lake.resolve(uri)
+    rows = lake.look_up(
+        "select well, list(field) as fields from field where plate = $plate group by well",
+        {"plate": plate},
+    )
+    version: NgffVersion = "0.4" if any(folder.rglob(".zgroup")) else "0.5"
+    with stopping.temporary_folder() as beside:
+        for group in ngff.write_plate(beside / "plate", plate, dict(rows.iter_rows()), version):
+            path = Path(group.path).relative_to(beside / "plate").as_posix()
+            if not (folder / path).is_file():
+                yield "missing_file", f"{uri}/{path}"
+            elif file_sha256(folder / path) != group.sha256:
+                yield "changed_file", f"{uri}/{path}: has other content"
+    yield from wrong_fields(lake, plate, pixels=True)
 
 
 def _fields(lake: Lake, plate: str) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ import duckdb
 from unidino.core.sql import CONFIG
 from unidino.lake import records
 from unidino.lake.checked_catalog import is_stale
-from unidino.lake.checked_plates import registered_records, wrong_fields
+from unidino.lake.checked_plates import registered_records, wrong_content, wrong_fields
 from unidino.lake.lake import Lake
 from unidino.lake.states import FileState, files_below, state_of
 
@@ -16,7 +16,8 @@ from unidino.lake.states import FileState, files_below, state_of
 def records_anew(lake: Lake) -> list[str]:
     """Write records that are missing or damaged, and states of files that have none, anew.
 
-    The files of a plate get new hashes only if its pixels are those that were ingested.
+    The files of a plate get new hashes only if its pixels are those that were ingested. A record
+    that is damaged stays so if its plate is damaged too: that lands again.
     """
     lines = []
     known = registered_records(lake)
@@ -25,6 +26,12 @@ def records_anew(lake: Lake) -> list[str]:
         record = known.get(plate)
         if record and records.is_whole_record(lake.resolve(record)) and _lists(lake, record):
             continue
+        is_lost = record is not None and not records.is_whole_record(lake.resolve(record))
+        if is_lost and uri and not Path(uri).is_absolute():
+            fault = next(wrong_content(lake, plate, uri), None)
+            if fault:
+                lines.append(f"left the record of plate {plate}, because of {fault[1]}")
+                continue
         files = _listed(lake, plate, uri)
         if record and files is None and records.is_whole_record(lake.resolve(record)):
             continue
