@@ -75,6 +75,8 @@ MADE = {
     "entity": "0 as position, '' as entity",
     "compared": "0 as position, '' as label, '' as control_type, '' as plate, '' as batch,"
     " '' as source, true as is_usable",
+    "told": "'' as plate, '' as well, 0 as num_cells",
+    "counted": "'' as plate, '' as well, 0 as field, 0 as num",
     "unchosen": "'' as plate, '' as well, 0 as field, '' as channel, '' as lacks",
 }
 
@@ -132,6 +134,7 @@ def test_every_query_explains_on_an_empty_lake(empty: Lake, path: Path, tmp_path
             "parts_of_channels": False,
             "include_controls": False,
             "keep_unlabelled": False,
+            "overwrite": False,
             "as_decoys": False,
             "share": 0.5,
             "most": 3.5,
@@ -206,7 +209,7 @@ def test_queries_that_decide_have_rows_beside_them(name: str) -> None:
 
 
 def test_every_table_and_column_of_meaning_is_documented(empty: Lake) -> None:
-    with empty.read() as con:
+    with empty.held() as con:
         bare = con.execute(
             "select table_name from duckdb_tables() where comment is null and not temporary"
         ).fetchall()

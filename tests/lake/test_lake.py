@@ -114,7 +114,7 @@ def test_writers_wait_for_each_other(lake: Lake) -> None:
 def test_a_held_catalog_is_named_with_its_holder(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("unidino.lake.lake._LOCK_PATIENCE_S", 0.1)
+    monkeypatch.setattr("unidino.lake.file_catalog._LOCK_PATIENCE_S", 0.1)
     code = (
         "import sys, duckdb; con = duckdb.connect(sys.argv[1]); print('held', flush=True);"
         " sys.stdin.readline()"

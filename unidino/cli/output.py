@@ -83,11 +83,11 @@ def lake_to_fill(lake: Path, *, dry_run: bool) -> "Iterator[Lake]":
     """The lake in a folder, created if there is none; a dry run creates none at its place."""
     from unidino.lake.lake import Lake
 
-    if dry_run and not Lake(lake).catalog.exists():
+    if dry_run and not Lake(lake).exists:
         with temporary_folder() as folder:
             yield create_lake(folder / "lake")
     else:
-        if not dry_run and Lake(lake).catalog.exists():
+        if not dry_run and Lake(lake).exists:
             open_lake(lake, writes=True)
         yield create_lake(lake)
 

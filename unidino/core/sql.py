@@ -207,19 +207,12 @@ def outcome(con: Connection, query: str) -> duckdb.DuckDBPyRelation | int | None
     return None if answer.columns == ["Success"] else answer
 
 
-def insert(
-    con: Connection, table: str, rows: Sequence[Mapping[str, Any]], *, replace: bool = False
-) -> None:
-    """Insert rows by column name; missing columns stay NULL.
-
-    replace: a row replaces the row of the same primary key.
-    """
-    if rows:
-        names = dict.fromkeys(name for row in rows for name in row)
-        con.register("_rows", pa.table({n: [row.get(n) for row in rows] for n in names}))
-        verb = "insert or replace into" if replace else "insert into"
-        con.execute(f"{verb} {quoted(table)} by name from _rows")
-        con.unregister("_rows")
+def table_of(rows: pa.Table | Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Rows as a table; a column that a row lacks is NULL there."""
+    if isinstance(rows, pa.Table):
+        return rows
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pa.table({name: [row.get(name) for row in rows] for name in names})
 
 
 def sql_error(error: BaseException) -> str:

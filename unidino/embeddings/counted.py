@@ -15,7 +15,7 @@ from unidino.core.errors import InputError, choose
 from unidino.core.log import log
 from unidino.core.progress import progress_bar
 from unidino.core.results import Result
-from unidino.core.sql import insert
+from unidino.core.sql import table_of
 from unidino.lake import pixels
 from unidino.lake.edited import keep_again
 from unidino.lake.lake import Lake
@@ -136,34 +136,26 @@ def _land(
     lake: Lake, run: Run, plate: str, counts: Sequence[dict[str, Any]], *, overwrite: bool
 ) -> None:
     """Set the counts of the fields and wells of a plate; counts that differ are kept and said."""
-    with lake.write() as con:
-        run.record(con)
-        con.execute("create temp table counted (plate varchar, well varchar, field int, num int)")
-        insert(con, "counted", counts)
-        con.execute(
-            "update field set num_cells = counted.num from counted where field.plate ="
-            " counted.plate and field.well = counted.well and field.field = counted.field"
-        )
-        con.execute(
-            "create temp table summed as select plate, well, sum(num)::integer as num from counted"
-            " group by all"
-        )
-        ((differ,),) = con.execute(
-            "select count(*) from well inner join summed using (plate, well)"
-            " where num_cells is not null and num_cells <> num"
-        ).fetchall()
+    with lake.landing() as landing:
+        run.record(landing)
+        with landing.tables(["field", "well"], [plate]) as con:
+            con.register("counted", table_of(counts))
+            try:
+                of = {"plate": plate}
+                fields = con.sql(assets.sql("queries", "counted_field"), params=of)
+                fields = fields.to_arrow_table()
+                told = of | {"overwrite": overwrite}
+                wells = con.sql(assets.sql("queries", "counted_well"), params=told)
+                wells = wells.to_arrow_table()
+            finally:
+                con.unregister("counted")
+        differ = sum(wells["differs"].to_pylist())
         if differ and not overwrite:
             log.warning(
                 f"plate {plate}: {differ} wells keep the num_cells that a table stated; --overwrite"
                 " replaces it"
             )
-        con.execute(
-            "update well set num_cells = summed.num from summed where well.plate = summed.plate"
-            " and well.well = summed.well" + ("" if overwrite else " and num_cells is null")
-        )
-        uris = con.execute(
-            "select uri from file where kind = 'record' and plate = $plate", {"plate": plate}
-        ).fetchall()
-        keep_again(lake.path, con, plate, uris[0][0] if uris else None)
-        con.execute("drop table counted")
-        con.execute("drop table summed")
+        for table, rows in (("field", fields), ("well", wells.drop_columns(["differs"]))):
+            landing.forget(table, "plate", [plate])
+            landing.put(table, rows)
+        keep_again(lake, landing, plate)

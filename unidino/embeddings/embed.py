@@ -17,10 +17,11 @@ from unidino.core.files import digest
 from unidino.core.log import log
 from unidino.core.progress import progress_bar
 from unidino.core.results import Result
-from unidino.core.sql import Connection, first_row
+from unidino.core.sql import first_row
 from unidino.embeddings.embedder import Advance, Embedder, Row
 from unidino.embeddings.how import Cut, How
 from unidino.embeddings.tables import DICTIONARY_COLUMNS, crop_table, embedding_table
+from unidino.lake.catalog import Landing
 from unidino.lake.lake import Lake
 from unidino.lake.parts import Part, Parts, carried, current
 from unidino.lake.runs import Run
@@ -215,7 +216,7 @@ class _Work:
     def _again(self, task: _Task) -> list[_Task]:
         """The task for the images that replaced those of a task; none if the plate is gone."""
         for uri in (task.part.uri, self._crops_uri(task.plate)):
-            self._lake.resolve(uri).unlink(missing_ok=True)
+            self._lake.remove(uri)
         found = self._lake.look_up(
             "select content_hash from plate where plate_id = $plate", {"plate": task.plate}
         )["content_hash"]
@@ -253,12 +254,10 @@ class _Work:
         details = dict(self._embedder.about) | asdict(self._cut)
         parts = Parts(self._lake, self._run)
 
-        def is_same(con: Connection) -> None:
-            found = first_row(
-                con,
-                "select content_hash from plate where plate_id = $plate",
-                {"plate": task.plate},
-            )
+        def is_same(landing: Landing) -> None:
+            query = "select content_hash from plate where plate_id = $plate"
+            with landing.tables(["plate"]) as con:
+                found = first_row(con, query, {"plate": task.plate})
             if found != (task.content_hash,):
                 raise _ReplacedError
 
@@ -288,14 +287,14 @@ class _Work:
         else:
             # Kept crops of the replaced table do not belong to the new one.
             parts.land(gone=[crops_uri], also=is_same)
-            self._lake.resolve(crops_uri).unlink(missing_ok=True)
+            self._lake.remove(crops_uri)
         self.plates.append(task.plate)
         self.num_images += num_rows
         self.num_crops += num_crops
 
     def _remove_left_overs(self, uri: str) -> None:
         """Remove temporary files of killed processes; the caller has the plate's lock."""
-        target = self._lake.resolve(uri)
+        target = self._lake.place_of(uri)
         for left_over in target.parent.glob(f".{escape(target.name)}.*.tmp"):
             left_over.unlink(missing_ok=True)
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unidino.core.files import text_hash
-from unidino.core.sql import insert
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
 
@@ -35,6 +34,6 @@ def land_answers(
         text = question_text(question)
         asked = {"question": text, "question_hash": text_hash(text), "run_id": run.run_id}
         rows += [dict(row) | asked for row in answer]
-    with lake.write() as con:
-        run.record(con)
-        insert(con, table, rows)
+    with lake.landing() as landing:
+        run.record(landing)
+        landing.put(table, rows)

@@ -2,43 +2,50 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unidino.core.sql import Connection, quoted
+from unidino.lake.catalog import Landing
 from unidino.lake.records import OF_PLATE, is_whole_record, keep_plate, present, states_in
 
+if TYPE_CHECKING:
+    from unidino.lake.file_catalog import FileLanding
+    from unidino.lake.lake import Lake
 
-def keep_plates(folder: Path, con: Connection, *, missing_only: bool = False) -> None:
+
+def keep_plates(lake: "Lake", landing: "FileLanding", *, missing_only: bool = False) -> None:
     """Keep a record of every plate; the states of files stay those of the record before.
 
     missing_only: keep those records that are there.
     """
-    known = dict(
-        con.execute("select plate, uri from file where kind = 'record' order by all").fetchall()
-    )
-    for (plate,) in con.execute("select plate_id from plate order by all").fetchall():
+    known = _records(landing.con)
+    for (plate,) in landing.con.execute("select plate_id from plate order by all").fetchall():
         if plate not in known or not missing_only:
-            keep_again(folder, con, plate, known.get(plate))
+            keep_again(lake, landing, plate)
 
 
-def keep_again(folder: Path, con: Connection, plate: str, uri: str | None) -> None:
-    """Keep the rows of a plate that were changed. uri: of its record before, if it has one."""
-    path = folder / uri if uri else None
-    files = states_in(con, path) if path and is_whole_record(path) else None
-    keep_plate(folder, con, plate, files)
+def keep_again(lake: "Lake", landing: Landing, plate: str) -> None:
+    """Keep the rows of a plate that were changed; the states of its files stay."""
+    with landing.tables(["file"]) as con:
+        uri = _records(con).get(plate)
+        path = lake.resolve(uri) if uri else None
+        files = states_in(con, path) if path and is_whole_record(path) else None
+    keep_plate(lake, landing, plate, files)
+
+
+def _records(con: Connection) -> dict[str, str]:
+    """Uri of the record of each plate that has one."""
+    return dict(con.execute("select plate, uri from file where kind = 'record'").fetchall())
 
 
 @contextmanager
-def plates_kept(folder: Path, con: Connection) -> Iterator[None]:
+def plates_kept(lake: "Lake", landing: "FileLanding") -> Iterator[None]:
     """A block that may change rows by SQL; records of the plates that it changes are kept anew."""
-    before = _row_sums(con)
+    before = _row_sums(landing.con)
     yield
-    after = _row_sums(con)
-    if not after:
-        return
-    known = dict(con.execute("select plate, uri from file where kind = 'record'").fetchall())
+    after = _row_sums(landing.con)
     for plate in sorted(plate for plate, sums in after.items() if sums != before.get(plate)):
-        keep_again(folder, con, plate, known.get(plate))
+        keep_again(lake, landing, plate)
 
 
 def _row_sums(con: Connection) -> dict[str, dict[str, int]]:

@@ -24,7 +24,8 @@ from unidino.core.log import log
 from unidino.core.results import Results
 from unidino.lake import codec, records
 from unidino.lake.checked_catalog import is_stale
-from unidino.lake.lake import LOCKS, ORIGIN, Lake
+from unidino.lake.file_catalog import LOCKS
+from unidino.lake.lake import ORIGIN, Lake
 from unidino.lake.parts import CARRIED
 from unidino.lake.states import OF_FILE_MANAGERS, files_below
 
@@ -67,7 +68,7 @@ def clean(lake: Lake) -> Results[Leftover]:
     still = {item.uri for item in _leftovers(lake)}
     removed = [item for item in found if item.uri in still and _remove(lake, item)]
     if lake.is_writable and is_stale(lake):
-        with lake.write():
+        with lake.landing():
             pass  # writes the copy of the tables
     return Results(removed, _table)
 

@@ -16,10 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unidino.core.errors import LakeError
-from unidino.core.files import written_beside
-from unidino.core.sql import Connection, insert
+from unidino.lake.catalog import Landing
 from unidino.lake.lake import Lake
-from unidino.lake.records import register_files
+from unidino.lake.records import file_row
 from unidino.lake.runs import Run
 from unidino.lake.states import FileState, is_whole, state_from, state_of
 
@@ -114,9 +113,8 @@ class Parts:
 
         dropped: rows that are left out of the file: reason and count. details: how it was computed.
         """
-        path = self._lake.resolve(part.uri)
         try:
-            with written_beside(path) as temporary:
+            with self._lake.writing(part.uri) as temporary:
                 yield temporary
         except OSError as error:
             if self._lake.is_writable:
@@ -125,7 +123,7 @@ class Parts:
                 f"the lake '{self._lake.path}' is read-only here, so that"
                 f" {part.uri} cannot be kept: {error.strerror}"
             ) from error
-        state = state_of(path, part.uri)
+        state = state_of(self._lake.place_of(part.uri), part.uri)
         self._files.append(state)
         self._rows.append(
             asdict(part)
@@ -143,22 +141,23 @@ class Parts:
         self,
         *,
         gone: Sequence[str] = (),
-        also: Callable[[Connection], None] | None = None,
+        also: Callable[[Landing], None] | None = None,
     ) -> None:
         """Register the written files, replacing rows of the same uri, and record the run.
 
         gone: uris whose rows are deleted. also: more changes to the catalog, in the same
         transaction.
         """
-        with self._lake.write() as con:
-            self._run.record(con)
+        with self._lake.landing() as landing:
+            self._run.record(landing)
             if also:
-                also(con)
-            insert(con, "part", self._rows, replace=True)
-            for row, state in zip(self._rows, self._files, strict=True):
-                register_files(con, "part", [state], plate=row["plate"], model=row["model"])
+                also(landing)
+            landing.put("part", self._rows, instead_of="uri")
+            files = [
+                file_row("part", state, plate=row["plate"], model=row["model"])
+                for row, state in zip(self._rows, self._files, strict=True)
+            ]
+            landing.put("file", files, instead_of="uri")
             for table in ("part", "file"):
-                con.execute(
-                    f"delete from {table} where list_contains($gone, uri)", {"gone": list(gone)}
-                )
+                landing.forget(table, "uri", gone)
         self._rows, self._files = [], []

@@ -17,11 +17,12 @@ import pyarrow.parquet as pq
 
 from unidino.core.errors import LakeError
 from unidino.core.files import file_sha256
-from unidino.core.sql import CONFIG, Connection, insert, quoted
+from unidino.core.sql import CONFIG, Connection, quoted
 from unidino.lake import records, schema
 from unidino.lake.checked_catalog import read_every_page, wrong_copies
 from unidino.lake.damage import is_damage
-from unidino.lake.lake import LOCKS, Lake
+from unidino.lake.file_catalog import LOCKS, FileLanding
+from unidino.lake.lake import Lake
 from unidino.lake.mending import Mender
 from unidino.lake.parts import CARRIED
 from unidino.lake.renewal import records_anew
@@ -161,7 +162,8 @@ def _plates(lake: Lake, con: Connection) -> list[str]:
     for plate, record in _unknown_plates(lake, con):
         _put_record(con, record, ("plate", "run", "file", *OF_PLATES))
         state = state_of(record, record.relative_to(lake.path).as_posix())
-        records.register_files(con, "record", [state], plate=plate)
+        row = records.file_row("record", state, plate=plate)
+        FileLanding(con).put("file", [row], instead_of="uri")
         lines.append(f"plate {plate} is registered by its record")
     return lines
 
@@ -222,7 +224,8 @@ def _models(lake: Lake, con: Connection) -> list[str]:
             for file in files_below(path.parent)
             if "tensorboard" not in file and not Path(file).name.startswith((".", "checkpoint."))
         ]
-        records.register_files(con, "model", states, model=name)
+        files = [records.file_row("model", state, model=name) for state in states]
+        FileLanding(con).put("file", files, instead_of="uri")
         lines.append(f"model {name} is registered by its record")
     return lines
 
@@ -257,11 +260,13 @@ def _parts(lake: Lake, con: Connection) -> list[str]:
                 continue
             row = _carried_row(file, uri)
             if row and row["model"] in models and row["plate"] in {None, *plates}:
+                landing = FileLanding(con)
                 if not found:
-                    run.record(con)
-                insert(con, "part", [row | {"run_id": run.run_id}])
-                state = state_of(file, uri)
-                records.register_files(con, "part", [state], plate=row["plate"], model=row["model"])
+                    run.record(landing)
+                landing.put("part", [row | {"run_id": run.run_id}])
+                told = {"plate": row["plate"], "model": row["model"]}
+                state = records.file_row("part", state_of(file, uri), **told)
+                landing.put("file", [state], instead_of="uri")
                 found.append(uri)
     return [f"{len(found)} parts are registered by what they carry"] if found else []
 

@@ -6,7 +6,7 @@ one row whose columns are lists of rows; its name tells the hash of its bytes.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from glob import escape
@@ -18,7 +18,8 @@ import pyarrow as pa
 
 from unidino.core.files import file_sha256
 from unidino.core.log import log
-from unidino.core.sql import CONFIG, Connection, insert, literal_path, quoted, sql_error
+from unidino.core.sql import CONFIG, Connection, literal_path, quoted, sql_error
+from unidino.lake.catalog import Landing
 from unidino.lake.states import FileState, state_of
 
 if TYPE_CHECKING:
@@ -97,16 +98,14 @@ def _is_empty(con: Connection, record: Path) -> bool:
 
 
 def keep_plate(
-    folder: Path, con: Connection, plate: str, files: Sequence[FileState] | None
+    lake: "Lake", landing: Landing, plate: str, files: Sequence[FileState] | None
 ) -> None:
     """Keep the rows of a plate and the states of its files, and register this record.
 
-    con: in the transaction that changes the rows. files: with paths relative to the folder of the
-    plate; None for a plate whose files are not known. The record before is removed later, by
-    `remove_unregistered`.
+    landing: that changes the rows. files: with paths relative to the folder of the plate; None for
+    a plate whose files are not known. The record before is removed later, by `remove_unregistered`.
     """
     states = [asdict(state) for state in files or ()]
-    con.register("_states", pa.Table.from_pylist(states, schema=_STATES))
     columns = [f"{_rows(table, _key(table))} as {quoted(table)}" for table in OF_PLATE]
     columns.append(
         f"{_rows('run', 'run_id in (select run_id from plate where plate_id = $plate)')} as run"
@@ -114,15 +113,19 @@ def keep_plate(
     columns.append(f"{_rows('file', _FUNCTIONS)} as file")
     columns.append(f"{_UNKNOWN if files is None else _rows('_states')} as states")
     query = f"select {', '.join(columns)}"
-    try:
-        kept = _keep(folder, con, f"{_PLATES}/{plate}", query, {"plate": plate})
-    finally:
-        con.unregister("_states")
-    con.execute(
-        "delete from file where kind = 'record' and plate = $plate and uri <> $uri",
-        {"plate": plate, "uri": kept.path},
-    )
-    register_files(con, "record", [kept], plate=plate)
+    with landing.tables((*OF_PLATE, "run", "file"), [plate]) as con:
+        con.register("_states", pa.Table.from_pylist(states, schema=_STATES))
+        try:
+            kept = _keep(lake.path, con, f"{_PLATES}/{plate}", query, {"plate": plate})
+        finally:
+            con.unregister("_states")
+        before = con.execute(
+            "select uri from file where kind = 'record' and plate = $plate and uri <> $uri",
+            {"plate": plate, "uri": kept.path},
+        ).fetchall()
+    lake.kept(kept.path)
+    landing.forget("file", "uri", [uri for (uri,) in before])
+    landing.put("file", [file_row("record", kept, plate=plate)], instead_of="uri")
 
 
 _UNKNOWN = "null::struct(path varchar, num_bytes bigint, modified_ns bigint, sha256 varchar)[]"
@@ -165,17 +168,19 @@ def _keep(
     return replace(state, path=uri)
 
 
-def register_files(
-    con: Connection,
-    kind: str,
-    states: Iterable[FileState],
-    *,
-    plate: str | None = None,
-    model: str | None = None,
-) -> None:
-    """Register files in the table `file`, in place of those of the same path."""
-    rows = [asdict(s) | {"kind": kind, "plate": plate, "model": model} for s in states]
-    insert(con, "file", [{"uri": row.pop("path")} | row for row in rows], replace=True)
+def file_row(
+    kind: str, state: FileState, *, plate: str | None = None, model: str | None = None
+) -> dict[str, Any]:
+    """Row of the table `file` for a file."""
+    return {
+        "uri": state.path,
+        "kind": kind,
+        "plate": plate,
+        "model": model,
+        "num_bytes": state.num_bytes,
+        "modified_ns": state.modified_ns,
+        "sha256": state.sha256,
+    }
 
 
 def read_rows(con: Connection, path: Path, table: str) -> str:
@@ -227,8 +232,9 @@ def remove_unregistered(lake: "Lake", plates: Sequence[str]) -> None:
     kept = set(lake.look_up("select uri from file where kind = 'record'")["uri"])
     for plate in plates:
         for path in records_of(lake.path, plate):
-            if path.relative_to(lake.path).as_posix() not in kept:
-                path.unlink(missing_ok=True)
+            uri = path.relative_to(lake.path).as_posix()
+            if uri not in kept:
+                lake.remove(uri)
 
 
 def newest(copies: Sequence[Path]) -> Path:

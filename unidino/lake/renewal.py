@@ -35,8 +35,8 @@ def records_anew(lake: Lake) -> list[str]:
         files = _listed(lake, plate, uri)
         if record and files is None and records.is_whole_record(lake.resolve(record)):
             continue
-        with lake.write() as con:
-            records.keep_plate(lake.path, con, plate, files)
+        with lake.landing() as landing:
+            records.keep_plate(lake, landing, plate, files)
         lines.append(f"wrote the record of plate {plate} anew")
     records.remove_unregistered(lake, [plate for plate, _ in rows])
     return lines + _parts_listed(lake) + _copy_anew(lake)
@@ -71,15 +71,18 @@ def _parts_listed(lake: Lake) -> list[str]:
             whole.append((row, state))
     if not whole:
         return []
-    with lake.write() as con:
-        for row, state in whole:
-            records.register_files(con, "part", [state], plate=row["plate"], model=row["model"])
+    files = [
+        records.file_row("part", state, plate=row["plate"], model=row["model"])
+        for row, state in whole
+    ]
+    with lake.landing() as landing:
+        landing.put("file", files, instead_of="uri")
     return [f"registered the files of {len(whole)} parts"]
 
 
 def _copy_anew(lake: Lake) -> list[str]:
     if not is_stale(lake):
         return []
-    with lake.write():
+    with lake.landing():
         pass  # writes the copy of the tables
     return ["wrote the copy of the catalog's tables anew"]

@@ -13,7 +13,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from unidino.core.account import Account
-from unidino.core.sql import Connection
+from unidino.core.sql import first_row
+from unidino.lake.catalog import Landing
 
 
 @dataclass
@@ -40,29 +41,24 @@ class Run:
         folder = {"folder": str(Path.cwd())} if reads_files else {}
         return cls(command, arguments | folder)
 
-    def record(self, con: Connection) -> None:
-        """Insert this run if it is not recorded yet; set its end to now, and make it the last."""
+    def record(self, landing: Landing) -> None:
+        """Record this run, or that it goes on: it ends now, and is the last of the lake."""
         versions = {"python": platform.python_version()} | {
             name: version(name) for name in ("unidino", "duckdb", "torch", "timm", "zarr")
         }
-        con.execute(
-            "insert or ignore into run by name select $run_id as run_id, $command as command,"
-            " $arguments::json as arguments, $versions::json as versions,"
-            " $account::json as account, $started as started, 0 as number",
-            {
-                "run_id": self.run_id,
-                "command": self.command,
-                "arguments": json.dumps(dict(self.arguments), default=_plain),
-                "versions": json.dumps(versions),
-                "account": json.dumps(self.account.as_json()) if self.account else None,
-                "started": self.started.replace(tzinfo=None),
-            },
-        )
-        con.execute(
-            "update run set ended = $now, number = (select max(number) + 1 from run)"
-            " where run_id = $run_id",
-            {"now": datetime.now(UTC).replace(tzinfo=None), "run_id": self.run_id},
-        )
+        with landing.tables(["run"]) as con:
+            (number,) = first_row(con, "select coalesce(max(number), 0) + 1 from run")
+        row = {
+            "run_id": self.run_id,
+            "command": self.command,
+            "arguments": json.dumps(dict(self.arguments), default=_plain),
+            "versions": json.dumps(versions),
+            "account": json.dumps(self.account.as_json()) if self.account else None,
+            "started": self.started.replace(tzinfo=None),
+            "ended": datetime.now(UTC).replace(tzinfo=None),
+            "number": number,
+        }
+        landing.put("run", [row], instead_of="run_id")
 
 
 def _plain(value: Any) -> Any:

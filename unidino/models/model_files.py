@@ -4,14 +4,16 @@
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from unidino.core import assets
 from unidino.core.files import digest, file_sha256, text_hash, written_beside
-from unidino.core.sql import Connection, first_row
+from unidino.core.sql import first_row
+from unidino.lake.catalog import Landing
 from unidino.lake.lake import Lake
 from unidino.lake.rebuild import rebuild as rebuild_catalog
-from unidino.lake.records import register_files
+from unidino.lake.records import file_row
 from unidino.lake.states import FileState, files_below, is_whole, state_from, state_of
 from unidino.models.config import ModelConfig
 
@@ -22,19 +24,26 @@ _CONFIG = "config.json"
 _OF_TRAINING = ("checkpoint.safetensors", "tensorboard")
 
 
-def keep_model(lake: Lake, con: Connection, name: str) -> None:
+def keep_model(lake: Lake, landing: Landing, name: str) -> None:
     """Write the record of a model, and register the files of its folder.
 
-    con: in the transaction that inserts its row.
+    landing: that inserts its row.
     """
-    _write_record(lake, con, name)
-    register_files(con, "model", _states(lake, name), model=name)
+    _write_record(lake, landing, name)
+    _register(lake, landing, name, _states(lake, name))
+
+
+def _register(lake: Lake, landing: Landing, name: str, states: Sequence[FileState]) -> None:
+    for state in states:
+        lake.kept(state.path)
+    rows = [file_row("model", state, model=name) for state in states]
+    landing.put("file", rows, instead_of="uri")
 
 
 def keep_files(lake: Lake, name: str) -> None:
     """Register the files of a model's folder as they are now."""
-    with lake.write() as con:
-        keep_model(lake, con, name)
+    with lake.landing() as landing:
+        keep_model(lake, landing, name)
 
 
 def damaged_files(lake: Lake, name: str) -> list[str]:
@@ -63,17 +72,16 @@ def restore_files(lake: Lake) -> list[str]:
             config = ModelConfig.model_validate(json.loads(row["config"]))
             text = config.model_dump_json(indent=1)
             if config_uri not in known or known[config_uri].sha256 == text_hash(text):
-                with written_beside(lake.resolve(config_uri)) as path:
+                with lake.writing(config_uri) as path:
                     path.write_text(text, encoding="utf-8")
                 restored.append(config_uri)
         record = f"models/{name}/{RECORD}"
         if record in faulty or (not known and _is_as_registered(lake, name, row["weights_hash"])):
-            with lake.write() as con:
-                _write_record(lake, con, name)
+            with lake.landing() as landing:
+                _write_record(lake, landing, name)
                 states = _states(lake, name)
-                register_files(con, "model", [s for s in states if s.path not in known], model=name)
-                again = [s for s in states if s.path == record]
-                register_files(con, "model", again, model=name)
+                new = [s for s in states if s.path not in known or s.path == record]
+                _register(lake, landing, name, new)
             restored.append(record)
     return restored
 
@@ -89,14 +97,15 @@ def _is_as_registered(lake: Lake, name: str, weights_hash: str) -> bool:
         return False
 
 
-def _write_record(lake: Lake, con: Connection, name: str) -> None:
-    (text,) = first_row(con, assets.sql("queries", "model_record"), {"model": name})
+def _write_record(lake: Lake, landing: Landing, name: str) -> None:
+    with landing.tables(["model", "run"]) as con:
+        (text,) = first_row(con, assets.sql("queries", "model_record"), {"model": name})
     with written_beside(_folder(lake, name) / RECORD) as path:
         path.write_text(text, encoding="utf-8")
 
 
 def _folder(lake: Lake, name: str) -> Path:
-    return lake.path / "models" / name
+    return lake.place_of(f"models/{name}")
 
 
 def _states(lake: Lake, name: str) -> list[FileState]:

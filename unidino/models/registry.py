@@ -13,7 +13,6 @@ from pydantic import ValidationError
 from unidino.core.documents import parse_json
 from unidino.core.errors import ModelError, choose
 from unidino.core.files import digest, written_beside
-from unidino.core.sql import insert
 from unidino.core.text import first_line
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
@@ -49,7 +48,7 @@ def register(
     """
     with lake.lock(f"model-{name}"):
         check_new_name(lake, name, trained=samples is not None, may_mend=True)
-        folder = lake.path / "models" / name
+        folder = lake.place_of(f"models/{name}")
         weights = _as_bytes(network) if network else b""
         document = config.model_dump_json(indent=1)
         row = {
@@ -78,10 +77,10 @@ def register(
         if is_known:
             keep_files(lake, name)
             return
-        with lake.write() as con:
-            run.record(con)
-            insert(con, "model", [row])
-            keep_model(lake, con, name)
+        with lake.landing() as landing:
+            run.record(landing)
+            landing.put("model", [row])
+            keep_model(lake, landing, name)
 
 
 def _refuse_other(lake: Lake, row: Mapping[str, Any]) -> None:
@@ -108,7 +107,7 @@ def _as_bytes(network: "Network") -> bytes:
 
 def checkpoint_of(lake: Lake, name: str) -> Path:
     """Path of the checkpoint of a training that is not complete."""
-    return lake.path / "models" / name / "checkpoint.safetensors"
+    return lake.place_of(f"models/{name}/checkpoint.safetensors")
 
 
 def check_new_name(lake: Lake, name: str, *, trained: bool = False, may_mend: bool = False) -> None:
@@ -146,7 +145,7 @@ def load_config(lake: Lake, name: str) -> ModelConfig:
     Raises UnidinoError that lists the models if the lake has none of this name.
     """
     choose("model", name, model_names(lake))
-    path = lake.path / "models" / name / "config.json"
+    path = lake.resolve(f"models/{name}/config.json")
     try:
         return ModelConfig.model_validate(parse_json(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, ValidationError) as error:
@@ -164,7 +163,7 @@ def load_network(lake: Lake, name: str, device: "torch.device") -> "Network":
     from unidino.models.networks import new_network, weights_of
 
     network = new_network(load_config(lake, name))
-    path = lake.path / "models" / name / "model.safetensors"
+    path = lake.resolve(f"models/{name}/model.safetensors")
     try:
         state: dict[str, Any] = load_file(path)
         refuse_not_finite(state, f"model '{name}'")

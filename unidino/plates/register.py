@@ -1,15 +1,17 @@
 """Plates into the catalog: all rows of some plates in one transaction."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 
 import pyarrow as pa
 
 from unidino.core import assets
 from unidino.core.errors import InputError
 from unidino.core.files import digest
-from unidino.core.sql import keep_small
+from unidino.core.sql import keep_small, scratch
+from unidino.lake.catalog import Landing
 from unidino.lake.lake import Lake
-from unidino.lake.records import keep_plate, register_files, remove_unregistered
+from unidino.lake.records import file_row, keep_plate, remove_unregistered
 from unidino.lake.runs import Run
 from unidino.lake.states import FileState
 from unidino.plates.inputs import split_by_plate
@@ -41,9 +43,9 @@ def register(
     """
     rows = [row | {"run_id": run.run_id} for row in landed]
     plates = [row["plate"] for row in landed]
-    with lake.write() as con:
+    with lake.landing() as landing, closing(scratch()) as con:
         keep_small(con)
-        run.record(con)
+        run.record(landing)
         con.register("manifest", manifest)
         con.register("landed", pa.Table.from_pylist(rows))
         con.register("illuminated", pa.Table.from_pylist(list(illuminated), schema=_ILLUMINATED))
@@ -52,32 +54,48 @@ def register(
         else:
             con.register("measured", measured)
         con.execute(f"create temp view landed_image as {assets.sql('register', 'landed_image')}")
-        query = assets.sql("register", "outdated_part")
-        outdated = con.execute(query).fetchall()
-        gone = [uri for *_, uri in outdated]
-        for table in ("part", "file"):
-            con.execute(f"delete from {table} where list_contains($gone, uri)", {"gone": gone})
-        con.execute(
-            "delete from file where kind in ('illumination', 'record')"
-            " and plate in (select plate from landed)"
-        )
+        outdated, old_files = _outdated(landing, rows)
+        landing.forget("part", "uri", [uri for *_, uri in outdated])
+        landing.forget("file", "uri", [*(uri for *_, uri in outdated), *old_files])
         for table in _TABLES:
-            con.execute(f"delete from {table} where plate in (select plate from landed)")
-            con.execute(f"insert into {table} by name {assets.sql('register', table)}")
-        con.execute(f"insert or replace into plate by name {assets.sql('register', 'plate')}")
+            landing.forget(table, "plate", plates)
+            landing.put(table, con.sql(assets.sql("register", table)).to_arrow_table())
+        of_plate = con.sql(assets.sql("register", "plate")).to_arrow_table()
+        landing.put("plate", of_plate, instead_of="plate_id")
         for plate in plates:
-            register_files(con, "illumination", functions, plate=plate)
-            keep_plate(lake.path, con, plate, (files or {}).get(plate))
+            told = [file_row("illumination", state, plate=plate) for state in functions]
+            landing.put("file", told, instead_of="uri")
+            keep_plate(lake, landing, plate, (files or {}).get(plate))
     for model, plate, uri in outdated:
         _remove(lake, model, plate, uri)
     remove_unregistered(lake, plates)
+
+
+def _outdated(
+    landing: Landing, landed: Sequence[Row]
+) -> tuple[list[tuple[str, str, str]], list[str]]:
+    """Parts of plates that land with other content, and uris of what else they had registered.
+
+    Of a part: model, plate, uri.
+    """
+    with landing.tables(["part", "plate", "file"]) as con:
+        con.register("landed", pa.Table.from_pylist(list(landed)))
+        try:
+            parts = con.execute(assets.sql("register", "outdated_part")).fetchall()
+            files = con.execute(
+                "select uri from file where kind in ('illumination', 'record')"
+                " and plate in (select plate from landed)"
+            ).fetchall()
+        finally:
+            con.unregister("landed")
+    return parts, [uri for (uri,) in files]
 
 
 def _remove(lake: Lake, model: str, plate: str, uri: str) -> None:
     """Remove the vectors of replaced images, unless new ones are being written in their place."""
     with lake.lock(f"embed-{model}-{plate}", wait=False) as held:
         if held and lake.look_up("from part where uri = $uri", {"uri": uri}).is_empty():
-            lake.resolve(uri).unlink(missing_ok=True)
+            lake.remove(uri)
 
 
 def register_absent(

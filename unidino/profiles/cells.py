@@ -1,14 +1,16 @@
 """Single cells as parts of the lake, and their counts in the table of wells."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pyarrow as pa
 
+from unidino.core import assets
 from unidino.core.errors import InputError
 from unidino.core.log import log
 from unidino.core.sql import Connection, first_row, quoted
+from unidino.lake.catalog import Landing
 from unidino.lake.edited import keep_again
+from unidino.lake.lake import Lake
 from unidino.lake.parts import Part, Parts, carried
 from unidino.profiles.object_features import ObjectColumns
 
@@ -58,34 +60,27 @@ def write_cells(
         )
 
 
-def fill_counts(folder: Path, catalog: Connection, rows: pa.Table, plates: Sequence[str]) -> None:
+def fill_counts(lake: Lake, landing: Landing, rows: pa.Table, plates: Sequence[str]) -> None:
     """Set num_cells of wells that were in the lake already and that have no count yet.
 
-    catalog: in a transaction. rows: of the manifest. plates: whose wells may get a count.
+    rows: of the manifest. plates: whose wells may get a count.
     """
     if not plates:
         return
-    catalog.register("_counts", rows.select(["plate", "well", "num_cells"]))
-    differ = (
-        "from well inner join (select distinct plate, well, num_cells from _counts) as told"
-        " using (plate, well) where list_contains($plates, plate)"
-    )
-    (other,) = first_row(
-        catalog,
-        f"select count(*) filter (well.num_cells <> told.num_cells) {differ}",
-        {"plates": list(plates)},
-    )
-    if other:
+    told = rows.select(["plate", "well", "num_cells"])
+    with landing.tables(["well"], plates) as con:
+        con.register("told", told)
+        try:
+            filled = con.sql(
+                assets.sql("queries", "filled_count"), params={"plates": list(plates)}
+            ).to_arrow_table()
+        finally:
+            con.unregister("told")
+    if differ := sum(filled["differs"].to_pylist()):
         log.warning(
-            f"{other} wells keep the num_cells that they have, which differ from this table's"
+            f"{differ} wells keep the num_cells that they have, which differ from this table's"
         )
-    catalog.execute(
-        "update well set num_cells = told.num_cells from (select distinct plate, well, num_cells"
-        " from _counts) as told where well.plate = told.plate and well.well = told.well"
-        " and well.num_cells is null and list_contains($plates, well.plate)",
-        {"plates": list(plates)},
-    )
-    catalog.unregister("_counts")
-    uris = dict(catalog.execute("select plate, uri from file where kind = 'record'").fetchall())
+    landing.forget("well", "plate", plates)
+    landing.put("well", filled.drop_columns(["differs"]))
     for plate in plates:
-        keep_again(folder, catalog, plate, uris.get(plate))
+        keep_again(lake, landing, plate)

@@ -5,8 +5,8 @@ Shapes: N rows of a table, D features.
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,9 @@ from unidino.core.account import ends_of
 from unidino.core.errors import InputError, ModelError
 from unidino.core.files import digest
 from unidino.core.results import Result
-from unidino.core.sql import Connection, first_row
+from unidino.core.sql import Connection, first_row, scratch
 from unidino.core.vectors import vector_column
+from unidino.lake.catalog import Landing
 from unidino.lake.lake import Lake
 from unidino.lake.parts import Part, Parts, carried, is_whole_part
 from unidino.lake.records import keep_plate, remove_unregistered
@@ -178,11 +179,11 @@ def land_wells(table: ImportedTable) -> Imported:
         if table.objects and table.keep_cells:
             write_cells(table.con, parts, table.model, plate, table.objects.columns)
 
-    def register_rows(catalog: Connection) -> None:
-        _register_plates(lake.path, catalog, new, landed)
+    def register_rows(landing: Landing) -> None:
+        _register_plates(lake, landing, new, landed)
         if table.objects:
             known = set(names) - {row["plate"] for row in landed}
-            fill_counts(lake.path, catalog, rows, sorted(known))
+            fill_counts(lake, landing, rows, sorted(known))
 
     parts.land(also=register_rows)
     remove_unregistered(lake, names if table.objects else [row["plate"] for row in landed])
@@ -200,7 +201,7 @@ def land_wells(table: ImportedTable) -> Imported:
 
 
 def _register_plates(
-    folder: Path, catalog: Connection, rows: pa.Table, landed: list[dict[str, Any]]
+    lake: Lake, landing: Landing, rows: pa.Table, landed: list[dict[str, Any]]
 ) -> None:
     """Insert plates and wells, and delete earlier rows of the same plates.
 
@@ -208,18 +209,17 @@ def _register_plates(
     """
     if not landed:
         return
-    for name, column in (("well", "plate"), ("plate", "plate_id")):
-        catalog.execute(
-            f"delete from {name} where list_contains($plates, {column})",
-            {"plates": [row["plate"] for row in landed]},
-        )
-    catalog.register("manifest", rows)
-    catalog.register("landed", pa.Table.from_pylist(landed))
-    catalog.register("landed_image", rows)
-    for name in ("well", "plate"):
-        catalog.execute(f"insert into {name} by name {assets.sql('register', name)}")
-    for row in landed:
-        keep_plate(folder, catalog, row["plate"], [])
+    plates = [row["plate"] for row in landed]
+    with closing(scratch()) as con:
+        con.register("manifest", rows)
+        con.register("landed", pa.Table.from_pylist(landed))
+        con.register("landed_image", rows)
+        landing.forget("well", "plate", plates)
+        landing.put("well", con.sql(assets.sql("register", "well")).to_arrow_table())
+        of_plates = con.sql(assets.sql("register", "plate")).to_arrow_table()
+        landing.put("plate", of_plates, instead_of="plate_id")
+    for plate in plates:
+        keep_plate(lake, landing, plate, [])
 
 
 def _embeddings(model: str, rows: pa.Table, vectors: NDArray[np.float64]) -> pa.Table:
