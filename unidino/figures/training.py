@@ -30,7 +30,7 @@ def training_logs(lake: Lake, models: Sequence[str] = ()) -> dict[str, pl.DataFr
         choose("model", model, known)
     logs = {}
     for model in models or known:
-        path = lake.path / "models" / model / "train.jsonl"
+        path = lake.resolve(f"models/{model}/train.jsonl")
         if path.is_file() and path.stat().st_size:
             logs[model] = pl.read_ndjson(path, infer_schema_length=None)
     return logs

@@ -51,12 +51,15 @@ class Landing(Protocol):
     def forget(self, table: str, column: str, values: Sequence[str]) -> None:
         """Delete the rows that have one of these values in a column."""
 
+    def next_number(self) -> int:
+        """The number of a run that lands now: one more than that of the run before."""
+
     def tables(
         self, names: Sequence[str], plates: Sequence[str] | None = None
     ) -> AbstractContextManager[Connection]:
         """A connection with these tables as the transaction sees them, for queries only.
 
-        plates: rows of the tables in `BY_PLATE` are wanted of these plates; default of all.
+        plates: rows of the tables in `BY_PLATE` and `file` are wanted of these plates; default all.
         """
 
 

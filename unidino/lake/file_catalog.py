@@ -19,7 +19,7 @@ from unidino.core import stopping
 from unidino.core.errors import LakeError
 from unidino.core.files import locked
 from unidino.core.locks import refuse_without_locks
-from unidino.core.sql import CONFIG, Connection, quoted, sql_error, table_of
+from unidino.core.sql import CONFIG, Connection, first_row, quoted, sql_error, table_of
 from unidino.core.user_sql import confine, keep_within_limits
 from unidino.lake import records, schema
 from unidino.lake.catalog import KEYS, Rows
@@ -68,6 +68,11 @@ class FileLanding:
                 f"delete from {quoted(table)} where list_contains($values, {quoted(column)})",
                 {"values": list(values)},
             )
+
+    def next_number(self) -> int:
+        """The number of the next run; see `catalog.Landing`."""
+        (number,) = first_row(self.con, "select coalesce(max(number), 0) + 1 from run")
+        return int(number)
 
     @contextmanager
     def tables(

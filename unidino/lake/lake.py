@@ -6,6 +6,7 @@ short transaction.
 """
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -33,6 +34,11 @@ _NO_CONTENT = {LOCKS, records.FOLDER, "._.DS_Store"} | OF_FILE_MANAGERS
 ORIGIN = ".origin"  # in a temporary copy: a link to the lake whose files the copy links to
 
 
+def _is_url(path: str | Path) -> bool:
+    """Whether a text is an address in object storage; a Path keeps one slash of the two."""
+    return str(path).startswith(("s3:/", "gs:/", "az:/", "file:/"))
+
+
 @dataclass(frozen=True)
 class Lake:
     """A lake in a folder.
@@ -53,7 +59,7 @@ class Lake:
         Raises LakeError if the folder holds other files.
         """
         lake = cls(Path(path))
-        if lake.catalog.exists():
+        if _is_url(path) or lake.catalog.exists():
             return cls.open(path)
         if lake.path.is_dir():
             lake._refuse_lost_catalog()
@@ -73,6 +79,10 @@ class Lake:
         That happens in a temporary copy of the catalog if the lake may only be read.
         Raises LakeError if there is none.
         """
+        if _is_url(path):
+            from unidino.lake.remote import open_remote
+
+            return open_remote(path)
         lake = cls(Path(path))
         if not lake.catalog.is_file():
             lake._refuse_lost_catalog()
@@ -141,6 +151,10 @@ class Lake:
         """Path of a file or folder from its uri in the catalog; relative uris start at the lake."""
         return self.path / uri
 
+    def bring(self, uris: Sequence[str]) -> list[Path]:
+        """Paths of these files, all at once; see `resolve`."""
+        return [self.path / uri for uri in uris]
+
     def place_of(self, uri: str) -> Path:
         """Path at which a file is written, or a folder looked into, on this machine."""
         return self.path / uri
@@ -158,6 +172,11 @@ class Lake:
     def remove(self, uri: str) -> None:
         """Remove a file, if it is there."""
         self.place_of(uri).unlink(missing_ok=True)
+
+    def remove_folder(self, uri: str) -> None:
+        """Remove a folder, if it is there."""
+        if self.place_of(uri).exists():
+            shutil.rmtree(self.place_of(uri))
 
     def lock(self, name: str, *, wait: bool = True) -> AbstractContextManager[bool]:
         """Lock `name` of this lake across processes; see `catalog.Catalog.lock`."""
@@ -197,7 +216,7 @@ class Lake:
     def _create_views(
         self, con: Connection, tables: Sequence[str] = TABLES, *, of: str | None = None
     ) -> None:
-        create_views_over_parts(con, self.path)
+        create_views_over_parts(con, self)
         create_views_over_tables(con, tables)
 
     @contextmanager

@@ -13,7 +13,6 @@ from typing import Any
 from pydantic import BaseModel
 
 from unidino.core.account import Account
-from unidino.core.sql import first_row
 from unidino.lake.catalog import Landing
 
 
@@ -46,8 +45,6 @@ class Run:
         versions = {"python": platform.python_version()} | {
             name: version(name) for name in ("unidino", "duckdb", "torch", "timm", "zarr")
         }
-        with landing.tables(["run"]) as con:
-            (number,) = first_row(con, "select coalesce(max(number), 0) + 1 from run")
         row = {
             "run_id": self.run_id,
             "command": self.command,
@@ -56,7 +53,7 @@ class Run:
             "account": json.dumps(self.account.as_json()) if self.account else None,
             "started": self.started.replace(tzinfo=None),
             "ended": datetime.now(UTC).replace(tzinfo=None),
-            "number": number,
+            "number": landing.next_number(),
         }
         landing.put("run", [row], instead_of="run_id")
 

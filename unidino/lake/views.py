@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
@@ -10,6 +11,9 @@ import pyarrow.parquet as pq
 from unidino.core import assets
 from unidino.core.log import log
 from unidino.core.sql import Connection, literal_path, sql_error
+
+if TYPE_CHECKING:
+    from unidino.lake.lake import Lake
 
 # Views over tables, each after the views that it reads, with the tables that it needs.
 OVER_TABLES = {
@@ -45,15 +49,18 @@ def _named(query: str) -> set[str]:
     return found.union(*(_named(assets.sql("views", view)) for view in found))
 
 
-def create_views_over_parts(con: Connection, folder: Path) -> None:
+def create_views_over_parts(con: Connection, lake: "Lake", *, of: str | None = None) -> None:
     """Create a view for each kind of vectors, over the files that the table part lists.
 
-    folder: the folder of the lake. Missing files are left out with a warning. If a file is damaged,
-    every query of its view says so; other views can be queried.
+    of: a query; only the files of views that it may name are needed. Default: all. Missing files
+    are left out with a warning. If a file is damaged, every query of its view says so; other views
+    can be queried.
     """
     for kind in OVER_PARTS:
         query = "select uri from part where kind = $kind order by uri"
-        paths = [folder / uri for (uri,) in con.execute(query, {"kind": kind}).fetchall()]
+        uris = [uri for (uri,) in con.execute(query, {"kind": kind}).fetchall()]
+        is_named = of is None or kind in of.lower()
+        paths = lake.bring(uris) if is_named else []
         files = [path for path in paths if path.is_file()]
         if missing := len(paths) - len(files):
             log.warning(f"{missing} {kind} files are missing; run `unidino check`")

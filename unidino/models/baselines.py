@@ -146,7 +146,7 @@ def _create_codebook(lake: Lake, run: Run, config: ModelConfig, name: str, sampl
             f" {config.num_dims} centres need {least:,}; select more images"
         )
     fit_codebook(codebook, patches, config.seed)
-    with written_beside(lake.path / "models" / name / "samples.parquet") as path:
+    with written_beside(lake.place_of(f"models/{name}/samples.parquet")) as path:
         pq.write_table(planes, path, compression="zstd")
     register(lake, run, name, config, codebook, samples=samples)
     log.info(

@@ -127,7 +127,7 @@ def fetch_model(
         published.normalization,
         crop_size_px,
     )
-    folder = lake.path / "models"
+    folder = lake.place_of("models")
     folder.mkdir(exist_ok=True)
     ending = Path(urlsplit(published.address).path).suffix
     file = folder / f".{model}.{os.getpid()}.download{ending}"

@@ -43,7 +43,7 @@ def bring_packaged(lake: Lake, name: str) -> None:
         text = (folder / "config.json").read_text(encoding="utf-8")
         config = ModelConfig.model_validate_json(text)
         for file in ("card.md", "train.jsonl"):
-            with written_beside(lake.path / "models" / name / file) as path:
+            with written_beside(lake.place_of(f"models/{name}/{file}")) as path:
                 shutil.copyfile(folder / file, path)
         register(lake, run, name, config, _network(folder, config), parent=_PARENT, licence="MIT")
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from unidino.core import stopping
 from unidino.core.errors import InputError
-from unidino.core.files import digest, flush, flush_one, written_beside
+from unidino.core.files import digest, flush, flush_one
 from unidino.core.log import log
 from unidino.lake.checked_plates import first_fault
 from unidino.lake.lake import Lake
@@ -39,7 +39,7 @@ class Landing:
         self._form = form
         self._z = z
         self._jobs = jobs
-        folder = lake.path / "plates"
+        folder = lake.place_of("plates")
         self._temporary = folder / f".{plate.name}.zarr.tmp"
         # A plate that replaces one under its first name takes the second name, and the reverse.
         self._places = (folder / f"{plate.name}.zarr", folder / f"{plate.name}~.zarr")
@@ -54,7 +54,7 @@ class Landing:
             "select uri, fingerprint, content_hash from plate where plate_id = $plate",
             {"plate": self._plate.name},
         ).to_dicts()
-        old = self._lake.resolve(found[0]["uri"]) if found and found[0]["uri"] else None
+        old = self._lake.place_of(found[0]["uri"]) if found and found[0]["uri"] else None
         self._remove_all_but(old)
         rows = self._plate.rows
         is_same = bool(old) and self._is_same(rows, found[0])
@@ -80,7 +80,7 @@ class Landing:
         converted, uri = self._write(rows, functions, advance, old)
         self._register(converted, uri, functions)
         say_twins(self._plate.name, rows, converted.hashes, converted.measured)
-        self._remove_all_but(self._lake.resolve(uri))
+        self._remove_all_but(self._lake.place_of(uri))
         return converted
 
     def _is_same(self, rows: list[Row], found: dict[str, str]) -> bool:
@@ -107,7 +107,7 @@ class Landing:
         old: Path | None,
     ) -> tuple[Converted, str]:
         """Write the plate beside its place and rename it; returns its uri too."""
-        self._temporary.parent.mkdir(exist_ok=True)
+        self._temporary.parent.mkdir(parents=True, exist_ok=True)
         stopping.remove_at_end(self._temporary)
         try:
             converted = convert(
@@ -127,6 +127,7 @@ class Landing:
             self._temporary.rename(place)
             flush_one(place.parent)
             flush_one(place.parent.parent)
+            self._lake.kept(f"plates/{place.name}")
             return converted, f"plates/{place.name}"
         finally:
             shutil.rmtree(self._temporary, ignore_errors=True)
@@ -159,14 +160,14 @@ class Landing:
     def _save_function(self, folder: str, channel_index: int, function: Function) -> FileState:
         """State of an illumination function that is saved beside those of the plate before."""
         uri = f"illumination/{folder}/{channel_index}.npy"
-        with written_beside(self._lake.resolve(uri)) as path, path.open("wb") as file:
+        with self._lake.writing(uri) as path, path.open("wb") as file:
             np.save(file, function, allow_pickle=False)
-        return state_of(self._lake.resolve(uri), uri)
+        return state_of(self._lake.place_of(uri), uri)
 
     def _remove_all_but(self, registered: Path | None) -> None:
         """Remove what this plate has on disk besides the registered folder and its functions."""
-        functions = [self._lake.path / "illumination" / place.stem for place in self._places]
-        kept = self._lake.path / "illumination" / registered.stem if registered else None
-        for place in (self._temporary, *self._places, *functions):
-            if place not in (registered, kept) and place.exists():
-                shutil.rmtree(place)
+        shutil.rmtree(self._temporary, ignore_errors=True)
+        for place in self._places:
+            if place != registered:
+                self._lake.remove_folder(f"plates/{place.name}")
+                self._lake.remove_folder(f"illumination/{place.stem}")

@@ -77,7 +77,7 @@ class Training:
         num_steps = self.config.epochs * self.steps_per_epoch
         schedules = Schedules.of(self.config, self.steps_per_epoch)
         temperatures = teacher_temperatures(self.config)
-        folder = self.lake.path / "models" / self.name
+        folder = self.lake.place_of(f"models/{self.name}")
         folder.mkdir(parents=True, exist_ok=True)
         is_first = self.processes.is_first
         epoch_log = EpochLog(folder, self.warm_up, num_steps) if is_first else None
