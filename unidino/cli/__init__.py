@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from unidino.cli import insight, lake, models, profiles, scores, training
+from unidino.cli import insight, lake, models, places, profiles, scores, training
 from unidino.core import faults, stopping
 from unidino.core.errors import UnidinoError
 from unidino.core.log import log, show_messages
@@ -49,6 +49,7 @@ for command in (
 app.command(cls=lake.QueryCommand)(lake.sql)
 app.command()(lake.check)
 app.add_typer(models.app, name="models")
+app.add_typer(places.app, name="lake")
 _MAX_DETAILS = 20
 _MAX_LINE = 3000  # characters
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from unidino.lake.lake import Lake
 
 LakeOption = Annotated[
-    Path, typer.Option("--lake", envvar="UNIDINO_LAKE", help="Folder of the lake.")
+    Path, typer.Option("--lake", envvar="UNIDINO_LAKE", help="Folder or address of the lake.")
 ]
 UnitOption = Annotated[
     str | None,
@@ -49,7 +49,8 @@ def open_lake(lake: Path, *, writes: bool = False) -> "Lake":
     from unidino.lake.lake import Lake
 
     opened = Lake.open(lake)
-    if writes and not Lake(lake).is_writable:
+    asked = opened if opened.is_remote else Lake(lake)
+    if writes and not asked.is_writable:
         raise LakeError(
             f"the lake '{lake}' is read-only here, and this command writes to it; ask its owner for"
             " the right to write, or copy the lake"
@@ -81,9 +82,11 @@ def create_lake(lake: Path) -> "Lake":
 @contextmanager
 def lake_to_fill(lake: Path, *, dry_run: bool) -> "Iterator[Lake]":
     """The lake in a folder, created if there is none; a dry run creates none at its place."""
-    from unidino.lake.lake import Lake
+    from unidino.lake.lake import Lake, is_url
 
-    if dry_run and not Lake(lake).exists:
+    if is_url(lake):
+        yield open_lake(lake, writes=not dry_run)
+    elif dry_run and not Lake(lake).exists:
         with temporary_folder() as folder:
             yield create_lake(folder / "lake")
     else:

@@ -215,7 +215,7 @@ class CachedLake:
             self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
         key = (file.model, file.normalization, file.dataset)
         if key not in self._maps or self._maps[key].done():
-            self._maps[key] = self._pool.submit(_project, self.lake.path, method, *key)
+            self._maps[key] = self._pool.submit(_project, self.lake.address, method, *key)
 
     def map_state(self, file: ProfileFile) -> str | None:
         """`making` while a map is projected, the message if it failed, else None."""
@@ -306,8 +306,8 @@ def _mapped(groups: Groups, channels: tuple[str, ...], method: str, wells: Wells
     return Mapped(of_wells, method, coordinates, len(groups))
 
 
-def _project(path: Path, method: str, model: str, normalization: str, dataset: str) -> None:
+def _project(address: str, method: str, model: str, normalization: str, dataset: str) -> None:
     from unidino.insight.projection import project
 
     selection = Selection([model], [dataset], normalize=normalization)
-    project(Lake.open(path), selection, method=method)
+    project(Lake.open(address), selection, method=method)

@@ -51,6 +51,9 @@ class Landing(Protocol):
     def forget(self, table: str, column: str, values: Sequence[str]) -> None:
         """Delete the rows that have one of these values in a column."""
 
+    def clear(self, table: str) -> None:
+        """Delete every row of a table."""
+
     def next_number(self) -> int:
         """The number of a run that lands now: one more than that of the run before."""
 

@@ -18,7 +18,7 @@ from unidino.lake.checked_plates import Depth, registered_records, wrong_plate
 from unidino.lake.lake import Lake
 from unidino.lake.mending import Mender
 from unidino.lake.problem import Problem
-from unidino.lake.states import faults_of, state_from
+from unidino.lake.states import FileState, faults_of, state_from
 
 # Rooms of registered files, each after those that its files are made of.
 _ROOMS = ("records", "illumination", "models", "embeddings", "crops", "profiles")
@@ -37,14 +37,38 @@ def check(lake: Lake, *, deep: bool = False, pixels: bool = False) -> Results[Pr
     >>> len(ud.check(lake))
     0
     """
-    read_every_page(lake)
     mender = Mender(lake)
+    if lake.is_remote:
+        problems = [*wrong_rows(lake, mender), *_wrong_objects(lake, mender, deep or pixels)]
+        return Results(problems, _table)
+    read_every_page(lake)
     problems = [*wrong_copies(lake, mender), *wrong_rows(lake, mender)]
     problems += _wrong_plates(lake, mender, Depth(deep, pixels))
     problems += sorted(
         [*_wrong_files(lake, mender, deep), *_wrong_unlisted_files(lake, mender)], key=_turn
     )
     return Results(problems, _table)
+
+
+def _wrong_objects(lake: Lake, mender: Mender, deep: bool) -> Iterator[Problem]:
+    """Files of a remote lake that are missing or changed."""
+    from unidino.lake.checked_objects import wrong_objects
+    from unidino.lake.remote import RemoteLake
+
+    assert isinstance(lake, RemoteLake)
+    for (kind, problem), state, what, owner in wrong_objects(lake, deep=deep):
+        yield Problem(kind, problem, _mend(mender, what, owner, state))
+
+
+def _mend(mender: Mender, kind: str, owner: str | None, state: FileState) -> str:
+    """The command that makes a file again. kind: as in the table file, or `plate`."""
+    if kind == "part":
+        return mender.of_part(state.path)
+    if kind == "model" and owner:
+        return mender.of_model(owner, state.path, state.sha256)
+    if kind in ("illumination", "plate", "record") and owner:
+        return mender.of_plate(owner)
+    return mender.of_catalog()
 
 
 def _turn(problem: Problem) -> tuple[int, str]:
@@ -66,15 +90,10 @@ def _wrong_files(lake: Lake, mender: Mender, deep: bool) -> Iterator[Problem]:
     files = [(lake.resolve(uri), state_from(row)) for uri, row in rows.items()]
     for state, fault in faults_of(files, deep=deep):
         row = rows[state.path]
-        match row["kind"]:
-            case "part":
-                mend = mender.of_part(state.path)
-            case "model":
-                mend = mender.of_model(row["model"], state.path, state.sha256)
-            case "illumination":
-                mend = mender.of_plate(row["plate"])
-            case _:
-                mend = mender.of_catalog()
+        if row["kind"] == "record":
+            mend = mender.of_catalog()
+        else:
+            mend = _mend(mender, row["kind"], row["model"] or row["plate"], state)
         is_gone = fault == "is missing"
         kind = "missing_file" if is_gone else "changed_file"
         yield Problem(kind, state.path if is_gone else f"{state.path}: {fault}", mend)

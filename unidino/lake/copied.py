@@ -9,6 +9,7 @@ from threading import Lock
 
 from unidino.core.errors import LakeError
 from unidino.lake.lake import Lake
+from unidino.lake.remote import RemoteLake
 
 _MOST_COPIES = 2  # a reader of the copy before the last may not have opened it yet
 State = tuple[int, int, int]
@@ -31,6 +32,8 @@ class CopiedLake(Lake):
 
 def state_of(lake: Lake) -> State:
     """What changes when a command writes to the catalog: its file, its times and its size."""
+    if isinstance(lake, RemoteLake):
+        return lake.state, 0, 0
     found = lake.catalog.stat()
     return found.st_mtime_ns, found.st_size, found.st_ino
 
@@ -46,11 +49,13 @@ class Copies:
         self._copies: OrderedDict[State, CopiedLake] = OrderedDict()
         self._lock = Lock()
 
-    def latest(self) -> CopiedLake:
-        """The lake behind a copy of its catalog as it is now.
+    def latest(self) -> Lake:
+        """The lake behind a copy of its catalog as it is now; a remote lake itself.
 
         Raises LakeError if there is no room for the copy.
         """
+        if self._lake.is_remote:
+            return self._lake
         with self._lock:
             state = state_of(self._lake)
             if state not in self._copies:

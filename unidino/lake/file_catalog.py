@@ -69,6 +69,10 @@ class FileLanding:
                 {"values": list(values)},
             )
 
+    def clear(self, table: str) -> None:
+        """Delete every row of a table."""
+        self.con.execute(f"delete from {quoted(table)}")
+
     def next_number(self) -> int:
         """The number of the next run; see `catalog.Landing`."""
         (number,) = first_row(self.con, "select coalesce(max(number), 0) + 1 from run")

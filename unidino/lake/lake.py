@@ -27,14 +27,14 @@ from unidino.lake import edited, records, schema
 from unidino.lake.catalog import TABLES, Catalog, Landing
 from unidino.lake.damage import way_back
 from unidino.lake.file_catalog import LOCKS, FileCatalog, FileLanding
-from unidino.lake.states import OF_FILE_MANAGERS
+from unidino.lake.states import OF_FILE_MANAGERS, FileState, files_below
 from unidino.lake.views import create_views_over_parts, create_views_over_tables
 
 _NO_CONTENT = {LOCKS, records.FOLDER, "._.DS_Store"} | OF_FILE_MANAGERS
 ORIGIN = ".origin"  # in a temporary copy: a link to the lake whose files the copy links to
 
 
-def _is_url(path: str | Path) -> bool:
+def is_url(path: str | Path) -> bool:
     """Whether a text is an address in object storage; a Path keeps one slash of the two."""
     return str(path).startswith(("s3:/", "gs:/", "az:/", "file:/"))
 
@@ -59,7 +59,7 @@ class Lake:
         Raises LakeError if the folder holds other files.
         """
         lake = cls(Path(path))
-        if _is_url(path) or lake.catalog.exists():
+        if is_url(path) or lake.catalog.exists():
             return cls.open(path)
         if lake.path.is_dir():
             lake._refuse_lost_catalog()
@@ -79,7 +79,7 @@ class Lake:
         That happens in a temporary copy of the catalog if the lake may only be read.
         Raises LakeError if there is none.
         """
-        if _is_url(path):
+        if is_url(path):
             from unidino.lake.remote import open_remote
 
             return open_remote(path)
@@ -123,6 +123,11 @@ class Lake:
         return str(self.path)
 
     @property
+    def is_remote(self) -> bool:
+        """Whether the files are in object storage."""
+        return False
+
+    @property
     def exists(self) -> bool:
         """Whether there is a catalog."""
         return self.catalog.is_file()
@@ -154,6 +159,21 @@ class Lake:
     def bring(self, uris: Sequence[str]) -> list[Path]:
         """Paths of these files, all at once; see `resolve`."""
         return [self.path / uri for uri in uris]
+
+    def resolve_file(self, state: FileState) -> Path:
+        """Path of a file with this state."""
+        return self.path / state.path
+
+    def take(self, state: FileState, source: Path) -> None:
+        """Copy a file that has this state into the lake, with its time of change."""
+        with written_beside(self.place_of(state.path)) as path:
+            shutil.copyfile(source, path)
+            os.utime(path, ns=(state.modified_ns, state.modified_ns))
+
+    def files(self) -> Iterator[tuple[str, int]]:
+        """Uri and bytes of every file below the lake."""
+        for name in files_below(self.path):
+            yield os.path.relpath(name, self.path), os.path.getsize(name)
 
     def place_of(self, uri: str) -> Path:
         """Path at which a file is written, or a folder looked into, on this machine."""

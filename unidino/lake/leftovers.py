@@ -63,6 +63,8 @@ def _table(items: Sequence[Leftover]) -> pl.DataFrame:
 def clean(lake: Lake) -> Results[Leftover]:
     """What was removed: leftovers that this tool made and that no running command may need."""
     found = [item for item in _leftovers(lake) if item.is_ours]
+    if lake.is_remote:
+        return _clean_remote(lake, found)
     youngest = max((_changed(lake.path / item.uri) for item in found), default=0.0)
     time.sleep(max(0.0, min(_AGE_S, youngest + _AGE_S - time.time())))
     still = {item.uri for item in _leftovers(lake)}
@@ -70,6 +72,23 @@ def clean(lake: Lake) -> Results[Leftover]:
     if lake.is_writable and is_stale(lake):
         with lake.landing():
             pass  # writes the copy of the tables
+    return Results(removed, _table)
+
+
+def _clean_remote(lake: Lake, found: Sequence[Leftover]) -> Results[Leftover]:
+    """Remove what no row names, once more than a landing lasts has passed, unless it is locked."""
+    if found:
+        time.sleep(_AGE_S)
+    still = {item.uri for item in _leftovers(lake)}
+    removed = []
+    for item in found:
+        with _lock_of(lake, item.uri) as held:
+            if item.uri not in still or held is False:
+                log.info(f"{item.uri} stays: a running command holds it")
+                continue
+            lake.remove(item.uri)
+            lake.remove_folder(item.uri)
+            removed.append(item)
     return Results(removed, _table)
 
 
@@ -129,12 +148,24 @@ def _changed(path: Path) -> float:
 
 
 def _leftovers(lake: Lake) -> Iterator[Leftover]:
+    if lake.is_remote:
+        yield from _in_storage(lake)
+        return
     yield from _in_root(lake)
     yield from _in_records(lake)
     yield from _plates(lake)
     yield from _vectors(lake)
     yield from _in_models(lake)
     yield from _functions(lake)
+
+
+def _in_storage(lake: Lake) -> Iterator[Leftover]:
+    from unidino.lake.checked_objects import unnamed
+    from unidino.lake.remote import RemoteLake
+
+    assert isinstance(lake, RemoteLake)
+    for uri, is_ours in unnamed(lake):
+        yield _judged(uri, "not registered", is_ours)
 
 
 def _in_root(lake: Lake) -> Iterator[Leftover]:

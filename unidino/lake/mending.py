@@ -192,7 +192,7 @@ class Mender:
         return self._command(*words, *(["--overwrite"] if overwrite else []))
 
     def _command(self, *words: object) -> str:
-        listed = ["unidino", *(str(word) for word in words), "--lake", str(self._lake.path)]
+        listed = ["unidino", *(str(word) for word in words), "--lake", self._lake.address]
         return shlex.join(listed)
 
 

@@ -19,6 +19,7 @@ from unidino.core.errors import InputError, LakeError
 from unidino.lake.states import files_below
 
 _PATIENCE = timedelta(seconds=30)
+_PAUSE = timedelta(milliseconds=100)
 _AT_ONCE = 16
 _CREDENTIALS = {
     "s3": "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION (AWS_ENDPOINT_URL elsewhere)",
@@ -48,7 +49,11 @@ class Objects:
         options: dict[str, Any] = {}
         if not self.url.startswith("file:"):
             is_plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
-            options["retry_config"] = {"max_retries": 20, "retry_timeout": _PATIENCE}
+            options["retry_config"] = {
+                "max_retries": 1000,
+                "retry_timeout": _PATIENCE,
+                "backoff": {"init_backoff": _PAUSE, "max_backoff": 10 * _PAUSE, "base": 2},
+            }
             options["client_options"] = {"allow_http": is_plain, "timeout": "60s"}
         try:
             if self.url.startswith("file:"):

@@ -21,7 +21,7 @@ def to_compute_in(lake: Lake) -> Lake:
     The copy has the catalog of the lake, and links to its files. What is computed there is not
     kept; this is said once.
     """
-    if lake.is_writable:
+    if lake.is_writable or lake.is_remote:
         return lake
     state = lake.catalog.stat()
     return Lake.open(_copy(lake, state.st_mtime_ns, state.st_size))

@@ -70,7 +70,7 @@ class PostgresCatalog:
         """
         with self._errors(), _connected(self) as con:
             _run(con, f"select pg_advisory_xact_lock({_LANDING})")
-            for statement in (_LAKE, _PRELUDE, *map(_in_postgres, assets.ddl())):
+            for statement in (_LAKE, _PRELUDE, *_definitions()):
                 _run(con, statement)
             for table in (*BY_PLATE, "file"):
                 _run(con, f"create index if not exists {table}_of_plate on {table} (plate)")
@@ -323,6 +323,10 @@ class PostgresLanding:
             places = ", ".join(f"${i + 1}" for i in range(len(some)))
             _run(self._con, f"delete from {table} where {quoted(column)} in ({places})", some)
 
+    def clear(self, table: str) -> None:
+        """Delete every row of a table."""
+        _run(self._con, f"delete from {quoted(table)}")
+
     def next_number(self) -> int:
         """The number of the next run; see `catalog.Landing`."""
         query = "select coalesce(max(number), 0) + 1 as number from run"
@@ -396,9 +400,11 @@ def _landings(con: Any) -> int:
     return int(_rows(con, "select landings from lake")["landings"][0].as_py())
 
 
-def _in_postgres(statement: str) -> str:
-    """A statement of `schemas` as PostgreSQL takes it."""
-    return re.sub(r"\bdouble\b(?! precision)", "double precision", statement)
+def _definitions() -> Iterator[str]:
+    """The statements of `schemas` as PostgreSQL takes them."""
+    for text in assets.ddl():
+        for statement in _tables_without_rows().extract_statements(text):
+            yield re.sub(r"\bdouble\b(?! precision)", "double precision", statement.query)
 
 
 @contextmanager
@@ -430,7 +436,7 @@ def _reason(error: BaseException) -> str:
     """What a database says, as one line without a password."""
     lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
     text = next((line for line in lines if "ERROR" in line or "FATAL" in line), lines[0])
-    text = re.sub(r"^[A-Z_]+: (\[libpq\] )?", "", text)
+    text = re.sub(r"^[A-Z_]+: |\[libpq\] |.*?(ERROR|FATAL): +", "", text)
     text = _PASSWORD.sub(r"\g<start>@", text)
     if "password" in text:
         text += "; set PGUSER and PGPASSWORD, or write the password to ~/.pgpass"

@@ -33,7 +33,7 @@ from unidino.lake.states import FileState, state_from
 from unidino.lake.views import create_views_over_parts, create_views_over_tables
 
 _URL = re.compile(r"(s3|gs|az|file)://.+")
-_ROOT = "catalog.json"
+CATALOG = "catalog.json"  # tells the address of the database
 _AT_ONCE = 16
 _opened: dict[str, "_Place"] = {}
 _opening = Lock()
@@ -92,7 +92,7 @@ def create_remote(url: str, address: str) -> "RemoteLake":
     place = _Place(url, address)
     place.catalog.create(url)
     if told is None:
-        objects.write(_ROOT, json.dumps({"catalog": address}, indent=1).encode())
+        objects.write(CATALOG, json.dumps({"catalog": address}, indent=1).encode())
     with _opening:
         _opened[url] = place
     return RemoteLake(place.cache.folder, url)
@@ -121,13 +121,13 @@ def open_remote(url: str | Path) -> "RemoteLake":
 
 def _told(objects: Objects) -> str | None:
     """The address of the catalog that the storage tells; None if it tells nothing."""
-    data = objects.read(_ROOT)
+    data = objects.read(CATALOG)
     if data is None:
         return None
     try:
         return str(json.loads(data)["catalog"])
     except (ValueError, LookupError, TypeError) as error:
-        raise LakeError(f"'{objects.url}/{_ROOT}' is damaged: {error}") from error
+        raise LakeError(f"'{objects.url}/{CATALOG}' is damaged: {error}") from error
 
 
 @dataclass(frozen=True, repr=False)
@@ -140,6 +140,11 @@ class RemoteLake(Lake):
     def address(self) -> str:
         """What names the lake on the command line."""
         return self.url
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the files are in object storage."""
+        return True
 
     @property
     def exists(self) -> bool:
@@ -216,6 +221,24 @@ class RemoteLake(Lake):
             "`unidino sql --write` is for lakes in a folder; the tables of this one are in"
             f" PostgreSQL: psql {self._place.catalog.address}"
         )
+
+    def resolve_file(self, state: FileState) -> Path:
+        """Path of a copy of a file with this state."""
+        self._bring([state])
+        return self.place_of(state.path)
+
+    def take(self, state: FileState, source: Path) -> None:
+        """Put a file that has this state into the storage."""
+        self.objects.put(state.path, source)
+
+    def files(self) -> Iterator[tuple[str, int]]:
+        """Uri and bytes of every file in the storage."""
+        for found in self.objects.under(""):
+            yield found.uri, found.num_bytes
+
+    def states_of_plate(self, uri: str) -> dict[str, list[FileState]]:
+        """States of the files of a plate as registered now, by the group of their field."""
+        return self._states_of_plate(uri, anew=True)
 
     def _states(self, uris: Sequence[str]) -> dict[str, FileState]:
         rows = self.look_up("from file where list_contains($uris, uri)", {"uris": list(uris)})

@@ -1,5 +1,6 @@
 """Images of a vendor export or a published set into the lake, plate by plate."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -110,6 +111,11 @@ def ingest(
     choose("OME-Zarr version", form.ngff, VERSIONS)
     parse(form.convert)
     if form.in_place:
+        if lake.is_remote:
+            raise InputError(
+                "--in-place leaves plates on this machine, where others cannot read them: ingest"
+                " them into the remote lake without it"
+            )
         if layout != "ome-zarr":
             raise InputError("--in-place registers OME-Zarr plates: it needs --layout ome-zarr")
         if form.illumination or form.pyramid or form.convert:
@@ -153,9 +159,17 @@ def ingest(
         tally.problems += missing
         num_fields = sum(len(by_field(plate.rows)) for plate in plates)
         with progress_bar("ingest", num_fields, "fields") as advance:
-            for plate in plates:
+            waiting, passed = deque(plates), 0
+            while waiting:
+                plate = waiting.popleft()
                 try:
-                    with lake.lock(f"plate {plate.name}"):
+                    # A plate that another process holds is passed over, and looked at again later.
+                    with lake.lock(f"plate {plate.name}", wait=passed > len(waiting)) as held:
+                        if not held:
+                            waiting.append(plate)
+                            passed += 1
+                            continue
+                        passed = 0
                         landing = Landing(lake, run, plate, form, choice.z, jobs or default_jobs())
                         converted = landing.land(advance, overwrite=overwrite)
                 except InputError as error:

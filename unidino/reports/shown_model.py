@@ -84,7 +84,9 @@ def show_model(lake: Lake | None, name: str) -> ShownModel:
     choose("model", name, [*known, *(n for n in packaged_names() if n not in known)])
     row = {}
     if lake and name in known:
-        folder = lake.path / "models" / name
+        files = lake.look_up("from file where kind = 'model' and model = $m", {"m": name})
+        lake.bring(files["uri"].to_list())
+        folder = lake.place_of(f"models/{name}")
         (row,) = lake.look_up(assets.sql("queries", "shown_model"), {"model": name}).to_dicts()
     else:
         packaged = packaged_folder(name)

