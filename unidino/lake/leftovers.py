@@ -86,8 +86,8 @@ def _clean_remote(lake: Lake, found: Sequence[Leftover]) -> Results[Leftover]:
             if item.uri not in still or held is False:
                 log.info(f"{item.uri} stays: a running command holds it")
                 continue
-            lake.remove(item.uri)
-            lake.remove_folder(item.uri)
+            is_plate = item.uri.startswith("plates/") and item.uri.count("/") == 1
+            (lake.remove_folder if is_plate else lake.remove)(item.uri)
             removed.append(item)
     return Results(removed, _table)
 

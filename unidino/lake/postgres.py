@@ -5,6 +5,7 @@ copies of this process stay valid until the count changes, and all that one quer
 state. Landings wait for one another, as they do on a file.
 """
 
+import atexit
 import re
 import threading
 import time
@@ -62,6 +63,16 @@ class PostgresCatalog:
         self._copies: _Copies | None = None
         self._mutex = threading.RLock()
         self._claims: set[Any] = set()
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        """Close the connection that reads; it is opened again when it is needed."""
+        from adbc_driver_manager import Error
+
+        with self._mutex, suppress(Error):
+            lost, self._reader = self._reader, None
+            if lost is not None:
+                lost.close()
 
     def create(self, url: str) -> None:
         """Make the tables of a lake; those that are there stay.

@@ -8,6 +8,7 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 
@@ -20,6 +21,7 @@ from unidino.lake.lake import Lake
 from unidino.training.samples import per_channel
 
 _MINIBATCHES_AHEAD = 2
+_STAGED_AT_ONCE = 16
 _PIECE = 8  # samples that a thread reads at a time
 
 
@@ -40,7 +42,8 @@ class CropReader:
     """Reads minibatches of crops in threads, ahead of their use.
 
     global_crops, local_crops: number and side in px.
-    cells: crops must show cells, by Otsu's threshold of their plane.
+    cells: crops must show cells, by Otsu's threshold of their plane. stage: fields of a remote lake
+    are brought to this machine ahead of the minibatches that need them; else when they are read.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class CropReader:
         local_crops: tuple[int, int],
         *,
         cells: bool = False,
+        stage: bool = True,
     ) -> None:
         self._lake = lake
         self._uris = samples["uri"]
@@ -58,6 +62,7 @@ class CropReader:
         self._global = global_crops
         self._local = local_crops
         self._cells = cells
+        self._stages = stage and lake.is_remote
         self._num_threads = os.cpu_count() or 1
 
     def minibatches(
@@ -78,7 +83,8 @@ class CropReader:
         """
         part = batch_size // world
         starts = iter(range(first * batch_size, len(order) - batch_size + 1, batch_size))
-        with ThreadPoolExecutor(self._num_threads) as pool:
+        needed = order[first * batch_size :]
+        with self._staged(needed), ThreadPoolExecutor(self._num_threads) as pool:
 
             def submit(start: int) -> tuple[Crops, list[Future[None]]]:
                 places = range(start + rank * part, start + (rank + 1) * part)
@@ -99,6 +105,23 @@ class CropReader:
                 for read in reads:
                     read.result()
                 yield crops
+
+    @contextmanager
+    def _staged(self, order: NDArray[np.int64]) -> Iterator[None]:
+        """Bring the fields of samples here in their order while the block runs.
+
+        A field that fails is tried again by the thread that reads it, which says why.
+        """
+        if not self._stages:
+            yield
+            return
+        with ThreadPoolExecutor(_STAGED_AT_ONCE) as pool:
+            for uri in dict.fromkeys(self._uris.take(pa.array(order)).to_pylist()):
+                pool.submit(self._lake.resolve, uri)
+            try:
+                yield
+            finally:
+                pool.shutdown(cancel_futures=True)
 
     def _empty(self, images: NDArray[np.int64]) -> Crops:
         """A minibatch whose crops are to be filled."""

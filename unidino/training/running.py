@@ -34,7 +34,14 @@ class Training:
     """One process of a training."""
 
     def __init__(
-        self, lake: Lake, name: str, config: TrainConfig, state: State, processes: Processes
+        self,
+        lake: Lake,
+        name: str,
+        config: TrainConfig,
+        state: State,
+        processes: Processes,
+        *,
+        stage: bool = True,
     ) -> None:
         self.lake, self.name, self.config, self.state = lake, name, config, state
         self.processes = processes
@@ -67,6 +74,7 @@ class Training:
             (config.num_global_crops, config.crop_size_px),
             (config.num_local_crops, config.local_crop_size_px),
             cells=config.cells,
+            stage=stage,
         )
         self.probe = None
         if state.probe and processes.is_first:

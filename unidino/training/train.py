@@ -36,6 +36,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     device: str = "cpu",
+    stage: bool = True,
 ) -> Results[Figures]:
     """Figures of each epoch of a new model trained on the samples; the model lands in the lake.
 
@@ -46,6 +47,7 @@ def train(
     probe: a view or SELECT with the columns of `labelled_sample`, judged every few epochs.
     resume: continue from the checkpoint of this name, with the arguments of its first run.
     overwrite: discard the checkpoint of an earlier training of this name that is not complete.
+    stage: bring the planes of a remote lake to this machine ahead of the steps that need them.
     Raises ModelError if the name is taken, another process trains a model of this name, the loss is
     not finite, the features collapse, or the process is asked to end (a checkpoint is written);
     InputError if there is nothing to train on.
@@ -85,7 +87,7 @@ def train(
             "start": state.start,
             "probe": state.probe,
         }
-        training = Training(lake, name, config, state, processes)
+        training = Training(lake, name, config, state, processes, stage=stage)
         if tensors:
             training.dino.load_state(tensors)
         training.run()
