@@ -79,6 +79,11 @@ def verdict(rows: pl.DataFrame, frame: pl.DataFrame, model: str | None) -> list[
     return [*said, *([f"What cannot be said: {listed(unsaid, 6)}."] if unsaid else [])]
 
 
+def in_short(rows: pl.DataFrame, frame: pl.DataFrame) -> list[str]:
+    """Controls, replicates and flags in sentences, for a summary; arguments as of `verdict`."""
+    return [*_controls(frame, frame["plate"].n_unique()), *_replicates(rows), *_flagged(rows)]
+
+
 def _of(num: int, plates: int) -> str:
     return "every plate" if num == plates else f"{num} of {plates} plates"
 
