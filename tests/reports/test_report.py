@@ -136,7 +136,7 @@ def test_an_empty_lake_says_what_would_fill_it(tmp_path: Path) -> None:
 def test_a_lake_without_embeddings_has_a_report(lake: Lake, tmp_path: Path) -> None:
     path = report(lake, tmp_path / "report.html")
     found = checked(path).sections
-    assert found == SECTIONS[:4] + ["Lineage", "Not here yet"]
+    assert found == [*SECTIONS[:4], "Lineage", "Not here yet"]
     assert "<code>unidino score --metric nsc,nscb</code>" in path.read_text()
 
 

@@ -88,7 +88,7 @@ def render(title: str, subtitle: str, sections: Sequence[Section]) -> str:
             {
                 "id": _slug(s.heading),
                 "heading": s.heading,
-                "text": s.text,
+                "text": _with_code(s.text),
                 "answers": [(question, _with_code(answer)) for question, answer in s.answers],
                 "parts": [
                     _part(p, next(number))
@@ -103,7 +103,8 @@ def render(title: str, subtitle: str, sections: Sequence[Section]) -> str:
 
 
 def _with_code(text: str) -> Markup:
-    """The text, escaped, with passages between backticks set as code."""
+    """The text, escaped, with passages between backticks set as code; a % stays at its number."""
+    text = text.replace(" %", "\u00a0%")
     return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(Markup.escape(text))))  # noqa: S704
 
 

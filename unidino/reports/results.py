@@ -199,20 +199,7 @@ def doses(lake: Lake, model: str | None, normalize: str | None) -> Section:
         )
         parts.append(
             TablePart(
-                rows.select(
-                    "compound",
-                    "channel",
-                    "ec50_um",
-                    "ec50_low_um",
-                    "ec50_high_um",
-                    "lowest_active_um",
-                    "top",
-                    "r2",
-                    "q_value",
-                    "curve",
-                    "num_doses",
-                    "n",
-                ),
+                dose_columns(rows),
                 "Dose responses.",
                 folded=len(rows) > 12,
             )
@@ -223,6 +210,38 @@ def doses(lake: Lake, model: str | None, normalize: str | None) -> Section:
         parts,
         missing=f"run `unidino dose --model {model or 'NAME'}`; compounds at two doses or more are"
         " needed.",
+    )
+
+
+def dose_columns(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `dose` as people read them; an end of an interval that was not tested is open."""
+    number = {
+        name: pl.col(name).map_elements(lambda v: f"{v:.3g}", pl.String).fill_null("")
+        for name in ("ec50_um", "ec50_low_um", "ec50_high_um", "lowest_active_um")
+    }
+    is_known = pl.col("ec50_um").is_not_null()
+    ec50 = (
+        pl.when(is_known)
+        .then(number["ec50_um"])
+        .when(~pl.col("is_active"))
+        .then(pl.lit("inactive"))
+        .when(pl.col("beyond").is_null())
+        .then(pl.lit(""))
+        .otherwise(pl.format("{} the tested doses", "beyond"))
+    )
+    ends = pl.format("{} to {}", number["ec50_low_um"], number["ec50_high_um"])
+    return rows.select(
+        "compound",
+        "channel",
+        ec50.alias("EC50, µM"),
+        pl.when(is_known).then(ends).otherwise(pl.lit("")).alias("95 %"),
+        number["lowest_active_um"].alias("lowest active, µM"),
+        pl.col("q_value").round(4).alias("q"),
+        pl.col("top").round(2).alias("effect at the top"),
+        pl.col("r2").round(2).alias("R²"),
+        "curve",
+        pl.col("num_doses").alias("doses"),
+        pl.col("n").alias("wells"),
     )
 
 

@@ -81,7 +81,7 @@ def _active(lake: Lake, profiles: ShownProfiles | None) -> str:
     rows = known.filter((pl.col("measure") == "activity") & (pl.col("model") == (model or "")))
     rows = rows_of_one_normalization(rows, form)
     for (dataset, label), of_label in rows.group_by("dataset", "label", maintain_order=True):
-        active = int(of_label["is_significant"].sum())
+        active = int(of_label["is_above_chance"].sum())
         said.append(
             f"{dataset}: {active} of {number_of(len(of_label), str(label))} differ from the"
             " negative controls by their replicates (q < 0.05)."
