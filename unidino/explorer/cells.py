@@ -11,7 +11,7 @@ from unidino.explorer.colours import CATEGORIES
 from unidino.lake.lake import Lake
 
 _MOST_WELLS, _MOST_CELLS = 24, 3_000
-_NAMES = ("model", "plate", "well", "field", "cell")
+_NAMES = ("model", "plate", "well", "field", "cell", "image")
 
 
 def features(lake: Lake) -> list[str]:

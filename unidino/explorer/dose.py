@@ -1,5 +1,6 @@
 """Dose responses on the page: a list of compounds, and the curves of one over the channels."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -67,9 +68,11 @@ def dose_figure(rows: pl.DataFrame, compound: str) -> figures.Figure:
 
     Raises UnidinoError for a compound without dose responses.
     """
+    from unidino.figures.draw.dose import UNITS  # loads Matplotlib
+
     choose("compound", compound, sorted(set(rows["compound"])))
     shown = rows.filter(compound=compound).to_dicts()
-    across = min(_ACROSS, len(shown))
+    across = min(_ACROSS, math.ceil(math.sqrt(len(shown))))
     down = -(-len(shown) // across)
     every = [v for r in shown for v in (*r["point_effect"], *r["control_effect"])]
     low, high = min(every), max(every)
@@ -78,7 +81,7 @@ def dose_figure(rows: pl.DataFrame, compound: str) -> figures.Figure:
     layout = figures.plain_layout() | {
         "plot_bgcolor": "#ffffff",
         "grid": {"rows": down, "columns": across, "pattern": "independent", "ygap": 0.35},
-        "margin": {"l": 46, "r": 10, "t": 26, "b": 40},
+        "margin": {"l": 50, "r": 10, "t": 34, "b": 40},
         "annotations": [],
         "shapes": [],
     }
@@ -106,6 +109,13 @@ def dose_figure(rows: pl.DataFrame, compound: str) -> figures.Figure:
             | {"type": "rect", "x0": 0, "x1": 1, "y0": float(ends[0]), "y1": float(ends[1])}
             | {"fillcolor": "#d5dae1", "opacity": 0.6, "line": {"width": 0}, "layer": "below"}
         )
+        if row["ec50_um"] is not None and row["is_active"]:
+            doses = (min(row["point_um"]), max(row["point_um"]))
+            layout["shapes"].append(
+                {"type": "rect", "xref": f"x{axis}", "yref": f"y{axis} domain", "y0": 0, "y1": 1}
+                | {"x0": row["ec50_low_um"] or doses[0], "x1": row["ec50_high_um"] or doses[1]}
+                | {"fillcolor": _EC50, "opacity": 0.12, "line": {"width": 0}, "layer": "below"}
+            )
         for um, dash, tone in (
             (row["ec50_um"], "solid", _EC50),
             (row["lowest_active_um"], "dot", "#111827"),
@@ -117,14 +127,20 @@ def dose_figure(rows: pl.DataFrame, compound: str) -> figures.Figure:
                     | {"line": {"color": tone, "width": 1.5, "dash": dash}}
                 )
         layout["annotations"].append(
-            {"xref": f"x{axis} domain", "yref": f"y{axis} domain", "x": 0, "y": 1.16}
+            {
+                "xref": f"x{axis} domain",
+                "yref": f"y{axis} domain",
+                "x": 0,
+                "y": 1.01,
+                "yanchor": "bottom",
+            }
             | {"text": f"<b>{figures.plain(row['channel'])}</b>", "showarrow": False}
         )
-        doses = sorted(set(row["point_um"]))
+        ticks = sorted(set(row["point_um"]))
         layout[f"xaxis{axis}"] = {
             "type": "log",
-            "tickvals": doses,
-            "ticktext": [f"{dose:.3g}" for dose in doses],
+            "tickvals": ticks,
+            "ticktext": [f"{dose:.3g}" for dose in ticks],
             "title": {"text": "µM", "standoff": 2},
             "gridcolor": "#eef1f4",
         }
@@ -132,6 +148,6 @@ def dose_figure(rows: pl.DataFrame, compound: str) -> figures.Figure:
             "range": [low - pad, high + pad],
             "gridcolor": "#eef1f4",
             "zeroline": False,
-            "title": {"text": f"effect ({row['effect']})"} if (number - 1) % across == 0 else {},
+            "title": {"text": UNITS[row["effect"]]} if (number - 1) % across == 0 else {},
         }
     return {"data": traces, "layout": layout}

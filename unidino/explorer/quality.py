@@ -10,8 +10,6 @@ from unidino.explorer import figures
 from unidino.explorer.cached_lake import CachedLake
 from unidino.explorer.colours import colours_of
 from unidino.explorer.tables import table
-from unidino.figures.quality import quality_rows
-from unidino.insight.quality import summary
 
 ANY = "any flag"
 MEASURES = (ANY, "outlier_wells", "few_cells", "blurred", "dim", "bright")
@@ -22,6 +20,8 @@ def rows_of(cached: CachedLake, dataset: str, model: str | None) -> tuple[pl.Dat
 
     Raises ProfileError that names the command if there are none.
     """
+    from unidino.figures.quality import quality_rows  # loads Matplotlib
+
     rows = quality_rows(cached.lake).filter(dataset=dataset)
     known = rows["model"].drop_nulls().unique(maintain_order=True).to_list()
     shown = model if model in known else (known[0] if known else None)
@@ -75,6 +75,8 @@ def _warmer(entries: Any) -> list[tuple[float, str]]:
 
 def quality_tables(rows: pl.DataFrame) -> list[Any]:
     """Tables of quality by plate, and of what is flagged."""
+    from unidino.insight.quality import summary
+
     frame = summary(rows.drop("question", "question_hash", "run_id").to_dicts())
     frame = frame.select(c.name for c in frame if c.null_count() < len(frame))
     flagged = rows.filter(pl.col("is_flagged") & pl.col("well").is_not_null()).select(

@@ -51,7 +51,7 @@ def best_model(lake: Lake, models: Sequence[str]) -> str | None:
     for of in (informed, known["model"].to_list()):
         scored = [m for m in of if m in accuracies]
         if scored:
-            return min(scored, key=lambda m: (-float(np.mean(accuracies[m])), m))
+            return str(min(scored, key=lambda m: (-float(np.mean(accuracies[m])), m)))
         if of is informed and of:
             return str(of[0])
     return None

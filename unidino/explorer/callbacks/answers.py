@@ -154,9 +154,10 @@ def _register_quality(app: Dash, cached: CachedLake) -> None:
         def click(data: Any, plate: str | None, dataset: str | None) -> Any:
             point = data["points"][0] if data and data["points"] else {}
             x, y = point.get("x"), point.get("y")
-            if not plate or not dataset or not isinstance(x, int | float):
+            is_place = isinstance(x, int | float) and isinstance(y, int | float)
+            if not plate or not dataset or not is_place:
                 raise PreventUpdate
-            well = well_name(int(y), int(x))
+            well = well_name(int(y or 0), int(x or 0))
             if (plate, well) not in cached.wells(dataset).position:
                 raise PreventUpdate
             return {"plate": plate, "well": well}, "wells"

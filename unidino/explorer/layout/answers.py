@@ -28,8 +28,8 @@ def dose_view() -> html.Div:
                 [labelled("compound", "Compound", dropdown("compound"), "w12")],
                 html.Div(
                     "Points: wells; line: curve with its 95 % band, grey if not active; grey"
-                    " ground: 95 % of the negative controls; orange: EC50; dotted: lowest active"
-                    " dose.",
+                    " ground: 95 % of the negative controls; orange: EC50 in its 95 % interval;"
+                    " dotted: lowest active dose.",
                     className="note",
                 ),
                 graph("dose-curves"),
