@@ -67,9 +67,15 @@ def _colour_choice(channel: str, usual: str, num: int) -> list[Any]:
     """The colour of a channel in the composite; nothing for a single channel."""
     if num < 2:
         return []
+    name = {"channel": channel, "kind": "colour-of"}
     return [
+        html.Label(
+            f"Colour of {channel}",
+            htmlFor=json.dumps(name, separators=(",", ":")),
+            className="hidden",
+        ),
         dcc.Dropdown(
-            id={"kind": "colour-of", "channel": channel},
+            id=name,
             options=[*COLOURS, OFF],
             value=usual,
             clearable=False,
@@ -77,7 +83,7 @@ def _colour_choice(channel: str, usual: str, num: int) -> list[Any]:
             className="colour-of",
             persistence=channel,
             persistence_type="session",
-        )
+        ),
     ]
 
 
