@@ -1,5 +1,5 @@
 -- Images of a well, with the location of their pixels and their percentiles of intensity.
--- Grain: one row per field, channel_index.   Reads: located_image, channel.
+-- Grain: one row per field, channel_index.   Reads: located_image, channel, field.
 -- $plate, $well: names of the plate and the well.
 select
     image.field,
@@ -15,8 +15,10 @@ select
     image.qc,
     image.has_pixels,
     image.problem,
-    image.content_hash
+    image.content_hash,
+    field.pixel_size_um
 from located_image as image
 left join channel using (plate, channel_index)
+left join field using (plate, well, field)
 where image.plate = $plate and image.well = $well
 order by image.field, image.channel_index

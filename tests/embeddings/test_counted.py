@@ -210,3 +210,41 @@ def test_cells_are_counted_at_ingest(
     status, out, _ = run_cli("count-cells", "--lake", tmp_path / "lake", "--json")
     assert status == 0
     assert '"num_images": 0' in out
+
+
+def test_the_count_stands_beside_the_models_that_nobody_named(
+    lake: ud.Lake, profiled: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(profiled, tmp_path / "uncounted")
+    bare = ud.Lake.open(tmp_path / "uncounted")
+    assert [s.model for s in ud.score(bare, "nsb")] == ["gaussian"]
+    bare.execute("update well set num_cells = 10 + well_row * 3 + well_column")
+    scores = ud.score(bare, "nsb")
+    assert [s.model for s in scores] == ["gaussian", "cell_count"]
+    assert scores[1].versus is not None
+    assert scores[1].versus.model == "gaussian"
+    bare.execute("update well set num_cells = num_cells + 5 * well_row")
+    before = bare.query("select sha256 from part where model = 'cell_count' order by all")
+    labels = ud.score_labels(bare, "map", "nsb")
+    assert [s.model for s in labels] == ["gaussian", "cell_count"]
+    assert not bare.query("select sha256 from part where model = 'cell_count' order by all").equals(
+        before
+    )
+    for narrow in (
+        ud.Selection(channels=["DNA"]),
+        ud.Selection(level="field"),
+        ud.Selection(normalize="mad_robustize,regress=num_cells"),
+        ud.Selection(normalize="mad_robustize,select=variance"),
+        ud.Selection(models=["gaussian"]),
+    ):
+        assert [s.model for s in ud.score(bare, "nsb", narrow)] == ["gaussian"]
+
+
+def test_a_table_of_the_paper_has_the_count(lake: ud.Lake) -> None:
+    lake.execute("update plate set dataset = 'jump', source = 'source_1' where true")
+    from unidino.scores.paper import PRESETS, preset_table
+
+    assert "insect" in PRESETS
+    found = ud.score(lake, ["nsc", "nspw"], ud.Selection(level="well"))
+    assert {s.model for s in found} == {"gaussian", "cell_count"}
+    assert preset_table("insect", found)["model"].to_list() == ["gaussian", "cell_count"]

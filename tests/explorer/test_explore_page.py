@@ -111,14 +111,20 @@ def _painted(page: Any, where: str) -> list[str]:
     return sources
 
 
+def _planes(sources: list[str]) -> list[str]:
+    """The sources of single channels, without composites."""
+    return [source for source in sources if urlsplit(source).path == "/image"]
+
+
 def test_a_click_on_a_well_shows_its_images_and_the_window_changes_their_bytes(
     browser: Any, url: str
 ) -> None:
     with opened(browser, url) as page:
         _click_well(page, 2, 3)
         _chosen(page, "B03")
-        before = _painted(page, "#well-images")
-        assert len(before) == 3
+        painted = _painted(page, "#well-images")
+        before = _planes(painted)
+        assert (len(painted), len(before)) == (4, 3)
         assert {parse_qs(urlsplit(s).query)["channel"][0] for s in before} == {
             "DNA",
             "Actin",
@@ -128,16 +134,27 @@ def test_a_click_on_a_well_shows_its_images_and_the_window_changes_their_bytes(
         for _ in range(5):
             page.keyboard.press("PageUp")
         page.wait_for_function(
-            "(s) => document.querySelector('#well-images img').src !== s", arg=before[0]
+            "(s) => document.querySelector('#well-images img[src^=\"image?\"]').src !== s",
+            arg=before[0],
         )
-        after = _painted(page, "#well-images")
+        after = _planes(_painted(page, "#well-images"))
         assert after[1:] == before[1:], "the other channels keep their windows"
         pixels = [page.request.get(source).body() for source in (before[0], after[0])]
         assert pixels[0] != pixels[1]
+        composite = page.locator("#well-images img[src^='composite']").get_attribute("src")
+        page.locator(".colour-of").first.click()
+        page.get_by_role("option", name="magenta", exact=True).click()
+        page.wait_for_function(
+            "(s) => document.querySelector('#well-images img').getAttribute('src') !== s",
+            arg=composite,
+        )
         page.locator("#well-images .plane").first.click()
         page.locator("dialog img").wait_for()
         page.keyboard.press("Escape")
         page.locator("dialog").wait_for(state="detached")
+        page.locator("#pick").click()
+        page.get_by_text("Picked 1").click()
+        page.locator("#picked-table td", has_text="B03").wait_for()
 
 
 def test_neighbours_obey_the_rule_and_can_be_chosen(browser: Any, url: str, profiled: Path) -> None:
@@ -158,9 +175,11 @@ def test_neighbours_obey_the_rule_and_can_be_chosen(browser: Any, url: str, prof
         assert all(compound[key] != compound[plate, "B02"] for key in shown)
         similar = [float(text) for text in page.locator("#neighbours .number").all_inner_texts()]
         assert similar == sorted(similar, reverse=True)
-        windows = [parse_qs(urlsplit(s).query)["low"] for s in _painted(page, "#neighbours")]
+        windows = [
+            parse_qs(urlsplit(s).query)["low"] for s in _planes(_painted(page, "#neighbours"))
+        ]
         assert windows[:3] == [
-            parse_qs(urlsplit(s).query)["low"] for s in _painted(page, "#well-images")
+            parse_qs(urlsplit(s).query)["low"] for s in _planes(_painted(page, "#well-images"))
         ]
         rows.first.locator(".go").click()
         _chosen(page, shown[0][1])

@@ -185,7 +185,7 @@ def test_a_map_of_100000_points_is_small_and_its_text_stays_text(tmp_path: Path)
     path = save(figure, tmp_path / "map.svg", dpi=150)
     text = path.read_text()
     assert len(text) < 2_000_000
-    assert text.count(">class ") == 32
+    assert text.count(">class ") == 20
     assert "43 others" in text
 
 

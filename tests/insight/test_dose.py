@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 import unidino as ud
 from unidino.core.errors import InputError, ProfileError, UnidinoError
-from unidino.insight.curves import Wells, fit_curve, strengths
+from unidino.insight.curves import fit_curve, strengths
 from unidino.insight.effects import (
     control_distance,
     control_projection,
     feature_effect,
     own_axis,
 )
+from unidino.insight.responses import Wells
 from unidino.lake.lake import Lake
 from unidino.profiles.importing import import_profiles
 from unidino.reports.results import doses

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from unidino.core.errors import UnidinoError
 from unidino.embeddings.embed import embed
 from unidino.figures import kinds
 from unidino.lake.lake import Lake
@@ -77,6 +78,7 @@ def checked(path: Path) -> Page:
 
 
 SECTIONS = [
+    "Summary",
     "In this lake",
     "Images",
     "Quality of the images",
@@ -135,7 +137,7 @@ def test_an_empty_lake_says_what_would_fill_it(tmp_path: Path) -> None:
 def test_a_lake_without_embeddings_has_a_report(lake: Lake, tmp_path: Path) -> None:
     path = report(lake, tmp_path / "report.html")
     found = checked(path).sections
-    assert found == ["In this lake", "Images", "Quality of the images", "Lineage", "Not here yet"]
+    assert found == [*SECTIONS[:4], "Lineage", "Not here yet"]
     assert "<code>unidino score --metric nsc,nscb</code>" in path.read_text()
 
 
@@ -225,3 +227,34 @@ def test_long_tables_are_folded_and_cut() -> None:
 )
 def test_values_are_shown_as_people_read_them(value: object, shown: str) -> None:
     assert as_text(value) == shown
+
+
+def test_a_report_by_compound_sums_up_and_names_commands_that_run(
+    lake: Lake, tmp_path: Path
+) -> None:
+    lake.execute("update well set moa = null")
+    baselines.create_model(lake, "gaussian")
+    embed(lake, "gaussian")
+    profile(lake)
+    path = report(lake, tmp_path / "report.html")
+    page = checked(path)
+    assert page.sections[0] == "Summary"
+    text = path.read_text()
+    assert "tiny: 2 plates, 12 wells, 72 images of DNA, Actin, Tubulin" in text
+    assert "4 compounds" in text or "5 compounds" in text
+    assert "<code>unidino score --not-same plate --label compound</code>" in text
+    assert "<code>unidino quality</code>" in text
+    checked(report(lake, tmp_path / "compound.html", label="compound"))
+    with pytest.raises(UnidinoError, match="unknown normalization of profiles 'tvn'"):
+        report(lake, tmp_path / "other.html", normalize="tvn")
+
+
+def test_no_label_is_listed_twice_where_two_normalizations_are_scored(full: Lake) -> None:
+    from unidino.core import assets
+    from unidino.figures.scores import of_one_form
+
+    rows = full.look_up(assets.sql("queries", "standard_label_score")).filter(model="first")
+    twice = pl.concat([rows, rows.with_columns(normalization=pl.lit("standardize"))])
+    shown = of_one_form(twice)
+    assert shown["normalization"].unique().to_list() == ["mad_robustize"]
+    assert not shown.select("measure", "metric", "class").is_duplicated().any()

@@ -52,6 +52,8 @@ def demo(folder: Path, run: Callable[[list[str]], None], *, seed: int = 0) -> pl
                 str(place / "plates.csv"),
                 "--channel-names",
                 ",".join(screen.channels),
+                "--count-cells",
+                "DNA",
             ]
         )
     type_and_run(

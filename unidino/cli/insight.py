@@ -360,14 +360,21 @@ def report(
     model: Annotated[
         str | None, typer.Option(help="Model of the figures; default: the best-scored.")
     ] = None,
-    label: Annotated[Label, typer.Option(help="Label that colours show.")] = "moa",
+    label: Annotated[
+        Label | None,
+        typer.Option(help="Label that colours show; default: the first that the wells have."),
+    ] = None,
+    normalize: Annotated[
+        str | None,
+        typer.Option(help="Normalization of the figures; default: mad_robustize, if there is one."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a report of the lake as one self-contained page."""
     check_output(output)
     from unidino.reports import report as module
 
-    path = module.report(open_lake(lake), output, model=model, label=label)
+    path = module.report(open_lake(lake), output, model=model, label=label, normalize=normalize)
     emit(as_json, {"report": str(path), "bytes": path.stat().st_size})
 
 

@@ -53,6 +53,11 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def literal(text: str) -> str:
+    """The text as an SQL literal, for queries that are kept as text and take no parameters."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def literal_path(path: Path | str) -> str:
     """The path as DuckDB reads files: characters of patterns stand for themselves."""
     return re.sub(r"([*?\[])", r"[\1]", str(path))

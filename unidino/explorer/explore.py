@@ -1,7 +1,8 @@
-"""A page over a lake: plates, a map of profiles, wells with their images and neighbours, SQL.
+"""A page over a lake: plates, a map, wells with images and neighbours, dose, quality, cells, SQL.
 
 `wells`, `profile_sets`, `images` and `query` read the data, and `cached_lake` keeps it in memory.
-`colours`, `figures`, `panels` and `layout` make the page. `views` computes what is shown,
+`colours`, `composite`, `figures`, `panels`, `pictures`, `tables` and `layout` make the page.
+`views`, `beside`, `dose`, `quality`, `cells` and `picked` compute what is shown,
 `callbacks` connects it to the page, and `server` answers requests of this machine only.
 """
 

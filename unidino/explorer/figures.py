@@ -4,6 +4,7 @@ Shapes: N wells.
 """
 
 import base64
+import html
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -189,6 +190,16 @@ def columns_figure(rows: pl.DataFrame, x: str, y: str) -> Figure:
         "hovermode": "closest",
     }
     return {"data": [trace], "layout": layout}
+
+
+def plain(text: str) -> str:
+    """A text as plotly shows it, without the meaning that its tags would have."""
+    return html.escape(text)
+
+
+def plain_layout() -> Figure:
+    """What all figures have in common: fonts, no legend, a clear ground."""
+    return _layout()
 
 
 def blank_figure() -> Figure:

@@ -17,7 +17,7 @@ from unidino.core.text import cell
 _NAMES = ("127.0.0.1", "localhost", "[::1]")
 _HOSTS = ("127.0.0.1", "localhost", "::1")
 # Dash would answer every other path with the page.
-_PATHS = ("/", "/image", "/download", "/_favicon.ico")
+_PATHS = ("/", "/image", "/composite", "/download", "/_favicon.ico")
 _FOLDERS = ("/assets/", "/_dash-")
 # Dash starts from a script inside the page; plotly compiles functions from text for WebGL.
 _POLICY = (

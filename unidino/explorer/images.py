@@ -3,7 +3,7 @@
 Shapes: H height, W width.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import imagecodecs
@@ -20,6 +20,7 @@ from unidino.lake.lake import Lake
 
 SIZES = (96, 160, 256, 384, 512, 1024, 2160)
 _MOST_PLANES = 400
+Layer = tuple[str, str, float | None, float | None]
 
 
 class Images:
@@ -55,6 +56,35 @@ class Images:
         low, high: counts shown as black and white; default the 0.1st and 99.9th percentiles.
         Raises InputError if there is no such image, LakeError if its file is missing or damaged.
         """
+        plane, window = self._plane(plate, well, field, channel, size)
+        low = window[0] if low is None else low
+        high = window[1] if high is None else high
+        return bytes(imagecodecs.png_encode(windowed(plane, low, high), level=3))
+
+    def composite(
+        self, plate: str, well: str, field: int, layers: Sequence[Layer], *, size: int
+    ) -> bytes:
+        """Channels on top of one another as a PNG; sizes and errors as of `png`.
+
+        layers: a channel, its colour, and the counts shown as black and as the full colour; None
+        for its percentiles.
+        """
+        from unidino.explorer.composite import blended
+
+        if not layers:
+            raise InputError("choose a colour for a channel at least")
+        planes, windows = [], []
+        for channel, _, low, high in layers:
+            plane, (first, last) = self._plane(plate, well, field, channel, size)
+            planes.append(plane)
+            windows.append((first if low is None else low, last if high is None else high))
+        picture = blended(planes, windows, [colour for _, colour, _, _ in layers])
+        return bytes(imagecodecs.png_encode(picture, level=3))
+
+    def _plane(
+        self, plate: str, well: str, field: int, channel: str, size: int
+    ) -> tuple[NDArray[np.float32], tuple[float, float]]:
+        """A plane in its small size, and its percentiles in counts."""
         row = self._row(plate, well, field, channel)
         if row["uri"] is None or not row["has_pixels"]:
             raise InputError(f"{_name(plate, well, field, channel)} is {_problem(row)}")
@@ -63,9 +93,7 @@ class Images:
         plane = self._planes.get(
             key, lambda: shrunk(pixels.read_plane(path, row["channel_index"]), size)
         )
-        low = float(row["p0_1"]) if low is None else low
-        high = float(row["p99_9"]) if high is None else high
-        return bytes(imagecodecs.png_encode(windowed(plane, low, high), level=3))
+        return plane, (float(row["p0_1"]), float(row["p99_9"]))
 
     def _row(self, plate: str, well: str, field: int, channel: str) -> Mapping[str, Any]:
         rows = self.of_well(plate, well).filter(

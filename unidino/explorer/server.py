@@ -16,9 +16,9 @@ from werkzeug.exceptions import BadRequest
 from unidino import __version__
 from unidino.core.errors import InputError, LakeError, UnidinoError, choose
 from unidino.explorer.cached_lake import CachedLake
-from unidino.explorer.callbacks import plate_and_map, sql, state, well
+from unidino.explorer.callbacks import answers, picked, plate_and_map, sql, state, well
 from unidino.explorer.guard import Keys, guard, line
-from unidino.explorer.images import nearest_size
+from unidino.explorer.images import Layer, nearest_size
 from unidino.explorer.layout.page import page
 from unidino.explorer.query import FORMATS
 from unidino.explorer.requests import malformed
@@ -140,6 +140,8 @@ def make_app(cached: CachedLake, model: str | None = None, keys: Keys | None = N
     plate_and_map.register(app, cached)
     well.register(app, cached)
     sql.register(app, cached)
+    answers.register(app, cached)
+    picked.register(app, cached)
     guard(server, keys, lambda: malformed(app))
     _routes(server, cached)
     return app
@@ -173,11 +175,21 @@ def _routes(server: Flask, cached: CachedLake) -> None:
             )
         except (InputError, LakeError) as error:
             return line(str(error), 404)
-        response = Response(data, mimetype="image/png")
-        # The address contains the plate's hash, so a changed image has another address.
-        lasts = "private, max-age=86400" if request.args.get("v") else "no-cache"
-        response.headers["Cache-Control"] = lasts
-        return response
+        return _picture(data)
+
+    @server.get("/composite")
+    def composite() -> Response:
+        try:
+            data = cached.images.composite(
+                _text("plate"),
+                _text("well"),
+                _number("field", 0, int),
+                [_layer(text) for text in request.args.getlist("layer")],
+                size=nearest_size(_number("size", 256, int)),
+            )
+        except (InputError, LakeError) as error:
+            return line(str(error), 404)
+        return _picture(data)
 
     @server.get("/download")
     def download() -> Response:
@@ -193,6 +205,26 @@ def _routes(server: Flask, cached: CachedLake) -> None:
             "Content-Disposition", "attachment", filename=f"query-{_text('query')[:8]}.{kind}"
         )
         return answer
+
+
+def _picture(data: bytes) -> Response:
+    response = Response(data, mimetype="image/png")
+    # The address contains the plate's hash, so a changed image has another address.
+    lasts = "private, max-age=86400" if request.args.get("v") else "no-cache"
+    response.headers["Cache-Control"] = lasts
+    return response
+
+
+def _layer(text: str) -> Layer:
+    """Colour, window and channel of a layer, such as `blue:100:2000:DNA`; a window may be empty."""
+    colour, low, high, channel = (text.split(":", 3) + [""] * 3)[:4]
+    try:
+        ends = [float(end) if end else None for end in (low, high)]
+    except ValueError as error:
+        raise BadRequest(f"layer '{text[:_SHOWN]}' has no window of numbers") from error
+    if any(end is not None and not abs(end) <= _MOST for end in ends):
+        raise BadRequest(f"layer '{text[:_SHOWN]}' has no window of numbers")
+    return channel, colour, ends[0], ends[1]
 
 
 def _pieces(file: BinaryIO) -> Iterator[bytes]:

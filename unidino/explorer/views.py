@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 
 from unidino.core.errors import choose
-from unidino.explorer import figures, panels
+from unidino.explorer import figures, panels, pictures
 from unidino.explorer.address import Chosen
 from unidino.explorer.cached_lake import CachedLake
 from unidino.explorer.images import field_at, with_pixels
@@ -157,5 +157,5 @@ def neighbours_view(
         images = cached.images.of_well(row["plate"], row["well"])
         title = panels.neighbour(nth, row, wells.row(row["plate"], row["well"]))
         shown = channels or channels_of(with_pixels(images))
-        rows.append(panels.image_row(title, row["plate"], row["well"], images, field, shown))
+        rows.append(pictures.image_row(title, row["plate"], row["well"], images, field, shown))
     return rows, ""

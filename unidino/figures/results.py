@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from unidino.core import assets
 from unidino.core.errors import InputError, ProfileError, choose
 from unidino.core.log import log
 from unidino.lake.lake import Lake
@@ -34,15 +35,26 @@ def one_model(lake: Lake, models: Sequence[str]) -> str:
 
 
 def best_model(lake: Lake, models: Sequence[str]) -> str | None:
-    """The model with the highest mean accuracy over its scores; None if no model is scored."""
+    """The model with the highest mean accuracy over its scores, which is no baseline if possible.
+
+    Where none of those is scored, it is the newest that was trained in this lake, else the newest.
+    None if there is no model but baselines (random, Gaussian, the number of cells) without scores.
+    """
     from unidino.scores.history import latest_scores
 
     accuracies: dict[str, list[float]] = {}
     for score in latest_scores(lake):
         if score.model in models and score.accuracy is not None:
             accuracies.setdefault(score.model, []).append(score.accuracy)
-    ranked = sorted(accuracies, key=lambda m: (-float(np.mean(accuracies[m])), m))
-    return ranked[0] if ranked else None
+    known = lake.look_up(assets.sql("queries", "compared_model"), {"models": list(models)})
+    informed = known.filter(~pl.col("is_baseline"))["model"].to_list()
+    for of in (informed, known["model"].to_list()):
+        scored = [m for m in of if m in accuracies]
+        if scored:
+            return str(min(scored, key=lambda m: (-float(np.mean(accuracies[m])), m)))
+        if of is informed and of:
+            return str(of[0])
+    return None
 
 
 def selected(rows: pl.DataFrame, selection: Selection | None) -> pl.DataFrame:

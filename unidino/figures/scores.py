@@ -80,7 +80,22 @@ def labels_figure(
         models = rows["model"].unique().to_list()
         model = best_model(lake, models) or sorted(models)[0]
         rows = rows.filter(pl.col("model") == model)
+    rows = of_one_form(rows)
     return label_intervals(rows, width_mm=width_mm)
+
+
+def of_one_form(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows of one normalization and of most channels, so that no class is shown twice.
+
+    The normalization is `mad_robustize` where there is one, else the first by name.
+    """
+    if rows.is_empty():
+        return rows
+    names = rows["normalization"].unique().to_list()
+    first = min(names, key=lambda name: (name != "mad_robustize", name))
+    rows = rows.filter(pl.col("normalization") == first)
+    num = pl.col("channels").list.len()
+    return rows.filter(num == num.max().over("dataset", "model"))
 
 
 def selected_scores(

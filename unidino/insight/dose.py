@@ -17,11 +17,12 @@ from unidino.core.log import log
 from unidino.core.progress import progress_bar
 from unidino.core.reasons import WhyNot
 from unidino.core.results import Results
-from unidino.insight.curves import Curve, Wells, fit_curve, strengths
+from unidino.insight.curves import Curve, fit_curve, strengths
 from unidino.insight.dose_curve import DoseCurve, dose_table
 from unidino.insight.dose_tasks import Task
 from unidino.insight.dose_tasks import tasks as tasks_of
 from unidino.insight.questions import not_default, question_of
+from unidino.insight.responses import Wells
 from unidino.lake.answers import land_answers
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run

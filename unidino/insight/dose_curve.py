@@ -6,7 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from unidino.insight.curves import Curve, Wells
+from unidino.insight.curves import Curve
+from unidino.insight.responses import Wells
 
 
 @dataclass(frozen=True)

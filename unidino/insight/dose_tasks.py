@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from unidino.core.errors import InputError, ProfileError, choose
 from unidino.core.log import log
-from unidino.insight.curves import Wells
 from unidino.insight.effects import (
     control_distance,
     control_projection,
     feature_effect,
     own_axis,
 )
+from unidino.insight.responses import Wells
 from unidino.lake.lake import Lake
 from unidino.profiles.export import feature_names
 from unidino.profiles.groups import Group

@@ -23,7 +23,7 @@ from unidino.models.registry import load_config
 from unidino.profiles.files import read_statistics, write_profiles, write_statistics
 from unidino.profiles.form import ProfileForm, statistics_hash
 from unidino.profiles.normalize import Learnt
-from unidino.profiles.selection import Selection
+from unidino.profiles.selection import Selection, counts_can_stand
 
 _TABLES = ("plate", "channel", "well", "part", "field", "image", "model")
 
@@ -99,6 +99,12 @@ def _embedded(lake: Lake, selection: Selection) -> list[dict[str, Any]]:
     for dataset in selection.datasets:
         choose("dataset", dataset, sorted(set(present["dataset"])))
     models, datasets = selection.models, selection.datasets
+    if not models:
+        counts = lake.look_up("select model from model where kind = 'cell_count'")["model"]
+        is_count = present["model"].is_in(counts.implode())
+        # Others are compared with the first, which is no baseline if there is another.
+        last = present.filter(is_count if counts_can_stand(selection) else pl.lit(value=False))
+        present = pl.concat([present.filter(~is_count), last])
     chosen = [
         row
         for row in present.iter_rows(named=True)

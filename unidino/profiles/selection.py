@@ -85,6 +85,17 @@ class Selection:
         return text_hash(str(self))
 
 
+def counts_can_stand(selection: Selection) -> bool:
+    """Whether the number of cells of a well can stand beside the profiles as a system.
+
+    It has no fields and no channels, nothing is left of it without what it explains, and Harmony
+    and selections of features need several features.
+    """
+    form = selection.form
+    needs_several = bool(form.select or form.channels or form.regress or "harmony" in form.steps)
+    return not (selection.level == "field" or selection.channels or needs_several)
+
+
 def nothing_fits(selection: Selection | None) -> str:
     """A message that no profile is selected, with what narrows the selection most."""
     if selection and selection.where:

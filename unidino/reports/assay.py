@@ -79,6 +79,17 @@ def verdict(rows: pl.DataFrame, frame: pl.DataFrame, model: str | None) -> list[
     return [*said, *([f"What cannot be said: {listed(unsaid, 6)}."] if unsaid else [])]
 
 
+def in_short(rows: pl.DataFrame, frame: pl.DataFrame) -> list[str]:
+    """Controls, replicates and flags in sentences, for a summary; arguments as of `verdict`."""
+    plates = frame["plate"].n_unique()
+    said = _controls(frame, plates)
+    if not said:
+        of_axis = rows.filter(pl.col("measure") == "z_prime").drop_nulls("reason")
+        why = of_axis["reason"].unique(maintain_order=True).to_list() or ["no positive control"]
+        said = [f"Z′ is not known ({listed(why, 2)})."]
+    return [*said, *_replicates(rows), *_flagged(rows)]
+
+
 def _of(num: int, plates: int) -> str:
     return "every plate" if num == plates else f"{num} of {plates} plates"
 

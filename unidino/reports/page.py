@@ -47,17 +47,20 @@ class Section:
     """A heading with its text, figures and tables.
 
     missing: a sentence that names the command which fills the section, shown if it is empty.
+    answers: questions with their answers in words.
     """
 
     heading: str
     text: str = ""
     parts: Sequence[FigurePart | TablePart] = field(default_factory=tuple)
     missing: str = ""
+    answers: Sequence[tuple[str, str]] = field(default_factory=tuple)
 
     @property
     def is_empty(self) -> bool:
         """Whether the section has neither a figure nor a table with rows."""
-        return not any(isinstance(p, FigurePart) or not p.table.is_empty() for p in self.parts)
+        has_part = any(isinstance(p, FigurePart) or not p.table.is_empty() for p in self.parts)
+        return not (has_part or self.answers)
 
 
 def figure_if_any(draw: Callable[[], Figure], caption: str, alternative: str) -> list[FigurePart]:
@@ -85,7 +88,8 @@ def render(title: str, subtitle: str, sections: Sequence[Section]) -> str:
             {
                 "id": _slug(s.heading),
                 "heading": s.heading,
-                "text": s.text,
+                "text": _with_code(s.text),
+                "answers": [(question, _with_code(answer)) for question, answer in s.answers],
                 "parts": [
                     _part(p, next(number))
                     for p in s.parts
@@ -99,7 +103,8 @@ def render(title: str, subtitle: str, sections: Sequence[Section]) -> str:
 
 
 def _with_code(text: str) -> Markup:
-    """The text, escaped, with passages between backticks set as code."""
+    """The text, escaped, with passages between backticks set as code; a % stays at its number."""
+    text = text.replace(" %", "\u00a0%")
     return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(Markup.escape(text))))  # noqa: S704
 
 

@@ -2,6 +2,8 @@
 
 import polars as pl
 
+from unidino.core import assets
+from unidino.core.account import listed
 from unidino.figures.draw.channels import attribution_bars, channel_accuracies, channel_subsets
 from unidino.figures.draw.dose import dose_curves
 from unidino.figures.draw.relations import mixing_intervals, pair_intervals, plate_shifts
@@ -10,14 +12,25 @@ from unidino.figures.insight import attribution_rows, dose_rows, readouts_figure
 from unidino.figures.relations import shown
 from unidino.figures.scores import labels_figure
 from unidino.lake.lake import Lake
+from unidino.profiles.selection import Selection
 from unidino.reports.page import FigurePart, Section, TablePart, figure_if_any
+from unidino.reports.shown import ShownProfiles, of_one_normalization, rows_of_one_normalization
 from unidino.scores.history import latest_scores, other_scores
 from unidino.scores.tables import question_table, score_table
 
 
-def scores(lake: Lake) -> Section:
-    """Accuracies with intervals, ceiling and chance, and paired differences."""
-    latest = latest_scores(lake)
+def scores(lake: Lake, normalize: str | None, command: str) -> Section:
+    """Accuracies with intervals, ceiling and chance, and paired differences.
+
+    normalize: of the scores in the figures; the table has all of them. command: that scores.
+    """
+    every = latest_scores(lake)
+    latest, others_named = of_one_normalization(every, normalize)
+    more = (
+        f" The figures show {latest[0].normalization}; the table also has {listed(others_named)}."
+        if others_named
+        else ""
+    )
     names = ", ".join(dict.fromkeys(s.model for s in latest))
     parts: list[FigurePart | TablePart] = [
         *figure_if_any(
@@ -27,7 +40,7 @@ def scores(lake: Lake) -> Section:
             " the numbers.",
         ),
         TablePart(
-            score_table(latest) if latest else pl.DataFrame(), "Scores.", folded=len(latest) > 12
+            score_table(every) if every else pl.DataFrame(), "Scores.", folded=len(every) > 12
         ),
         *figure_if_any(
             lambda: difference_intervals(latest),
@@ -48,24 +61,29 @@ def scores(lake: Lake) -> Section:
         "Scores",
         "Accuracy: the share of profiles whose nearest allowed neighbour has the same label."
         " Ceiling: the highest accuracy that any method can reach under the rule. Chance: the"
-        " expected accuracy of a random allowed neighbour.",
+        f" expected accuracy of a random allowed neighbour.{more}",
         parts,
-        missing="run `unidino score --metric nsc,nscb`.",
+        missing=f"run `{command}`.",
     )
 
 
-def labels(lake: Lake) -> Section:
-    """The score of each label."""
+def labels(lake: Lake, profiles: ShownProfiles | None, label: str) -> Section:
+    """The score of each label, of the shown profiles where these are scored."""
+    rule = "--metric nsc" if label in ("moa", "target") else f"--not-same plate --label {label}"
+    known = lake.look_up(assets.sql("queries", "standard_label_score"))
+    keys = known.select("model", "level", "normalization").unique().rows()
+    wanted = profiles and (profiles.model, profiles.level, profiles.normalization)
+    selection = profiles.selection if profiles and wanted in keys else None
     return Section(
         "Labels",
         "The score of each label: how early its profiles are ranked (mean average precision), or"
         " how strongly its replicates correlate.",
         figure_if_any(
-            lambda: labels_figure(lake),
+            lambda: labels_figure(lake, selection),
             "Filled: above chance. Of more than 40 labels the best are shown.",
             "Mean average precision or replicate correlation of each label.",
         ),
-        missing="run `unidino score --measure map --metric nsc` or `--measure replicates`.",
+        missing=f"run `unidino score --measure map {rule}` or `unidino score --measure activity`.",
     )
 
 
@@ -136,24 +154,30 @@ def batches(lake: Lake) -> Section:
     )
 
 
-def readouts(lake: Lake) -> Section:
+def readouts(lake: Lake, normalize: str | None) -> Section:
     """The share of measured readouts that profiles predict."""
+    known = lake.look_up(assets.sql("queries", "shown_readout_score"))
+    rows = rows_of_one_normalization(known, normalize)
+    form, level = (
+        ("", "") if rows.is_empty() else rows.select("normalization", "level").sort("level").row(0)
+    )
     return Section(
         "Readouts",
         "The share of measured readouts that profiles predict with an R² of at least t, and the"
         " area under that curve.",
         figure_if_any(
-            lambda: readouts_figure(lake),
-            "One panel for each dataset and stratum, one curve for each model. Larger is better.",
+            lambda: readouts_figure(lake, Selection(level=level, normalize=form) if form else None),
+            "One panel for each dataset and stratum, one curve for each model."
+            f"{f' Normalization: {form}.' if form else ''} Larger is better.",
             "Curves of the share of readouts against the threshold of R².",
         ),
         missing="run `unidino readouts --table FILE --model NAME`.",
     )
 
 
-def doses(lake: Lake, model: str | None) -> Section:
+def doses(lake: Lake, model: str | None, normalize: str | None) -> Section:
     """From which dose on compounds differ from the controls, and in which channel."""
-    rows = dose_rows(lake, model=model)
+    rows = dose_rows(lake, _of_form(lake, "shown_dose", normalize), model=model)
     parts: list[FigurePart | TablePart] = []
     text = ""
     if not rows.is_empty():
@@ -175,20 +199,7 @@ def doses(lake: Lake, model: str | None) -> Section:
         )
         parts.append(
             TablePart(
-                rows.select(
-                    "compound",
-                    "channel",
-                    "ec50_um",
-                    "ec50_low_um",
-                    "ec50_high_um",
-                    "lowest_active_um",
-                    "top",
-                    "r2",
-                    "q_value",
-                    "curve",
-                    "num_doses",
-                    "n",
-                ),
+                dose_columns(rows),
                 "Dose responses.",
                 folded=len(rows) > 12,
             )
@@ -197,15 +208,50 @@ def doses(lake: Lake, model: str | None) -> Section:
         "Dose response",
         text,
         parts,
-        missing="run `unidino dose --model NAME`; compounds at two doses or more are needed.",
+        missing=f"run `unidino dose --model {model or 'NAME'}`; compounds at two doses or more are"
+        " needed.",
     )
 
 
-def channels(lake: Lake, model: str | None, label: str) -> Section:
+def dose_columns(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `dose` as people read them; an end of an interval that was not tested is open."""
+    number = {
+        name: pl.col(name).map_elements(lambda v: f"{v:.3g}", pl.String).fill_null("")
+        for name in ("ec50_um", "ec50_low_um", "ec50_high_um", "lowest_active_um")
+    }
+    is_known = pl.col("ec50_um").is_not_null()
+    ec50 = (
+        pl.when(is_known)
+        .then(number["ec50_um"])
+        .when(~pl.col("is_active"))
+        .then(pl.lit("inactive"))
+        .when(pl.col("beyond").is_null())
+        .then(pl.lit(""))
+        .otherwise(pl.format("{} the tested doses", "beyond"))
+    )
+    ends = pl.format("{} to {}", number["ec50_low_um"], number["ec50_high_um"])
+    return rows.select(
+        "compound",
+        "channel",
+        ec50.alias("EC50, µM"),
+        pl.when(is_known).then(ends).otherwise(pl.lit("")).alias("95 %"),
+        number["lowest_active_um"].alias("lowest active, µM"),
+        pl.col("q_value").round(4).alias("q"),
+        pl.col("top").round(2).alias("effect at the top"),
+        pl.col("r2").round(2).alias("R²"),
+        "curve",
+        pl.col("num_doses").alias("doses"),
+        pl.col("n").alias("wells"),
+    )
+
+
+def channels(lake: Lake, model: str | None, label: str, normalize: str | None) -> Section:
     """The channels that separate classes, and accuracies with and without each channel."""
-    rows = attribution_rows(lake, label=label, model=model)
-    name = rows["model"][0] if not rows.is_empty() else ""
-    subsets = channel_subsets(latest_scores(lake, parts_of_channels=True))
+    form = _of_form(lake, "shown_attribution", normalize)
+    rows = attribution_rows(lake, form, label, model=model)
+    name = f"{rows['model'][0]}, {rows['normalization'][0]}" if not rows.is_empty() else ""
+    scored, _ = of_one_normalization(latest_scores(lake, parts_of_channels=True), normalize)
+    subsets = channel_subsets(scored)
     return Section(
         "Channels",
         parts=[
@@ -221,5 +267,16 @@ def channels(lake: Lake, model: str | None, label: str) -> Section:
                 "Accuracies with one channel alone and with one left out, by channel.",
             ),
         ],
-        missing="run `unidino attribute --model NAME --scores auto`.",
+        missing=f"run `unidino attribute --model {model or 'NAME'}"
+        f"{'' if label == 'moa' else f' --label {label}'} --scores auto`.",
     )
+
+
+def _of_form(lake: Lake, query: str, normalize: str | None) -> Selection | None:
+    """The results of a normalization; None, for any, if there are none of it."""
+    if normalize is None:
+        return None
+    rows = lake.look_up(assets.sql("queries", query)).filter(pl.col("normalization") == normalize)
+    if rows.is_empty():
+        return None
+    return Selection(level=rows["level"].sort()[0], normalize=normalize)

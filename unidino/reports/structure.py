@@ -1,7 +1,6 @@
 """Sections about the structure of profiles: maps, similar compounds, replicates and batches."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,65 +11,16 @@ from unidino.core.errors import ProfileError
 from unidino.figures.draw.distributions import PairGroup, pair_distributions, pair_groups
 from unidino.figures.draw.maps import map_points
 from unidino.figures.draw.similarity import similarity_map
-from unidino.figures.results import best_model
 from unidino.insight.projection import project
 from unidino.lake.lake import Lake
 from unidino.profiles.groups import groups
-from unidino.profiles.selection import Selection
 from unidino.profiles.treatments import with_treatment
 from unidino.reports.page import FigurePart, Section
+from unidino.reports.shown import ShownProfiles
 
 _FEWEST_UMAP, _MOST_UMAP = 50, 5_000  # PCA, which is fast, projects fewer or more profiles
 _MOST_POINTS = 100_000
 _MOST_PAIRED = 50_000
-_MOST_DATASETS = 8
-_TREATED = "coalesce(control_type, 'trt') not in ('negcon', 'empty')"
-
-
-@dataclass(frozen=True)
-class ShownProfiles:
-    """The profiles that the report shows: of one model, normalization and level.
-
-    num_profiles: by dataset.
-    """
-
-    selection: Selection
-    num_profiles: dict[str, int]
-
-    @property
-    def model(self) -> str:
-        """Name of the model."""
-        return self.selection.models[0]
-
-    @property
-    def level(self) -> str:
-        """What a profile describes: a well, a treatment ..."""
-        return self.selection.level
-
-    def treated(self, dataset: str) -> Selection:
-        """The profiles of a dataset without controls and empty wells."""
-        return replace(self.selection, datasets=(dataset,), where=_TREATED)
-
-
-def shown_profiles(lake: Lake, model: str | None) -> ShownProfiles | None:
-    """Profiles of the model, else of the best-scored one: well profiles if there are any."""
-    rows = lake.look_up(
-        "select model, normalization, level, dataset, num_rows from part where kind = 'profile'"
-        " and num_rows > 0 order by model, level <> 'well', level <> 'treatment', level,"
-        " normalization <> 'mad_robustize', normalization, dataset"
-    )
-    present = rows["model"].unique(maintain_order=True).to_list()
-    if model not in present:
-        model = best_model(lake, present) or (present[0] if present else None)
-    if model is None:
-        return None
-    first = rows.filter(pl.col("model") == model).row(0, named=True)
-    same = rows.filter(
-        *(pl.col(name) == first[name] for name in ("model", "level", "normalization"))
-    )
-    counts = dict(same.select("dataset", "num_rows").head(_MOST_DATASETS).iter_rows())
-    selection = Selection([model], level=first["level"], normalize=first["normalization"])
-    return ShownProfiles(selection, counts)
 
 
 def maps(lake: Lake, profiles: ShownProfiles | None, label: str) -> Section:
@@ -85,7 +35,7 @@ def maps(lake: Lake, profiles: ShownProfiles | None, label: str) -> Section:
     for column in dict.fromkeys((label, "batch", "source")):
         coloured = [(t, p) for t, p in panels if p[column].null_count() < len(p)]
         most_values = max((p[column].n_unique() for _, p in coloured), default=0)
-        if not coloured or (column != label and most_values < 2):
+        if most_values < 2:
             continue
         names = ", ".join(t for t, _ in coloured)
         parts.append(
@@ -133,10 +83,11 @@ def similarity(lake: Lake, profiles: ShownProfiles | None, label: str) -> Sectio
             metadata = pl.DataFrame(table.select(list({"compound", label, "control_type"})))
             means, names, classes = _compound_means(group.vectors, metadata, label)
             try:
+                is_told = any(classes) and label != "compound"
                 figure = similarity_map(
                     means,
                     names,
-                    classes if any(classes) else None,
+                    classes if is_told else None,
                     kind=label,
                     what="compounds",
                     title=dataset,
@@ -168,7 +119,8 @@ def _compound_means(
     sums = np.zeros((len(names), vectors.shape[1]))
     np.add.at(sums, group, vectors[usable])
     means = sums / np.maximum(np.bincount(group, minlength=len(names)), 1)[:, None]
-    labels = dict(rows.group_by("compound").agg(pl.col(label).drop_nulls().first()).iter_rows())
+    first = pl.col(label).drop_nulls().first().alias("its label")
+    labels = dict(rows.group_by("compound").agg(first).iter_rows())
     return means, names.tolist(), [labels[name] for name in names.tolist()]
 
 

@@ -23,6 +23,7 @@ from unidino.lake.runs import Run
 from unidino.profiles.groups import Group, groups
 from unidino.profiles.selection import Selection, nothing_fits
 from unidino.scores.candidates import candidates
+from unidino.scores.count_baseline import stand_beside
 from unidino.scores.neighbours import nearest
 from unidino.scores.question import Asked, Question, questions
 from unidino.scores.tables import score_table
@@ -100,7 +101,8 @@ def score(
     """Scores, one for every question, model and dataset that has the label.
 
     asked: a `Question`, the name of a rule for its standard question, or several of these. Missing
-    profiles are computed. device: torch device of the matrix products; `cpu` uses numpy.
+    profiles are computed. Where cells are counted and no models are named, `cell_count`, the number
+    of cells alone, is one of them. device: torch device of the matrix products; `cpu` uses numpy.
     Raises UnidinoError for an unknown name, ProfileError if no dataset can be scored.
 
     >>> import unidino as ud
@@ -111,6 +113,7 @@ def score(
     run = Run.of("score", locals())
     selection = selection or Selection()
     asked = questions(asked)
+    stand_beside(lake, selection)
     scores: list[LakeScore] = []
     why_not = WhyNot()
     for group in groups(lake, selection):

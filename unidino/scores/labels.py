@@ -19,6 +19,7 @@ from unidino.profiles.groups import groups
 from unidino.profiles.selection import Selection, nothing_fits
 from unidino.scores.activity import active_labels
 from unidino.scores.candidates import Candidates, candidates
+from unidino.scores.count_baseline import stand_beside
 from unidino.scores.enrichment import label_enrichment
 from unidino.scores.precision import mean_average_precision
 from unidino.scores.question import Asked, Question, questions
@@ -112,6 +113,7 @@ def score_labels(
     several = questions(asked)
     if not several and measure == "activity":
         several = [Question("any", label=label) for label in _ACTIVE]
+    stand_beside(lake, selection)
     scores: list[LabelScore] = []
     why_not = WhyNot()
     for group in groups(lake, selection):

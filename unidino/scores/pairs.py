@@ -21,6 +21,7 @@ from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
 from unidino.profiles.groups import groups
 from unidino.profiles.selection import Selection, nothing_fits
+from unidino.scores.count_baseline import stand_beside
 from unidino.scores.entities import Entities, mean_entities
 from unidino.scores.known_pairs import Database, matched, read_pairs
 from unidino.scores.recall import entity_interval, pair_ranks, tails
@@ -113,6 +114,7 @@ def score_pairs(
     selection = selection or Selection()
     files = [pairs] if isinstance(pairs, str | Path) else list(pairs)
     databases = [read_pairs(Path(file)) for file in files]
+    stand_beside(lake, selection)
     scores: list[PairScore] = []
     why_not = WhyNot()
     for group in groups(lake, selection):

@@ -17,6 +17,7 @@ from unidino.models.registry import load_config, model_names
 from unidino.profiles.profile import profile
 from unidino.profiles.selection import Selection
 from unidino.scores.accuracy import LakeScore, compared, score
+from unidino.scores.count_baseline import stand_beside
 from unidino.scores.question import Question
 
 # Measured features are selected after normalization; learnt features are all kept.
@@ -103,6 +104,7 @@ def score_preset(
     """
     table = PRESETS[choose("preset", preset, list(PRESETS))]
     name = dataset or table.dataset
+    stand_beside(lake, Selection(models, (name,)))
     present = lake.look_up(assets.sql("queries", "embedded_dataset"))
     present = present.filter(pl.col("dataset") == name)
     if present.is_empty():
@@ -115,7 +117,8 @@ def score_preset(
     scores: list[LakeScore] = []
     for model in chosen:
         form = normalize or "mad_robustize"
-        if normalize is None and load_config(lake, model).traits.is_measured:
+        traits = load_config(lake, model).traits
+        if normalize is None and traits.is_measured and traits.source != "counts":
             form = f"{form},{_SELECTION}"
         if table.wells:
             form = f"{form},wells={table.wells}"

@@ -2,7 +2,7 @@
 (function () {
   "use strict";
   const SIZES = [96, 160, 256, 384, 512, 1024, 2160];
-  const state = { grid: null, chosen: null, windows: {}, point: null };
+  const state = { grid: null, chosen: null, windows: {}, colours: {}, point: null, tool: "pan" };
   const setProps = (id, props) => window.dash_clientside.set_props(id, props);
   const byId = (id) => document.getElementById(id);
 
@@ -23,6 +23,7 @@
     const data = image.dataset;
     const usesDefault = state.neighbourWindows && !image.closest("#well-images");
     const limits = !usesDefault && (state.windows[data.channel] || state.windows["*"]);
+    if (data.layers) return compositeOf(data, size, usesDefault);
     const query = new URLSearchParams({
       plate: data.plate, well: data.well, field: data.field, channel: data.channel,
       size: size, v: data.version,
@@ -32,6 +33,18 @@
       query.set("high", limits[1]);
     }
     return "image?" + query;
+  }
+
+  function compositeOf(data, size, usesDefault) {
+    const query = new URLSearchParams({
+      plate: data.plate, well: data.well, field: data.field, size: size, v: data.version,
+    });
+    Object.entries(JSON.parse(data.layers)).forEach(([channel, usual]) => {
+      const colour = state.colours[channel] || usual;
+      const limits = (!usesDefault && (state.windows[channel] || state.windows["*"])) || ["", ""];
+      if (colour !== "off") query.append("layer", [colour, ...limits, channel].join(":"));
+    });
+    return "composite?" + query;
   }
 
   /* Images get their source when they appear, and again when their window changes. */
@@ -72,7 +85,7 @@
     if (isChanged) paintSoon();
   }).observe(document.documentElement, {
     subtree: true, childList: true, attributes: true,
-    attributeFilter: ["data-plate", "data-well", "data-field", "data-channel", "data-version"],
+    attributeFilter: ["data-plate", "data-well", "data-field", "data-channel", "data-version", "data-layers"],
   });
   window.addEventListener("resize", paintSoon);
 
@@ -114,7 +127,7 @@
     if (event.key === "Escape" && box) event.target.blur();
     if (event.key === "Enter" && event.target.matches(".plane")) enlarge(event.target);
     if (box || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key in ARROWS && byId("page").dataset.view !== "sql") {
+    if (event.key in ARROWS && byId("page").dataset.view === "wells") {
       event.preventDefault();
       nextWell(...ARROWS[event.key]);
     } else if (event.key === "[" || event.key === "]") {
@@ -188,6 +201,9 @@
     if (hit) setProps("chosen", { data: { plate: state.grid.plate, well: hit[0] } });
   }, true);
 
+  const pickedText = (wells) =>
+    (wells || []).slice(0, 100).map((well) => well.plate + ":" + well.well).join(";");
+
   const none = () => window.dash_clientside.no_update;
 
   window.dash_clientside = window.dash_clientside || {};
@@ -212,14 +228,14 @@
     address(...values) {
       const names = ["dataset", "model", "normalization", "plate", "field", "colour",
         "expression", "condition", "method", "rule", "reading", "columns", "label", "among",
-        "view"];
+        "view", "second", "picked", "compound"];
       const defaults = { method: "umap", reading: "text", among: "all", view: "wells",
         columns: "compound,plate" };
       const query = new URLSearchParams();
       const chosen = values[names.length];
       if (chosen) query.set("well", chosen.well);
       names.forEach((name, i) => {
-        const value = values[i];
+        const value = name === "picked" ? pickedText(values[i]) : values[i];
         const isDefault = value === defaults[name] || (name === "columns" && values[9] !== "columns");
         if (value !== null && value !== undefined && value !== "" && !isDefault) {
           query.set(name, value);
@@ -237,7 +253,19 @@
       paintSoon();
       return windows;
     },
+    colours(values, ids) {
+      ids.forEach((id, i) => { state.colours[id.channel] = values[i]; });
+      paintSoon();
+      return none();
+    },
+    tool(tool, _drawn) {
+      state.tool = tool;
+      const plot = byId("map").querySelector(".js-plotly-plot");
+      if (plot && plot.layout) window.Plotly.relayout(plot, { dragmode: tool });
+      return none();
+    },
     columnsBox(rule) {
+      if (!byId("columns") || !byId("reading")) return none();
       byId("columns").closest(".field").classList.toggle("gone", rule !== "columns");
       byId("reading").closest(".field").classList.toggle("gone", rule === "columns");
       return none();

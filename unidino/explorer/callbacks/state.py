@@ -7,7 +7,17 @@ from dash.exceptions import PreventUpdate
 
 from unidino.core.errors import UnidinoError
 from unidino.explorer import figures
-from unidino.explorer.address import ADDRESS, Chosen, first_state, plates_and_columns, read_address
+from unidino.explorer.address import (
+    ADDRESS,
+    VIEWS,
+    Chosen,
+    first_rule,
+    first_state,
+    picked_wells,
+    plates_and_columns,
+    read_address,
+    unknown_words,
+)
 from unidino.explorer.cached_lake import CachedLake
 
 
@@ -26,13 +36,16 @@ def register(app: Dash, cached: CachedLake, model: str | None) -> None:
         Output("condition", "value"),
         Output("view", "value"),
         Output("toast", "children"),
+        Output("picked", "data"),
         Input("url", "search"),
     )
     def begin(search: str | None) -> Any:
         address = read_address(search)
         state = first_state(cached, model, address)
         empty = (
-            "" if state["datasets"] else "The lake has no plates; fill it with `unidino ingest`."
+            "; ".join(unknown_words(cached, search))
+            if state["datasets"]
+            else "The lake has no plates; fill it with `unidino ingest`."
         )
         view = address.get("view", "wells")
         return (
@@ -45,8 +58,9 @@ def register(app: Dash, cached: CachedLake, model: str | None) -> None:
             address,
             address.get("expression", ""),
             address.get("condition", ""),
-            view if view in ("wells", "sql") else "wells",
+            view if view in VIEWS else "wells",
             empty,
+            picked_wells(address.get("picked")),
         )
 
     @app.callback(
@@ -55,6 +69,9 @@ def register(app: Dash, cached: CachedLake, model: str | None) -> None:
         Output("colour", "options"),
         Output("colour", "value"),
         Output("label", "value"),
+        Output("second", "options"),
+        Output("second", "value"),
+        Output("rule", "value"),
         Input("dataset", "value"),
         State("address", "data"),
         State("colour", "value"),
@@ -64,7 +81,18 @@ def register(app: Dash, cached: CachedLake, model: str | None) -> None:
         if not dataset:
             raise PreventUpdate
         state = plates_and_columns(cached, dataset, address or {}, colour)
-        return (state["plates"], state["plate"], state["columns"], state["colour"], state["label"])
+        given = address or {}
+        second = given.get("second")
+        return (
+            state["plates"],
+            state["plate"],
+            state["columns"],
+            state["colour"],
+            state["label"],
+            state["plates"],
+            second if second in state["plates"] else None,
+            given.get("rule") or first_rule(cached, dataset),
+        )
 
     @app.callback(
         Output("normalization", "options"),
@@ -135,7 +163,10 @@ def register(app: Dash, cached: CachedLake, model: str | None) -> None:
             Input("size", "value"),
             Input("neighbour-windows", "value"),
         ],
-        "address": [*(Input(n, "value") for n in ADDRESS if n != "well"), Input("chosen", "data")],
+        "address": [
+            *(Input(n, "data" if n == "picked" else "value") for n in ADDRESS if n != "well"),
+            Input("chosen", "data"),
+        ],
     }
     for function, inputs in inputs_of.items():
         app.clientside_callback(

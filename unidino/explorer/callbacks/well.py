@@ -19,9 +19,10 @@ from dash import (
 from dash.exceptions import PreventUpdate
 
 from unidino.core.errors import UnidinoError
-from unidino.explorer import panels
+from unidino.explorer import pictures
 from unidino.explorer.address import Chosen
-from unidino.explorer.cached_lake import FIRST_RULE, CachedLake
+from unidino.explorer.beside import beside_view
+from unidino.explorer.cached_lake import CachedLake
 from unidino.explorer.views import channels_of, neighbours_view, question_of, well_view
 
 _NUMBER = re.compile("[0-9]{1,9}")
@@ -81,8 +82,8 @@ def register(app: Dash, cached: CachedLake) -> None:
         kept = windows or {} if keep_windows else {}
         title = [html.B(well), html.Div("this well", className="quiet")]
         channels = channels_of(images)
-        row = panels.image_row(title, plate, well, images, field, channels, is_chosen=True)
-        return panels.window_row(shown, kept, common=bool(one_window)), row
+        row = pictures.image_row(title, plate, well, images, field, channels, is_chosen=True)
+        return pictures.window_row(shown, kept, common=bool(one_window)), row
 
     @app.callback(
         Output("neighbours", "children"),
@@ -121,7 +122,18 @@ def register(app: Dash, cached: CachedLake) -> None:
             return [], str(error)
 
     @app.callback(
-        Output("rule", "value"),
+        Output("beside", "children"),
+        Input("chosen", "data"),
+        Input("field", "value"),
+        State("dataset", "value"),
+        prevent_initial_call=True,
+    )
+    def draw_beside(chosen: Chosen, field: int | None, dataset: str | None) -> Any:
+        if not chosen or not dataset or field is None:
+            return []
+        return beside_view(cached, dataset, chosen, field)
+
+    @app.callback(
         Output("reading", "value"),
         Output("columns", "value"),
         Output("among", "value"),
@@ -130,7 +142,6 @@ def register(app: Dash, cached: CachedLake) -> None:
     )
     def begin(address: dict[str, str]) -> Any:
         return (
-            address.get("rule", FIRST_RULE),
             address.get("reading", "text"),
             address.get("columns", "compound,plate"),
             address.get("among", "all"),
@@ -147,6 +158,13 @@ def register(app: Dash, cached: CachedLake) -> None:
             return no_update
         return {"plate": button["plate"], "well": button["well"]}
 
+    app.clientside_callback(
+        ClientsideFunction("unidino", "colours"),
+        Output("beside", "className"),
+        Input({"kind": "colour-of", "channel": ALL}, "value"),
+        State({"kind": "colour-of", "channel": ALL}, "id"),
+        prevent_initial_call=True,
+    )
     app.clientside_callback(
         ClientsideFunction("unidino", "columnsBox"),
         Output("columns", "className"),

@@ -2,6 +2,8 @@
 
 from dash import dcc, html
 
+from unidino.explorer.address import VIEWS
+from unidino.explorer.layout.answers import cells_view, dose_view, picked_view, quality_view
 from unidino.explorer.layout.controls import dropdown, labelled, text_box
 from unidino.explorer.layout.sql import sql_view
 from unidino.explorer.layout.wells import wells_view
@@ -21,6 +23,8 @@ def page(lake_name: str) -> html.Div:
         [
             dcc.Location(id="url", refresh=False),
             dcc.Store(id="chosen"),
+            dcc.Store(id="picked", data=[]),
+            dcc.Store(id="asked"),
             dcc.Store(id="grid"),
             dcc.Store(id="mark"),
             dcc.Store(id="drawn"),
@@ -32,7 +36,16 @@ def page(lake_name: str) -> html.Div:
             dcc.Interval(id="poll", interval=1000, disabled=True),
             _header(lake_name),
             html.Div(id="toast", role="alert"),
-            html.Main([wells_view(), sql_view()]),
+            html.Main(
+                [
+                    wells_view(),
+                    dose_view(),
+                    quality_view(),
+                    cells_view(),
+                    picked_view(),
+                    sql_view(),
+                ]
+            ),
         ],
         id="page",
     )
@@ -60,7 +73,10 @@ def _header(lake_name: str) -> html.Header:
             ),
             dcc.RadioItems(
                 id="view",
-                options=[{"label": "Wells", "value": "wells"}, {"label": "SQL", "value": "sql"}],
+                options=[
+                    {"label": "SQL" if name == "sql" else name.capitalize(), "value": name}
+                    for name in VIEWS
+                ],
                 value="wells",
                 className="tabs",
                 inline=True,

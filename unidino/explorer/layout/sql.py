@@ -79,6 +79,7 @@ def sql_view() -> html.Div:
             ),
         ],
         id="sql-view",
+        className="view",
     )
 
 

@@ -22,6 +22,7 @@ def wells_view() -> html.Div:
             _well_panel(),
         ],
         id="wells-view",
+        className="view",
     )
 
 
@@ -33,11 +34,19 @@ def _plate_panel() -> html.Section:
                     html.H2("Plate"),
                     html.Label("Plate", htmlFor="plate", className="hidden"),
                     dropdown("plate"),
+                    html.Label("Beside", htmlFor="second", className="quiet"),
+                    dcc.Dropdown(id="second", placeholder="another plate"),
                 ],
                 className="head",
             ),
             html.Div(id="plate-note", className="note"),
-            graph("plate-map"),
+            html.Div(
+                [
+                    html.Div(graph("plate-map"), className="one"),
+                    html.Div(graph("second-map"), className="one gone", id="second-one"),
+                ],
+                className="plates",
+            ),
             html.Div(id="legend", className="legend"),
         ],
         className="panel plate",
@@ -55,12 +64,22 @@ def _map_panel() -> html.Section:
                         id="method", options=methods, inline=True, className="tabs small"
                     ),
                     html.Span(id="map-count", className="quiet"),
+                    dcc.RadioItems(
+                        id="tool",
+                        options=[
+                            {"label": "Move", "value": "pan"},
+                            {"label": "Lasso", "value": "lasso"},
+                        ],
+                        value="pan",
+                        inline=True,
+                        className="tabs small end",
+                    ),
                 ],
                 className="head",
             ),
             html.Div(
                 [
-                    html.Span(id="map-note"),
+                    html.Span("The map is being drawn ...", id="map-note"),
                     html.Button("Make the UMAP", id="make-map", className="hidden"),
                 ],
                 className="note",
@@ -91,6 +110,7 @@ def _well_panel() -> html.Section:
                     _switch("keep-windows", "Keep windows"),
                     _switch("one-window", "One for all"),
                     _switch("neighbour-windows", "Defaults for neighbours"),
+                    html.Button("Pick", id="pick", title="Add this well to the picked ones"),
                     dcc.RadioItems(
                         id="size",
                         options=[{"label": size, "value": size} for size in "SML"],
@@ -104,6 +124,7 @@ def _well_panel() -> html.Section:
             ),
             html.Div(id="well-note", className="note"),
             loading([html.Div(id="window-row"), html.Div(id="well-images")]),
+            loading(html.Div(id="beside")),
             html.Details([html.Summary("All metadata of this well"), html.Div(id="metadata")]),
             _neighbours_bar(),
             html.Div(id="neighbours-note", className="note"),

@@ -31,7 +31,7 @@ from unidino.figures.draw.style import (
 
 _MOST_CHANNELS = 8
 _ROW_IN = 1.05
-_UNITS = {
+UNITS = {
     "axis": "effect, SD of controls",
     "distance": "distance from controls",
     "projection": "effect, 1: positive control",
@@ -92,7 +92,7 @@ def dose_curves(rows: pl.DataFrame, *, most: int = 12, width_mm: float = WIDTH_M
             set_title(axes, width_in - 0.35, title)
         for axes in grid[-1]:
             axes.set_xlabel("dose, µM")
-        unit = _UNITS[str(rows["effect"][0])]
+        unit = UNITS[str(rows["effect"][0])]
         figure.supylabel(shortened(unit, _ROW_IN * down + 0.3), fontsize=8)
         if left_out:
             num = f"{len(compounds)} of {len(compounds) + left_out} compounds"

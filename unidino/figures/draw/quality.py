@@ -91,7 +91,7 @@ def _z_primes(
 ) -> None:
     axes.set_xlabel("Z′")
     if not looks:
-        _nothing(axes, "no positive control")
+        _nothing(axes, "not known")
         return
     axes.axvspan(0.5, 1, color=PALE, alpha=0.5, linewidth=0, zorder=0)
     axes.axvline(0, color=GREY, linewidth=0.6, zorder=1)

@@ -37,7 +37,7 @@ SMALL, NORMAL = 7.0, 8.0  # pt
 MM = 1 / 25.4  # inch
 _LINE = 1.25  # height of a line, in units of the font size
 _MANY_POINTS = 2_000
-_MOST_CLASSES, _MOST_COMMON = 60, 32
+_MOST_CLASSES, _MOST_COMMON = 20, 20
 _MANY_ENTRIES = 12
 _STYLE: Any = {
     "font.size": NORMAL,
@@ -164,8 +164,8 @@ def natural_order(text: str) -> tuple[tuple[int, float, str], ...]:
 def named_classes(values: Iterable[str | None]) -> list[str]:
     """The classes that are shown one by one, sorted by name.
 
-    All classes if there are at most 60, else the 32 most frequent, since hundreds of colours cannot
-    be told apart.
+    All classes if there are at most 20, else the 20 most frequent: a longer legend cannot be read,
+    and more colours and markers cannot be told apart.
     """
     counts = Counter(value for value in values if value is not None)
     often = sorted(counts, key=lambda name: (-counts[name], natural_order(name)))
