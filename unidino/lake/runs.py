@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -42,9 +43,6 @@ class Run:
 
     def record(self, con: Connection) -> None:
         """Insert this run if it is not recorded yet; set its end to now, and make it the last."""
-        versions = {"python": platform.python_version()} | {
-            name: version(name) for name in ("unidino", "duckdb", "torch", "timm", "zarr")
-        }
         con.execute(
             "insert or ignore into run by name select $run_id as run_id, $command as command,"
             " $arguments::json as arguments, $versions::json as versions,"
@@ -53,7 +51,7 @@ class Run:
                 "run_id": self.run_id,
                 "command": self.command,
                 "arguments": json.dumps(dict(self.arguments), default=_plain),
-                "versions": json.dumps(versions),
+                "versions": _versions(),
                 "account": json.dumps(self.account.as_json()) if self.account else None,
                 "started": self.started.replace(tzinfo=None),
             },
@@ -63,6 +61,14 @@ class Run:
             " where run_id = $run_id",
             {"now": datetime.now(UTC).replace(tzinfo=None), "run_id": self.run_id},
         )
+
+
+@cache
+def _versions() -> str:
+    """Versions of Python and of the packages that results depend on, as JSON."""
+    packages = ("unidino", "duckdb", "torch", "timm", "zarr")
+    versions = {"python": platform.python_version()} | {name: version(name) for name in packages}
+    return json.dumps(versions)
 
 
 def _plain(value: Any) -> Any:

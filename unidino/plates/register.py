@@ -9,7 +9,12 @@ from unidino.core.errors import InputError
 from unidino.core.files import digest
 from unidino.core.sql import keep_small
 from unidino.lake.lake import Lake
-from unidino.lake.records import keep_plate, register_files, remove_unregistered
+from unidino.lake.records import (
+    keep_plate,
+    register_files,
+    registered,
+    remove_unregistered,
+)
 from unidino.lake.runs import Run
 from unidino.lake.states import FileState
 from unidino.plates.inputs import split_by_plate
@@ -68,9 +73,10 @@ def register(
         for plate in plates:
             register_files(con, "illumination", functions, plate=plate)
             keep_plate(lake.path, con, plate, (files or {}).get(plate))
+        kept = registered(con)
     for model, plate, uri in outdated:
         _remove(lake, model, plate, uri)
-    remove_unregistered(lake, plates)
+    remove_unregistered(lake, plates, kept)
 
 
 def _remove(lake: Lake, model: str, plate: str, uri: str) -> None:
