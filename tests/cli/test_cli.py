@@ -211,6 +211,7 @@ def test_the_lake_may_come_from_the_environment(
         (["--precision", "fp8"], "'fp8' is not one of 'fp32'"),
         (["--batch-size", "0"], "--batch-size is 0; it must be at least 1"),
         (["--short-side", "-5"], "--short-side is -5; it must be at least 1"),
+        (["--short-side", "9" * 30], f"--short-side is {'9' * 30}; it must be at most 31622"),
     ],
 )
 def test_what_cannot_be_embedded_so_is_one_line(

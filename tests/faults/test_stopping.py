@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from sampled import slow
 
 from unidino.core import stopping
 from unidino.lake.check import check
@@ -68,9 +69,11 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "words",
     [
         ("sql", _ENDLESS),
-        ("sql", "--write", f"create table x as {_ENDLESS}"),
-        ("score", "--metric", "nsc", "--where", f"({_ENDLESS}) > 0"),
         ("explore", "--no-browser", "--port", "0"),
+        *slow(
+            (("sql", "--write", f"create table x as {_ENDLESS}"),),
+            (("score", "--metric", "nsc", "--where", f"({_ENDLESS}) > 0"),),
+        ),
     ],
 )
 def test_a_query_and_a_page_are_stopped(lake: Lake, profiled: Path, words) -> None:
