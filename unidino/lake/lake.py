@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -229,10 +229,13 @@ class Lake:
                 con.close()
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """A read-only connection with macros and views; end the block before long computations."""
+    def read(self, texts: Iterable[str] | None = None) -> Iterator[Connection]:
+        """A read-only connection with macros and views; end the block before long computations.
+
+        texts: of queries; only the macros that they name are there. Default: all macros.
+        """
         with self.held() as con:
-            self._create_views(prepare(con))
+            self._create_views(prepare(con, texts))
             yield con
 
     @contextmanager
@@ -286,7 +289,13 @@ class Lake:
         for messages.
         Raises InputError if the query writes, opens a file outside the lake, or is not valid.
         """
-        with self.confined() as con:
+        try:
+            with self.read([query]) as con:
+                return pl.DataFrame(ask(con, query, parameters, what=what))
+        except InputError as error:
+            if "does not exist" not in str(error):
+                raise
+        with self.confined() as con:  # a function that the query only composes, or a wrong name
             return pl.DataFrame(ask(con, query, parameters, what=what))
 
     @contextmanager
