@@ -215,6 +215,7 @@ def test_an_illumination_function_that_is_damaged_is_found(
 
 @pytest.mark.parametrize("ngff", ["0.5", "0.4"])
 @pytest.mark.parametrize("damaged", ["well", "plane", "nothing"])
+@pytest.mark.sample(3)
 def test_a_plate_that_is_damaged_with_its_record_lands_again(
     tiny_export: Path, tmp_path: Path, run_cli: Cli, ngff: NgffVersion, damaged: str
 ) -> None:
