@@ -77,11 +77,11 @@ def test_a_first_ingest(disk: Path, tiny_export: Path, room_kb: int) -> None:
     "words",
     [
         ("profile", "--normalize", "standardize"),
-        ("export", "disk/wide.csv", "--model", "gaussian"),
         *slow(
             (("embed", "--model", "gaussian", "--all", "--overwrite"),),
             (("score", "--metric", "nsc"),),
             (("models", "create", "random_vit"),),
+            (("export", "disk/wide.csv", "--model", "gaussian"),),
             (("export", "disk/wide.parquet", "--model", "gaussian"),),
             (("plot", "plate", "--value", "avg(focus)", "-o", "disk/plate.png"),),
         ),
