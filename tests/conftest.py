@@ -2,13 +2,16 @@
 
 import json
 import os
+import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from hypothesis import settings
 
+from unidino.lake import records
 from unidino.lake.lake import Lake
 from unidino.plates.ingest import ingest
 from unidino.plates.manifest import Choice
@@ -24,6 +27,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 settings.register_profile("unidino", deadline=None)
 settings.load_profile("unidino")
 
+_CREATE_CATALOG = Lake._create_catalog
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 TINY = Screen(
     name="tiny",
@@ -64,6 +68,43 @@ def tiny_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("export") / "tiny"
     simulate_screen(folder, TINY, seed=1, size_px=96)
     return folder
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a test that is marked `sample(n)`, n parameters run each time, all with the slow tests."""
+    tests: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("sample"):
+            tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for name, alike in tests.items():
+        (num,) = alike[0].get_closest_marker("sample").args
+        kept = random.Random(name).sample(range(len(alike)), min(num, len(alike)))
+        for number in set(range(len(alike))).difference(kept):
+            alike[number].add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _empty_catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """An empty catalog is made once, as the program does, and copied for each new lake.
+
+    Tests of how it is made start a process, or take the fixture `new_catalogs`.
+    """
+    template = tmp_path_factory.mktemp("empty") / "lake"
+    Lake.create(template)
+
+    def copy(lake: Lake) -> None:
+        shutil.copytree(template / records.FOLDER, lake.path / records.FOLDER, dirs_exist_ok=True)
+        shutil.copyfile(template / lake.catalog.name, lake.catalog)
+
+    with patch.object(Lake, "_create_catalog", copy):
+        yield
+
+
+@pytest.fixture
+def new_catalogs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each new lake gets a catalog that the program makes."""
+    monkeypatch.setattr(Lake, "_create_catalog", _CREATE_CATALOG)
 
 
 def ingest_tiny(lake: Lake, export: Path, **options: object) -> object:
@@ -255,7 +296,6 @@ def run_cli(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, 
 
     def run(*arguments: object) -> tuple[int, str, str]:
         import sys
-        from unittest.mock import patch
 
         capfd.readouterr()
         with patch.object(sys, "argv", ["unidino", *map(str, arguments)]):

@@ -2,10 +2,12 @@
 
 import shutil
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import duckdb
 import pytest
+from sampled import slow
 
 from unidino.core.errors import InputError
 from unidino.embeddings.embed import embed
@@ -62,20 +64,27 @@ def test_what_reads_the_lake_passes(lake: Lake, door: str, tmp_path: Path) -> No
     DOORS[door](lake, tmp_path, "plate is not null")
 
 
-@pytest.mark.parametrize("door", DOORS)
-@pytest.mark.parametrize(
-    "inner",
-    [
-        "(select count(*) from read_text('{secret}')) > 0",
-        "(select count(*) from read_csv('{secret}')) > 0",
-        "(select count(*) from '{secret}') > 0",
-        "true; copy (select 1) to '{stolen}'",
-        "true; attach '{stolen}' as x",
-        "getenv('HOME') = ''",
-        "plate in (pivot (from read_csv('{secret}')) on a using count(*))",
-        "true) ; pivot well on plate using count(*); select (1",
-    ],
+_LEAVES = (
+    "(select count(*) from read_text('{secret}')) > 0",
+    "(select count(*) from read_csv('{secret}')) > 0",
+    "(select count(*) from '{secret}') > 0",
+    "true; copy (select 1) to '{stolen}'",
+    "true; attach '{stolen}' as x",
+    "getenv('HOME') = ''",
+    "plate in (pivot (from read_csv('{secret}')) on a using count(*))",
+    "true) ; pivot well on plate using count(*); select (1",
 )
+# Each way out at two doors; at every door with the slow tests.
+_TRIED = [
+    (door, inner)
+    for i, door in enumerate(DOORS)
+    for j, inner in enumerate(_LEAVES)
+    if (i - j) % 4 == 0
+]
+_OTHERS = [pair for pair in product(DOORS, _LEAVES) if pair not in _TRIED]
+
+
+@pytest.mark.parametrize(("door", "inner"), [*_TRIED, *slow(*_OTHERS)])
 def test_what_leaves_the_lake_is_one_line_and_does_nothing(
     lake: Lake, door: str, inner: str, tmp_path: Path
 ) -> None:

@@ -1,7 +1,7 @@
 """A run that is killed, or that runs beside others, leaves the lake as one undisturbed run does.
 
-The ordinary suite kills one process of each kind, while it writes. The slow tests kill many, at
-random moments.
+The ordinary suite kills one ingest while it writes. The slow tests kill one process of each other
+kind, and many at random moments.
 """
 
 import hashlib
@@ -193,6 +193,7 @@ def _finish_overwrite(lake: Path, source: Path, new: object) -> None:
     assert len(list((lake / "plates").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_an_overwrite_that_is_killed_while_it_writes_leaves_the_old_plate_or_the_new(
     changed: tuple[Path, Path, object, object],
 ) -> None:
@@ -293,6 +294,7 @@ def _finish(process: subprocess.Popen[bytes]) -> None:
     assert process.returncode == 0, errors.decode()
 
 
+@pytest.mark.slow
 def test_a_killed_embedding_run_again_is_whole(export: Path, tmp_path: Path) -> None:
     """Killed as soon as a first table shows; random vectors need no torch, so start-up is short."""
     _run(tmp_path / "whole", export)

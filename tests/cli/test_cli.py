@@ -29,6 +29,7 @@ def test_help_starts_without_torch() -> None:
         assert command in done.stdout
 
 
+@pytest.mark.slow
 def test_the_lane_from_plates_to_a_report(run_cli, tiny_export: Path, tmp_path: Path) -> None:
     lake = tmp_path / "lake"
     at = ("--lake", lake, "--json")
@@ -130,6 +131,7 @@ def test_the_lane_from_plates_to_a_report(run_cli, tiny_export: Path, tmp_path: 
         (("attribute", "--model", "m"), "unknown model 'm'"),
     ],
 )
+@pytest.mark.sample(7)
 def test_a_mistake_is_one_line_and_exit_1(run_cli, lake: Lake, arguments, message: str) -> None:
     before = {t: lake.query(f"from {t}") for t in ("plate", "well", "image", "model", "run")}
     status, out, err = run_cli(*arguments, "--lake", lake.path)
@@ -211,6 +213,7 @@ def test_the_lake_may_come_from_the_environment(
         (["--precision", "fp8"], "'fp8' is not one of 'fp32'"),
         (["--batch-size", "0"], "--batch-size is 0; it must be at least 1"),
         (["--short-side", "-5"], "--short-side is -5; it must be at least 1"),
+        (["--short-side", "9" * 30], f"--short-side is {'9' * 30}; it must be at most 31622"),
     ],
 )
 def test_what_cannot_be_embedded_so_is_one_line(

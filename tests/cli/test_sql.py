@@ -71,6 +71,7 @@ def test_a_query_may_begin_with_a_comment(ask) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.sql")), ids=lambda path: path.stem)
+@pytest.mark.sample(2)
 def test_files_run_as_argument_as_file_and_from_standard_input(ask, ingested: Path, path) -> None:
     text = path.read_text()
     of_argument = ask(text, "--format", "csv")

@@ -36,12 +36,13 @@ def _csv(expression: str) -> Any:
     return pl.read_csv(io.StringIO(text), infer_schema=False)["v"][0]
 
 
-TYPES = [row[0] for row in scratch().execute("describe from test_all_types()").fetchall()]
+_SCRATCH = scratch()
+TYPES = [row[0] for row in _SCRATCH.execute("describe from test_all_types()").fetchall()]
 
 
 @pytest.mark.parametrize("name", TYPES)
 def test_every_type_of_duckdb_is_written_in_every_format(name: str) -> None:
-    answer = portable(scratch().sql(f'select "{name}" as v from test_all_types()'))
+    answer = portable(_SCRATCH.sql(f'select "{name}" as v from test_all_types()'))
     want = answer.to_arrow_table()
     assert pl.read_parquet(io.BytesIO(formats.parquet(answer))).equals(pl.DataFrame(want))
     read = pa.ipc.open_stream(formats.arrow(answer)).read_all()

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from unidino.core.sql import scratch
 from unidino.core.wells import row_letters, row_number, well_name, well_place
 
+_MACROS = scratch()
+
 
 @pytest.mark.parametrize(
     ("row", "column", "well"), [(1, 1, "A01"), (8, 12, "H12"), (26, 1, "Z01"), (32, 48, "AF48")]
@@ -25,5 +27,5 @@ def test_every_well_comes_back(row: int, column: int) -> None:
 @pytest.mark.parametrize(("row", "column"), [(0, 1), (-5, 1), (59, 1), (60, 3), (1, 0), (1, -1)])
 def test_a_place_outside_of_any_plate_is_no_name_of_a_well(row: int, column: int) -> None:
     assert well_name(row, column) == f"row {row}, column {column}"
-    found = scratch().execute("select canonical_well($w)", {"w": well_name(row, column)})
+    found = _MACROS.execute("select canonical_well($w)", {"w": well_name(row, column)})
     assert found.fetchall() == [(None,)]

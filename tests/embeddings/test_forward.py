@@ -37,6 +37,7 @@ def _crops(num: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         ("openvino", "bf16", 0.05),
     ],
 )
+@pytest.mark.sample(2)
 def test_engines_agree(engine: str, precision: str, tolerance: float) -> None:
     if engine == "openvino":
         pytest.importorskip("openvino")

@@ -22,7 +22,8 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
-from fuzz_inputs import KINDS, VIT
+from fuzz_inputs import KINDS
+from fuzz_models import VIT
 from fuzz_nasty import mutate_bytes
 
 from unidino import cli

@@ -1,6 +1,7 @@
 """Every kind of figure is drawn from a lake, of the profiles and questions that are chosen."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -27,6 +28,14 @@ def test_every_kind_is_plotted_from_the_lake(full: Lake, kind: str, tmp_path: Pa
     path = tmp_path / f"{kind}.svg"
     kinds.plot(full, kind, output=path, **options)
     assert path.read_text().count("<text") > 3
+
+
+def test_vectors_whose_model_is_not_registered_are_said(profiled: Path, tmp_path: Path) -> None:
+    shutil.copytree(profiled, tmp_path / "lake")
+    lake = Lake.open(tmp_path / "lake")
+    lake.execute("delete from model")
+    with pytest.raises(ProfileError, match=r"vectors of gaussian, but no such model; `unidino ch"):
+        kinds.plot(lake, "map", method="pca")
 
 
 def test_options_that_a_kind_has_not_are_refused(full: Lake) -> None:

@@ -127,6 +127,7 @@ CASES: dict[str, Callable[[], Figure]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.sample(16)
 def test_text_is_legible_and_nothing_is_empty(case: str) -> None:
     assert problems(CASES[case]()) == []
 

@@ -116,6 +116,7 @@ def test_a_foreign_file_in_a_plate_is_a_problem(lake: Lake, run_cli: Cli) -> Non
 
 
 @pytest.mark.parametrize("ngff", ["0.4", "0.5"])
+@pytest.mark.sample(1)
 def test_a_plate_that_is_gone_lands_again_by_the_exact_command(
     tiny_export: Path, tmp_path: Path, run_cli: Cli, ngff: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,6 +216,7 @@ def test_an_illumination_function_that_is_damaged_is_found(
 
 @pytest.mark.parametrize("ngff", ["0.5", "0.4"])
 @pytest.mark.parametrize("damaged", ["well", "plane", "nothing"])
+@pytest.mark.sample(3)
 def test_a_plate_that_is_damaged_with_its_record_lands_again(
     tiny_export: Path, tmp_path: Path, run_cli: Cli, ngff: NgffVersion, damaged: str
 ) -> None:

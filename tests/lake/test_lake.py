@@ -220,3 +220,21 @@ def test_a_catalog_of_an_earlier_version_is_brought_up_to_date(
 def test_a_folder_that_a_file_manager_has_looked_at_is_new(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"x")
     assert Lake.create(tmp_path).query("select count(*) from plate").item() == 0
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select row_of(well) as r, count(*) from well group by all",
+        "select MEDIAN_VECTOR(embedding) from embedding",
+        "from query('select canonical' || '_well(well) as w from well')",
+        "select function_name from duckdb_functions() where function_name = 'mean_vector'",
+    ],
+)
+def test_a_query_has_the_macros_that_it_needs(profiled: Path, query: str) -> None:
+    assert len(Lake.open(profiled).query(query)) > 0
+
+
+def test_a_misspelt_macro_is_proposed(profiled: Path) -> None:
+    with pytest.raises(InputError, match=r"mean_vectr does not exist.*Did you mean \"mean_vector"):
+        Lake.open(profiled).query("select mean_vectr(embedding) from embedding")

@@ -61,6 +61,7 @@ def _expected(tiny_export: Path) -> np.ndarray:
     return np.stack([tifffile.imread(image) for image in images])
 
 
+@pytest.mark.sample(2)
 def test_ome_zarr_opens_a_plate(plate: Path, tiny_export: Path) -> None:
     from ome_zarr.io import parse_url
     from ome_zarr.reader import Reader
@@ -72,6 +73,7 @@ def test_ome_zarr_opens_a_plate(plate: Path, tiny_export: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.sample(2)
 def test_ngio_opens_a_plate(plate: Path, tiny_export: Path) -> None:
     import ngio
 
@@ -85,6 +87,7 @@ def test_ngio_opens_a_plate(plate: Path, tiny_export: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.sample(2)
 def test_the_reader_of_napari_opens_a_plate(plate: Path, tiny_export: Path) -> None:
     from napari_ome_zarr import napari_get_reader
 
@@ -101,6 +104,7 @@ def test_the_reader_of_napari_opens_a_plate(plate: Path, tiny_export: Path) -> N
     np.testing.assert_array_equal(np.asarray(full), _expected(tiny_export))
 
 
+@pytest.mark.sample(2)
 def test_yaozarrs_validates_a_plate(plate: Path) -> None:
     import yaozarrs
 
@@ -110,6 +114,7 @@ def test_yaozarrs_validates_a_plate(plate: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.sample(2)
 def test_ome_zarr_models_validates_a_plate(plate: Path) -> None:
     import zarr
     from ome_zarr_models import v04, v05

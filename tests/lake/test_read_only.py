@@ -76,6 +76,7 @@ def read(shelf: Path, tmp_path: Path) -> Run:
     return run
 
 
+@pytest.mark.slow
 def test_maps_reports_and_exports_are_made_and_not_kept(read: Run, tmp_path: Path) -> None:
     made = [
         ("plot", "map", "-o", "map.png", "--model", "gaussian", "--method", "pca"),

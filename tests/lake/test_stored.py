@@ -44,6 +44,7 @@ def _cut(path: Path, num_bytes: int) -> None:
         (lambda f: shutil.rmtree(f / "0"), "No such file"),
     ],
 )
+@pytest.mark.sample(4)
 def test_a_field_that_cannot_be_read_is_a_problem(
     lake: Lake, harm: Callable[[Path], object], said: str
 ) -> None:

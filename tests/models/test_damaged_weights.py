@@ -113,6 +113,7 @@ def test_checkpoints_of_other_things(
     ],
 )
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+@pytest.mark.sample(8)
 def test_tensors_of_wrong_shapes_or_values(
     run_cli, lake: Lake, tmp_path: Path, state, name: str, tensor, reason: str, suffix: str
 ) -> None:

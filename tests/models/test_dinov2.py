@@ -127,6 +127,7 @@ def _as_a_trainer_saves(state: dict[str, Tensor], num_chunks: int) -> dict[str, 
 
 
 @pytest.mark.parametrize("crop_size_px", [NATIVE, 28, 70])
+@pytest.mark.sample(2)
 def test_a_published_file_returns_the_normalized_cls_token(
     lake: Lake, tmp_path: Path, published: dict[str, Tensor], crop_size_px: int
 ) -> None:
@@ -186,6 +187,7 @@ def test_embeddings_equal_timms(architecture: str, crop_size_px: int) -> None:
     "name",
     ["vit_small_patch16_224", "vit_tiny_patch16_224", "vit_small_patch14_reg4_dinov2"],
 )
+@pytest.mark.sample(1)
 def test_timms_names_come_in(lake: Lake, tmp_path: Path, name: str) -> None:
     network = timm.create_model(name, num_classes=0, in_chans=1, img_size=NATIVE * 2).eval()
     save_file(network.state_dict(), tmp_path / "timm.safetensors")
@@ -230,6 +232,7 @@ def _drop(name: str) -> Any:
         ),
     ],
 )
+@pytest.mark.sample(3)
 def test_what_does_not_fit_is_named(
     lake: Lake, tmp_path: Path, num_registers: int, architecture: str, change: Any, message: str
 ) -> None:

@@ -162,6 +162,7 @@ def _change_array(plate: Path, version: str, **changes: object) -> None:
         ({"shape": [2, -1, 32]}, "its array has the shape (2, -1, 32)"),
     ],
 )
+@pytest.mark.sample(10)
 def test_a_zarr_array_that_declares_too_much_is_refused_at_once(
     tmp_path: Path, run_cli, version: str, options: tuple[str, ...], changes: dict, reason: str
 ) -> None:

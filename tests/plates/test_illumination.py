@@ -104,6 +104,7 @@ def test_a_quotient_beyond_the_type_is_its_maximum() -> None:
         (np.array([object()]), "not a .npy array"),
     ],
 )
+@pytest.mark.sample(3)
 def test_a_function_that_cannot_be_used_is_named(
     manifest: Path, tmp_path: Path, array: np.ndarray | None, message: str
 ) -> None:

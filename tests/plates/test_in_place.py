@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sampled import slow
 from zarr_plates import write_zarr_plate
 
 from unidino.core.errors import InputError
@@ -59,12 +60,17 @@ def _link(place: str) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     "change",
     [
-        *map(_name_well, ["../../other/P.zarr/B/2", "../P.zarr", "/etc", "B/..", "..", "B/2/../2"]),
-        *map(_name_image, ["..", "../../A/1/0", "/etc", ".", "", "0/../0"]),
-        *map(_name_array, ["..", "../../../../../other/P.zarr/B/2/0/0", "/etc", "", "0/../../0/0"]),
+        *map(_name_well, ["../../other/P.zarr/B/2", "/etc", "B/2/../2"]),
+        *map(_name_image, ["../../A/1/0", ""]),
+        *map(_name_array, ["../../../../../other/P.zarr/B/2/0/0", "/etc"]),
         _name_array("../0", level=1),
-        *map(_link, ["B", "B/2", "B/2/0", "B/2/0/0", "B/2/0/.zattrs", "B/2/0/0/.zarray"]),
-        _link("B/2/0/0/0/0/0"),
+        *map(_link, ["B", "B/2/0/.zattrs", "B/2/0/0/0/0/0"]),
+        *slow(
+            *map(_name_well, ["../P.zarr", "B/..", ".."]),
+            *map(_name_image, ["..", "/etc", ".", "0/../0"]),
+            *map(_name_array, ["..", "", "0/../../0/0"]),
+            *map(_link, ["B/2", "B/2/0", "B/2/0/0", "B/2/0/0/.zarray"]),
+        ),
     ],
 )
 def test_what_is_outside_is_refused_in_one_line(

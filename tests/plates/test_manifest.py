@@ -69,6 +69,7 @@ def _manifest(folder: Path, text: str) -> Path:
         ),
     ],
 )
+@pytest.mark.sample(6)
 def test_a_wrong_manifest_is_refused_with_its_place(
     tmp_path: Path, text: str, message: str
 ) -> None:
@@ -237,6 +238,7 @@ def test_a_fraction_is_no_number_of_a_field(tmp_path: Path, new_lake: Lake) -> N
         ("num_columns", "49"),
     ],
 )
+@pytest.mark.sample(6)
 def test_a_number_that_is_not_possible_is_refused(
     new_lake: Lake, tmp_path: Path, column: str, value: str
 ) -> None:

@@ -17,6 +17,7 @@ from unidino.plates.ingest import ingest
 from unidino.profiles.importing import import_profiles
 
 Write = Callable[..., Path]
+_MACROS = scratch()
 KNOWN = {
     "A1": "A01",
     "a01": "A01",
@@ -47,7 +48,7 @@ UNKNOWN = (
 
 
 def _well(spelling: str) -> object:
-    return scratch().execute("select canonical_well($w)", {"w": spelling}).fetchall()[0][0]
+    return _MACROS.execute("select canonical_well($w)", {"w": spelling}).fetchall()[0][0]
 
 
 @pytest.mark.parametrize(("spelling", "well"), KNOWN.items())
@@ -86,7 +87,7 @@ def test_every_well_is_read_in_both_spellings(row: int, column: int, zeros: str)
     ],
 )
 def test_row_and_column_make_a_well(row: object, column: object, well: str | None) -> None:
-    found = scratch().execute("select well_of($r, $c)", {"r": row, "c": column}).fetchall()
+    found = _MACROS.execute("select well_of($r, $c)", {"r": row, "c": column}).fetchall()
     assert found == [(well,)]
 
 

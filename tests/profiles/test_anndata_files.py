@@ -56,6 +56,7 @@ def _vectors(folder: Path) -> np.ndarray:
 
 @pytest.mark.parametrize("ending", [".h5ad", ".zarr"])
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix, sparse.csc_matrix])
+@pytest.mark.sample(3)
 def test_files_and_stores_with_every_kind_of_matrix_are_read(
     tmp_path: Path, ending: str, kind: Any
 ) -> None:
@@ -76,6 +77,7 @@ def test_files_and_stores_with_every_kind_of_matrix_are_read(
         ("obsm:frame", "frame_u frame_v", 5),
     ],
 )
+@pytest.mark.sample(3)
 def test_a_layer_is_chosen_by_name(
     tmp_path: Path,
     layer: str | None,

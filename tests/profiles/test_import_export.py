@@ -1,6 +1,7 @@
 """Anybody's features come in, profiles go out, and the packages of others read them back."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,7 @@ import pyarrow.feather
 import pytest
 
 from unidino.core.errors import InputError, ModelError, ProfileError
-from unidino.embeddings.embed import embed
 from unidino.lake.lake import Lake
-from unidino.models import baselines
 from unidino.profiles import wide
 from unidino.profiles.export import SUFFIXES, export_profiles
 from unidino.profiles.files import load
@@ -67,6 +66,7 @@ def _write(table: pl.DataFrame, path: Path) -> Path:
 
 
 @pytest.mark.parametrize("ending", [".csv", ".tsv", ".parquet", ".arrow", ".h5ad"])
+@pytest.mark.sample(3)
 def test_every_format_lands_the_same(tmp_path: Path, ending: str) -> None:
     table = _table()
     lake = Lake.create(tmp_path / "lake")
@@ -217,6 +217,7 @@ def test_profiles_without_wells_are_scored_as_they_are(tmp_path: Path) -> None:
         (lambda t: t.with_columns(Metadata_Plate=pl.lit("../p")), {}, "'../p'"),
     ],
 )
+@pytest.mark.sample(5)
 def test_what_cannot_be_imported_is_one_line_and_lands_nothing(
     tmp_path: Path, change, options: dict, message: str
 ) -> None:
@@ -252,13 +253,13 @@ def test_a_map_keeps_commas_inside_expressions() -> None:
 
 
 @pytest.fixture
-def embedded(lake: Lake) -> Lake:
-    baselines.create_model(lake, "gaussian")
-    embed(lake, "gaussian")
-    return lake
+def embedded(profiled: Path, tmp_path: Path) -> Lake:
+    shutil.copytree(profiled, tmp_path / "embedded")
+    return Lake.open(tmp_path / "embedded")
 
 
 @pytest.mark.parametrize("ending", SUFFIXES)
+@pytest.mark.sample(3)
 def test_every_format_comes_back_as_it_went(embedded: Lake, tmp_path: Path, ending: str) -> None:
     file = tmp_path / f"out{ending}"
     done = export_profiles(
@@ -399,6 +400,7 @@ def test_kinds_of_controls_are_in_the_vocabulary(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".parquet"])
+@pytest.mark.sample(2)
 def test_texts_like_formulas_are_guarded_in_csv_and_come_back(
     tmp_path: Path, ending: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -30,6 +30,7 @@ def _import(folder: Path, lake: Lake, text: str, told: str, **how: Any) -> Any:
         ("Dose_nM", "concentration_um=Dose_nM::double/1000", 0.3),
     ],
 )
+@pytest.mark.sample(2)
 def test_a_concentration_keeps_the_unit_of_its_name(
     tmp_path: Path, new_lake: Lake, column: str, told: str, expected: float
 ) -> None:

@@ -53,6 +53,7 @@ def object_tables(data: Path) -> Path:
 
 
 @pytest.mark.parametrize("how", ["median", "mean"])
+@pytest.mark.sample(1)
 def test_sqlite_is_aggregated_as_by_pycytominer(
     object_tables: Path, tmp_path: Path, how: str
 ) -> None:

@@ -280,15 +280,14 @@ def test_a_bootstrap_over_compounds_is_wider_than_one_over_wells() -> None:
         (("--metric", "nsc", "--device", "tpu9"), "unknown device 'tpu9'"),
     ],
 )
-def test_a_score_that_cannot_be_is_one_line(lake: Lake, run_cli, options, message: str) -> None:
-    baselines.create_model(lake, "gaussian")
-    embed(lake, "gaussian")
-    status, out, err = run_cli("score", *options, "--lake", lake.path)
+@pytest.mark.sample(6)
+def test_a_score_that_cannot_be_is_one_line(profiled: Path, run_cli, options, message: str) -> None:
+    status, out, err = run_cli("score", *options, "--lake", profiled)
     is_usage = "is not one of" in message
     assert (status, out) == (2 if is_usage else 1, "")
     assert is_usage or err.count("\n") == 1
     assert message in err
-    assert lake.query("from score").is_empty()
+    assert Lake.open(profiled).look_up("from score").is_empty()
 
 
 def test_features_that_are_missing_somewhere_leave_profiles_out_and_are_counted(

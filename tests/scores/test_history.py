@@ -38,6 +38,7 @@ def lake(profiled: Path, tmp_path: Path) -> Lake:
     ],
     ids=lambda x: str(x),
 )
+@pytest.mark.sample(3)
 def test_another_question_does_not_replace_the_standard_one(
     lake: Lake, question: Question, selection: Selection
 ) -> None:

@@ -1,5 +1,6 @@
 """The fast neighbours are those of the rule written out in SQL."""
 
+from functools import cache
 from unittest.mock import patch
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unidino.core.errors import ProfileError
-from unidino.core.sql import scratch
+from unidino.core.sql import Connection, scratch
 from unidino.scores import neighbours
 from unidino.scores.keys import encode_keys
 from unidino.scores.neighbours import nearest
@@ -56,6 +57,12 @@ def _cases(draw: st.DrawFn) -> tuple[np.ndarray, pl.DataFrame, np.ndarray]:
     return vectors, pl.DataFrame(rows, schema=schema), labels
 
 
+@cache
+def _scratch() -> Connection:
+    """One connection for all examples."""
+    return scratch()
+
+
 @settings(max_examples=150)
 @given(
     _cases(),
@@ -75,7 +82,7 @@ def test_neighbors_equal_the_sql_oracle(
         patch.object(neighbours, "REFERENCE_BLOCK", reference_block),
     ):
         got = nearest(vectors, encode_keys(keys, np.arange(num)), labels, k=k, device=device)
-    con = scratch()
+    con = _scratch()
     profile = pl.DataFrame(
         {"i": np.arange(num), "label": labels, "v": vectors.astype(float).tolist()}
     )

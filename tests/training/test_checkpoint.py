@@ -34,6 +34,7 @@ def lake(trained: Path, tmp_path: Path) -> Lake:
 
 
 @pytest.mark.parametrize("stop_after", [1, 3, 4, 8])
+@pytest.mark.sample(2)
 def test_a_training_that_is_stopped_and_resumed_is_the_uninterrupted_one(
     lake: Lake, monkeypatch: pytest.MonkeyPatch, stop_after: int
 ) -> None:

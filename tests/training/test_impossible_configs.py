@@ -51,6 +51,7 @@ _WIDE = {"architecture_options": {"embed_dim": 65_536, "num_heads": 2, "depth": 
         ('{"\\ud800": 1}', ""),
     ],
 )
+@pytest.mark.sample(18)
 def test_a_config_is_refused_at_once(
     run_cli, lake: Lake, tmp_path: Path, text: str, reason: str
 ) -> None:

@@ -2,7 +2,8 @@
 
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -74,12 +75,39 @@ def first_row(
     return rows[0] if rows else ()
 
 
-def prepare(con: Connection) -> Connection:
-    """The connection, with the macros of `sql/macros`; Ctrl C ends its queries."""
+def prepare(con: Connection, texts: Iterable[str] | None = None) -> Connection:
+    """The connection, with the macros of `sql/macros`; Ctrl C ends its queries.
+
+    texts: of queries; only the macros that they name are created. Default: all macros.
+    """
     stopping.interruptible(con)
-    for name in assets.names("macros"):
-        con.execute(assets.sql("macros", name))
+    macros = _macros()
+    wanted = set(macros) if texts is None else _named_macros("\n".join(texts))
+    for name, statement in macros.items():
+        if name in wanted:
+            con.execute(statement)
     return con
+
+
+@cache
+def _macros() -> dict[str, str]:
+    """The statement of each macro, by its name; each stands after those that it names."""
+    found = {}
+    for room in assets.names("macros"):
+        for text in re.split(r"(?=^create or replace )", assets.sql("macros", room), flags=re.M):
+            if name := re.match(r"create or replace temp macro (\w+)", text):
+                found[name[1]] = text
+    return found
+
+
+def _named_macros(text: str) -> set[str]:
+    """Names of the macros that a text names, and of those that these name."""
+    names = set(re.findall(r"\w+", text.lower()))
+    if "duckdb_functions" in names:
+        return set(_macros())
+    found = names & set(_macros())
+    inner = {name for macro in found for name in re.findall(r"\w+", _macros()[macro].lower())}
+    return found if inner & set(_macros()) <= found else _named_macros(" ".join(found | inner))
 
 
 def scratch() -> Connection:

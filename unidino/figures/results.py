@@ -16,7 +16,8 @@ from unidino.profiles.selection import Selection
 def one_model(lake: Lake, models: Sequence[str]) -> str:
     """The model that is named, else the best-scored one, else the newest with vectors.
 
-    Raises InputError if several models are named, ProfileError if no model has vectors.
+    Raises InputError if several models are named, ProfileError if no model has vectors or none of
+    those that have is registered.
     """
     if len(models) > 1:
         raise InputError("this figure shows one model; name one --model")
@@ -28,7 +29,13 @@ def one_model(lake: Lake, models: Sequence[str]) -> str:
     if not present:
         raise ProfileError("nothing is embedded yet; run `unidino embed --model NAME --all`")
     newest = "select model from model where list_contains($p, model) order by created desc, model"
-    model = best_model(lake, present) or str(lake.look_up(newest, {"p": present})["model"][0])
+    registered = lake.look_up(newest, {"p": present})["model"].to_list()
+    if not registered:
+        raise ProfileError(
+            f"the lake has vectors of {', '.join(present)}, but no such model; `unidino check`"
+            " names the command that mends it"
+        )
+    model = best_model(lake, registered) or registered[0]
     if len(present) > 1:
         log.info(f"of model {model}; choose another by --model ({', '.join(present)})")
     return model

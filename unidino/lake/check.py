@@ -1,9 +1,10 @@
 """Problems of a lake: invalid rows of the catalog, and files that are missing or changed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -13,7 +14,7 @@ from unidino.core.files import digest, file_sha256
 from unidino.core.progress import progress_bar
 from unidino.core.results import Results
 from unidino.core.sql import CONFIG
-from unidino.lake.checked_catalog import read_every_page, wrong_copies, wrong_rows
+from unidino.lake.checked_catalog import wrong_copies, wrong_rows
 from unidino.lake.checked_plates import Depth, registered_records, wrong_plate
 from unidino.lake.lake import Lake
 from unidino.lake.mending import Mender
@@ -22,6 +23,13 @@ from unidino.lake.states import FileState, faults_of, state_from
 
 # Rooms of registered files, each after those that its files are made of.
 _ROOMS = ("records", "illumination", "models", "embeddings", "crops", "profiles")
+_PLATES = "select plate_id, uri from plate where uri is not null order by plate_id"
+_UNLISTED = (
+    "select uri, sha256 from part anti join file using (uri) order by uri",
+    "select model, weights_hash from model anti join file using (model) order by model",
+    "select plate, illumination from channel where illumination is not null"
+    " and illumination not in (select uri from file) order by all",
+)
 _SHA256_DIGITS = 64  # the hash of a model without weights is shorter
 
 
@@ -39,13 +47,19 @@ def check(lake: Lake, *, deep: bool = False, pixels: bool = False) -> Results[Pr
     """
     mender = Mender(lake)
     if lake.is_remote:
-        problems = [*wrong_rows(lake, mender), *_wrong_objects(lake, mender, deep or pixels)]
-        return Results(problems, _table)
-    read_every_page(lake)
-    problems = [*wrong_copies(lake, mender), *wrong_rows(lake, mender)]
-    problems += _wrong_plates(lake, mender, Depth(deep, pixels))
+        found = [*wrong_rows(lake, mender), *_wrong_objects(lake, mender, deep or pixels)]
+        return Results(found, _table)
+    with lake.held():  # all that is asked of the catalog shares one opening of it
+        problems = [*wrong_copies(lake, mender), *wrong_rows(lake, mender)]
+        plates = lake.look_up(_PLATES).rows()
+        known = registered_records(lake)
+    problems += _wrong_plates(lake, mender, plates, known, Depth(deep, pixels))
+    with lake.held():
+        files = lake.look_up("from file order by uri").to_dicts()
+        unlisted = _Unlisted.of(lake)
     problems += sorted(
-        [*_wrong_files(lake, mender, deep), *_wrong_unlisted_files(lake, mender)], key=_turn
+        [*_wrong_files(lake, mender, files, deep), *_wrong_unlisted_files(lake, mender, unlisted)],
+        key=_turn,
     )
     return Results(problems, _table)
 
@@ -84,9 +98,11 @@ def _table(problems: Sequence[Problem]) -> pl.DataFrame:
     return pl.DataFrame([asdict(problem) for problem in problems], schema)
 
 
-def _wrong_files(lake: Lake, mender: Mender, deep: bool) -> Iterator[Problem]:
+def _wrong_files(
+    lake: Lake, mender: Mender, registered: Sequence[dict[str, Any]], deep: bool
+) -> Iterator[Problem]:
     """Registered files that are missing or changed."""
-    rows = {row["uri"]: row for row in lake.look_up("from file order by uri").to_dicts()}
+    rows = {row["uri"]: row for row in registered}
     files = [(lake.resolve(uri), state_from(row)) for uri, row in rows.items()]
     for state, fault in faults_of(files, deep=deep):
         row = rows[state.path]
@@ -99,13 +115,28 @@ def _wrong_files(lake: Lake, mender: Mender, deep: bool) -> Iterator[Problem]:
         yield Problem(kind, state.path if is_gone else f"{state.path}: {fault}", mend)
 
 
-def _wrong_unlisted_files(lake: Lake, mender: Mender) -> Iterator[Problem]:
+@dataclass(frozen=True)
+class _Unlisted:
+    """Files that earlier versions registered in other tables than `file`.
+
+    parts: uri and hash. models: name and hash of the weights. functions: plate and uri.
+    """
+
+    parts: Sequence[tuple[str, str]]
+    models: Sequence[tuple[str, str]]
+    functions: Sequence[tuple[str, str]]
+
+    @classmethod
+    def of(cls, lake: Lake) -> "_Unlisted":
+        """Those of a lake."""
+        return cls(*(lake.look_up(query).rows() for query in _UNLISTED))
+
+
+def _wrong_unlisted_files(lake: Lake, mender: Mender, unlisted: _Unlisted) -> Iterator[Problem]:
     """Files that earlier versions registered, by what their rows tell."""
-    query = "select uri, sha256 from part anti join file using (uri) order by uri"
-    for uri, sha256 in lake.look_up(query).iter_rows():
+    for uri, sha256 in unlisted.parts:
         yield from _wrong_file(lake, uri, sha256, mender.of_part(uri))
-    query = "select model, weights_hash from model anti join file using (model) order by model"
-    for model, weights_hash in lake.look_up(query).iter_rows():
+    for model, weights_hash in unlisted.models:
         config = f"models/{model}/config.json"
         mend = mender.of_model(model, config, None)
         if len(weights_hash) == _SHA256_DIGITS:
@@ -118,11 +149,7 @@ def _wrong_unlisted_files(lake: Lake, mender: Mender) -> Iterator[Problem]:
             yield Problem("missing_file", config, mend)
         elif digest(lake.resolve(config).read_text(errors="replace")) != weights_hash:
             yield Problem("changed_file", config, mend)
-    query = (
-        "select plate, illumination from channel where illumination is not null"
-        " and illumination not in (select uri from file) order by all"
-    )
-    for plate, uri in lake.look_up(query).iter_rows():
+    for plate, uri in unlisted.functions:
         if not _is_function(lake.resolve(uri)):
             yield Problem("changed_file", uri, mender.of_plate(plate))
 
@@ -143,10 +170,13 @@ def _is_function(path: Path) -> bool:
         return False
 
 
-def _wrong_plates(lake: Lake, mender: Mender, depth: Depth) -> Iterator[Problem]:
-    query = "select plate_id, uri from plate where uri is not null order by plate_id"
-    plates = lake.look_up(query).rows()
-    known = registered_records(lake)
+def _wrong_plates(
+    lake: Lake,
+    mender: Mender,
+    plates: Sequence[tuple[str, str]],
+    known: Mapping[str, str],
+    depth: Depth,
+) -> Iterator[Problem]:
     with (
         closing(duckdb.connect(config=CONFIG)) as con,
         progress_bar("plates", len(plates), "plate") as advance,

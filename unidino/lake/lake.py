@@ -7,7 +7,7 @@ short transaction.
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -223,14 +223,16 @@ class Lake:
         self._in_file.copy(folder)
 
     @contextmanager
-    def confined(self, query: str | None = None) -> Iterator[Connection]:
+    def confined(
+        self, query: str | None = None, *, texts: Iterable[str] | None = None
+    ) -> Iterator[Connection]:
         """A read-only connection for queries that users wrote, with macros and views.
 
         It cannot open files outside the lake or read variables of the program, and its settings
         are locked. query: see `held`. End the block before long computations.
         """
         with self.held(query) as con:
-            self._create_views(prepare(con), of=query)
+            self._create_views(prepare(con, texts), of=query)
             yield con
 
     def _create_views(
@@ -264,7 +266,13 @@ class Lake:
         for messages.
         Raises InputError if the query writes, opens a file outside the lake, or is not valid.
         """
-        with self.confined(query) as con:
+        try:
+            with self.confined(query, texts=[query]) as con:
+                return pl.DataFrame(ask(con, query, parameters, what=what))
+        except InputError as error:
+            if "does not exist" not in str(error):
+                raise
+        with self.confined(query) as con:  # a function that it only composes, or a wrong name
             return pl.DataFrame(ask(con, query, parameters, what=what))
 
     @contextmanager

@@ -185,7 +185,8 @@ def _is_hidden_by_others(name: str) -> bool:
 
 
 def _in_records(lake: Lake) -> Iterator[Leftover]:
-    kept = set(lake.look_up("select uri from file where kind = 'record'")["uri"])
+    with lake.held() as con:
+        kept = records.registered(con)
     copies = records.copies_of_tables(lake.path)
     whole = [path for path in copies if records.is_whole_record(path)]
     kept |= {f"{records.FOLDER}/{path.name}" for path in (whole and [records.newest(whole)])}

@@ -6,7 +6,7 @@ one row whose columns are lists of rows; its name tells the hash of its bytes.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from glob import escape
@@ -58,7 +58,8 @@ def keep_tables(folder: Path, con: Connection) -> None:
 
     What was landed stays landed if that fails, which is said.
     """
-    tables = [table for table in COPIED if table in present(con)]
+    there = present(con)
+    tables = [table for table in COPIED if table in there]
     columns = ", ".join(f"{_rows(table)} as {quoted(table)}" for table in tables)
     try:
         kept = _keep(folder, con, _TABLES, f"select {columns}")
@@ -227,9 +228,22 @@ def all_records(folder: Path) -> Iterator[Path]:
     yield from sorted((folder / _PLATES).glob("*.parquet"))
 
 
-def remove_unregistered(lake: "Lake", plates: Sequence[str]) -> None:
-    """Remove the records of these plates but for the registered ones."""
-    kept = set(lake.look_up("select uri from file where kind = 'record'")["uri"])
+def registered(con: Connection) -> set[str]:
+    """Uris of the registered records."""
+    rows = con.execute("select uri from file where kind = 'record'").fetchall()
+    return {uri for (uri,) in rows}
+
+
+def remove_unregistered(
+    lake: "Lake", plates: Sequence[str], kept: Container[str] | None = None
+) -> None:
+    """Remove the records of these plates but for the registered ones.
+
+    kept: uris of those, if the caller knows them; else they are looked up.
+    """
+    if kept is None:
+        with lake.held() as con:
+            kept = registered(con)
     for plate in plates:
         for path in records_of(lake.path, plate):
             uri = path.relative_to(lake.path).as_posix()

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -42,20 +43,25 @@ class Run:
 
     def record(self, landing: Landing) -> None:
         """Record this run, or that it goes on: it ends now, and is the last of the lake."""
-        versions = {"python": platform.python_version()} | {
-            name: version(name) for name in ("unidino", "duckdb", "torch", "timm", "zarr")
-        }
         row = {
             "run_id": self.run_id,
             "command": self.command,
             "arguments": json.dumps(dict(self.arguments), default=_plain),
-            "versions": json.dumps(versions),
+            "versions": _versions(),
             "account": json.dumps(self.account.as_json()) if self.account else None,
             "started": self.started.replace(tzinfo=None),
             "ended": datetime.now(UTC).replace(tzinfo=None),
             "number": landing.next_number(),
         }
         landing.put("run", [row], instead_of="run_id")
+
+
+@cache
+def _versions() -> str:
+    """Versions of Python and of the packages that results depend on, as JSON."""
+    packages = ("unidino", "duckdb", "torch", "timm", "zarr")
+    versions = {"python": platform.python_version()} | {name: version(name) for name in packages}
+    return json.dumps(versions)
 
 
 def _plain(value: Any) -> Any:

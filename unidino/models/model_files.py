@@ -12,7 +12,6 @@ from unidino.core.files import digest, file_sha256, text_hash, written_beside
 from unidino.core.sql import first_row
 from unidino.lake.catalog import Landing
 from unidino.lake.lake import Lake
-from unidino.lake.rebuild import rebuild as rebuild_catalog
 from unidino.lake.records import file_row
 from unidino.lake.states import FileState, files_below, is_whole, state_from, state_of
 from unidino.models.config import ModelConfig
@@ -123,5 +122,7 @@ def rebuild(path: Path) -> list[str]:
 
     Errors as of `lake.rebuild.rebuild`.
     """
+    from unidino.lake.rebuild import rebuild as rebuild_catalog  # loads zarr
+
     lines = rebuild_catalog(path)
     return [*lines, *(f"wrote {uri} anew" for uri in restore_files(Lake.open(path)))]

@@ -11,7 +11,7 @@ from unidino.core.files import digest
 from unidino.core.sql import keep_small, scratch
 from unidino.lake.catalog import Landing
 from unidino.lake.lake import Lake
-from unidino.lake.records import file_row, keep_plate, remove_unregistered
+from unidino.lake.records import file_row, keep_plate, registered, remove_unregistered
 from unidino.lake.runs import Run
 from unidino.lake.states import FileState
 from unidino.plates.inputs import split_by_plate
@@ -66,9 +66,11 @@ def register(
             told = [file_row("illumination", state, plate=plate) for state in functions]
             landing.put("file", told, instead_of="uri")
             keep_plate(lake, landing, plate, (files or {}).get(plate))
+        with landing.tables(["file"]) as catalog:
+            kept = registered(catalog)
     for model, plate, uri in outdated:
         _remove(lake, model, plate, uri)
-    remove_unregistered(lake, plates)
+    remove_unregistered(lake, plates, kept)
 
 
 def _outdated(

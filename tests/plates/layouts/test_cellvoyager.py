@@ -98,6 +98,7 @@ def test_missing_settings_are_said(
         ("MeasurementDetail.mrf", '"8"', '"0"', "has a plate with RowCount 0 instead of 1 to 32"),
     ],
 )
+@pytest.mark.sample(3)
 def test_damaged_settings_cost_what_they_say(
     tmp_path: Path, new_lake: Lake, file: str, old: str, new: str, message: str
 ) -> None:
@@ -123,6 +124,7 @@ def test_damaged_settings_cost_what_they_say(
         (' bts:Column="3"', "", "a record without Column"),
     ],
 )
+@pytest.mark.sample(2)
 def test_a_damaged_record_costs_its_field(
     tmp_path: Path, new_lake: Lake, old: str, new: str, message: str
 ) -> None:

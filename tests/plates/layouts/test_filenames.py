@@ -70,6 +70,7 @@ _BY_FOLDER = r"(?P<plate>[^/]+)/(?P<well>[A-H]\d\d)_s(?P<field>\d+)"
         ("P1/C04", "s2.tif", r"(?P<well>[A-H]\d\d)/s(?P<field>\d+)", "C04", "C04"),
     ],
 )
+@pytest.mark.sample(6)
 def test_a_pattern_is_searched_from_the_folder_on(
     tmp_path: Path,
     new_lake: Lake,
@@ -111,6 +112,7 @@ def test_folders_above_do_not_match(tmp_path: Path, new_lake: Lake) -> None:
         (r"\d+", "03-04", "C04"),
     ],
 )
+@pytest.mark.sample(3)
 def test_rows_are_letters_or_numbers(
     tmp_path: Path, new_lake: Lake, rows: str, name: str, well: str
 ) -> None:
@@ -121,6 +123,7 @@ def test_rows_are_letters_or_numbers(
 
 
 @pytest.mark.parametrize("name", ["AG-1", "Q7-1", "0-1", "33-1", "A-49", "A-0", "A-x", "-1"])
+@pytest.mark.sample(3)
 def test_a_row_or_column_that_is_none_is_named_with_its_file(
     tmp_path: Path, new_lake: Lake, name: str
 ) -> None:

@@ -81,6 +81,7 @@ def test_the_function_of_a_real_index_has_a_mean_of_one(data: Path, new_lake: La
         ({1: _profile().replace("[96, 64]", "[96.5, 64]"), 2: _profile()}, "size is 96.5 x 64"),
     ],
 )
+@pytest.mark.sample(3)
 def test_a_profile_that_is_not_understood_is_refused(
     tmp_path: Path, new_lake: Lake, profiles: dict[int, str], message: str
 ) -> None:

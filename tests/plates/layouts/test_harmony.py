@@ -36,6 +36,7 @@ _DESCRIBED = [("HOECHST 33342", 375.0, 399.0), ("Alexa 488", 475.0, 499.0)]
     ids=["one map", "profiles first", "names and optics apart", "a map for each channel"],
 )
 @pytest.mark.parametrize("space", [V7, "http://www.perkinelmer.com/PEHH/HarmonyV6"])
+@pytest.mark.sample(4)
 def test_channels_described_in_maps(tmp_path: Path, new_lake: Lake, maps: str, space: str) -> None:
     export = tmp_path / "M"
     write_export(
@@ -54,6 +55,7 @@ def test_channels_described_in_maps(tmp_path: Path, new_lake: Lake, maps: str, s
 
 @pytest.mark.parametrize("index", ["Index.xml", "Index.idx.xml", "Index.ref.xml", "index.XML"])
 @pytest.mark.parametrize("beside", ["", "Images"])
+@pytest.mark.sample(4)
 def test_an_index_beside_the_images_or_above(
     tmp_path: Path, new_lake: Lake, caplog: pytest.LogCaptureFixture, index: str, beside: str
 ) -> None:
@@ -78,6 +80,7 @@ def test_a_value_that_two_maps_contradict_is_refused(tmp_path: Path, new_lake: L
 
 
 @pytest.mark.parametrize("url", ["", "<URL/>", "<URL>  </URL>", "<URL>http://server/1</URL>"])
+@pytest.mark.sample(1)
 def test_a_plane_without_a_file_costs_its_field(tmp_path: Path, new_lake: Lake, url: str) -> None:
     export = tmp_path / "M"
     last = f"<URL>{name_of(2, 3, 2)}</URL>"
@@ -103,6 +106,7 @@ def test_a_plane_without_a_file_costs_its_field(tmp_path: Path, new_lake: Lake, 
         ("<Col>3</Col>", "<Col>0</Col>", "an image with Col 0 instead of 1 to 48"),
     ],
 )
+@pytest.mark.sample(2)
 def test_a_damaged_image_of_an_index_costs_its_field(
     tmp_path: Path, new_lake: Lake, old: str, new: str, message: str
 ) -> None:
@@ -132,6 +136,7 @@ def test_a_damaged_image_of_an_index_costs_its_field(
         ("<Images>", "<Pictures>", "not a valid Harmony index"),
     ],
 )
+@pytest.mark.sample(4)
 def test_an_index_that_does_not_fit_is_named(
     tmp_path: Path, new_lake: Lake, old: str, new: str, message: str
 ) -> None:
@@ -181,6 +186,7 @@ def test_a_damaged_index_costs_its_plate(tmp_path: Path, new_lake: Lake, text: s
         ("../Index.xml", "Index.xml"),
     ],
 )
+@pytest.mark.sample(2)
 def test_two_indexes_are_not_merged(
     tmp_path: Path, new_lake: Lake, caplog: pytest.LogCaptureFixture, raw: str, corrected: str
 ) -> None:
@@ -225,6 +231,7 @@ def test_two_measurements_of_a_plate_are_refused(
     ("end", "timepoint"), [("sk1fk1fl1", 1), ("t01", 1), ("t02", 2), ("sk3fk1fl1", 3)]
 )
 @pytest.mark.parametrize("inner", ["Images", ""])
+@pytest.mark.sample(4)
 def test_names_of_each_version_without_an_index(
     tmp_path: Path,
     new_lake: Lake,

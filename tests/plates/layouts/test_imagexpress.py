@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from planes import plane_of, stored_plane, write_plane
+from sampled import slow
 
 from unidino.core.errors import InputError
 from unidino.lake.lake import Lake
@@ -34,7 +35,7 @@ def _channels(lake: Lake) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "encoding", ["latin-1", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"]
+    "encoding", ["latin-1", "utf-8-sig", "utf-16-le", *slow("utf-8", "utf-16", "utf-16-be")]
 )
 def test_settings_in_any_encoding(tmp_path: Path, new_lake: Lake, encoding: str) -> None:
     folder = tmp_path / "Plate1"
@@ -48,8 +49,19 @@ def test_settings_in_any_encoding(tmp_path: Path, new_lake: Lake, encoding: str)
     assert new_lake.query("select num_rows, num_columns from plate").rows() == [(8, 12)]
 
 
-@pytest.mark.parametrize("name", ["Plate1.HTD", "plate_1_Plate_4711.htd"])
-@pytest.mark.parametrize("end", ["", _ID, _ID.lower()])
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [
+        ("Plate1.HTD", _ID),
+        ("plate_1_Plate_4711.htd", ""),
+        *slow(
+            ("Plate1.HTD", ""),
+            ("Plate1.HTD", _ID.lower()),
+            ("plate_1_Plate_4711.htd", _ID),
+            ("plate_1_Plate_4711.htd", _ID.lower()),
+        ),
+    ],
+)
 @pytest.mark.parametrize(
     ("parts", "field", "channels"),
     [
@@ -197,6 +209,7 @@ def test_a_plate_within_the_folder_of_another_is_a_plate(tmp_path: Path, new_lak
         (_htd('"DAPI"').replace('"YWells", 8', '"YWells", 0'), "has YWells '0'"),
     ],
 )
+@pytest.mark.sample(2)
 def test_damaged_settings_cost_the_names_of_channels(
     tmp_path: Path, new_lake: Lake, text: str, message: str
 ) -> None:
@@ -243,6 +256,7 @@ def test_folders_within_a_plate_are_one_plate(tmp_path: Path, new_lake: Lake) ->
         ('""', "ch1"),
     ],
 )
+@pytest.mark.sample(3)
 def test_names_of_waves(tmp_path: Path, new_lake: Lake, written: str, name: str) -> None:
     _write(tmp_path / "P1" / "P1.HTD", _htd(written))
     write_plane(tmp_path / "P1" / "P1_B02_s1_w1.TIF", 1)
@@ -266,6 +280,7 @@ def test_names_of_waves(tmp_path: Path, new_lake: Lake, written: str, name: str)
         ("P1_W12.TIF", ("W12", 1, "ch1")),
     ],
 )
+@pytest.mark.sample(5)
 def test_sites_and_waves_of_ten_or_more_are_no_wells(
     tmp_path: Path, new_lake: Lake, name: str, place: tuple[str, int, str]
 ) -> None:

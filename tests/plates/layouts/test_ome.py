@@ -126,6 +126,7 @@ def _write_foreign_plate(path: Path, zarr_format: int) -> None:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("in_place", [True, False])
+@pytest.mark.sample(2)
 def test_an_ome_zarr_plate_of_others(
     tmp_path: Path, new_lake: Lake, zarr_format: int, in_place: bool
 ) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 from planes import plane_of, stored_plane, write_plane
+from sampled import slow
 
 from unidino.core.errors import InputError
 from unidino.lake.lake import Lake
@@ -159,7 +160,9 @@ DAMAGED: dict[str, Sequence[str]] = {
 }
 
 
-@pytest.mark.parametrize("said", DAMAGED)
+@pytest.mark.parametrize(
+    "said", [*list(DAMAGED)[::3], *slow(*(s for i, s in enumerate(DAMAGED) if i % 3))]
+)
 def test_a_damaged_file_is_one_line(new_lake: Lake, tmp_path: Path, said: str) -> None:
     _write(tmp_path / "damaged.ome.tif", *DAMAGED[said])
     with pytest.raises(InputError, match=said) as error:
@@ -334,6 +337,7 @@ def test_a_page_of_two_channels_is_refused(new_lake: Lake, tmp_path: Path) -> No
         ({}, None),
     ],
 )
+@pytest.mark.sample(4)
 def test_pixel_sizes(
     new_lake: Lake,
     tmp_path: Path,
@@ -374,6 +378,7 @@ ONE_WELL = _plate(_well(0, 'Row="0" Column="0"', 0))
         (_image(0).replace("uint16", "uint8"), 2, "pixels of uint16 that the OME-XML calls uint8"),
     ],
 )
+@pytest.mark.sample(3)
 def test_what_the_xml_and_its_file_do_not_share_is_said(
     new_lake: Lake,
     tmp_path: Path,

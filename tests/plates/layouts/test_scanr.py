@@ -15,6 +15,7 @@ def _write(folder: Path, well: str, channel: str = "DAPI", end: str = ".tif") ->
 
 
 @pytest.mark.parametrize("end", [".tif", ".TIF", ".tiff", ".ome.tif"])
+@pytest.mark.sample(2)
 def test_names_of_every_ending(
     tmp_path: Path, new_lake: Lake, caplog: pytest.LogCaptureFixture, end: str
 ) -> None:
