@@ -33,10 +33,19 @@ def demo(
     seed: Annotated[
         int, typer.Option(min=0, max=MAX_SEED, help="Seed of the simulation and the training.")
     ] = 0,
+    tutorial: Annotated[
+        bool, typer.Option("--tutorial", help="Only make the plates of the tutorial.")
+    ] = False,
 ) -> None:
     """Simulate two small screens and run every command on them."""
     from unidino.cli import app
     from unidino.cli.demo import demo as run_demo
+    from unidino.cli.demo import write_tutorial
+
+    if tutorial:
+        num = write_tutorial(folder, seed=seed)
+        log.info(f"{num} images of 4 plates are in {folder}, with platemap.csv and plates.csv")
+        return
 
     def run(words: list[str]) -> None:
         app(words, standalone_mode=False)
