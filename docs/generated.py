@@ -142,9 +142,7 @@ def _files(room: str, pattern: str, depth: int = 2) -> Iterator[str]:
         header = _header(text)
         body = text[len(header) :].strip()
         link = path.relative_to(ROOT).as_posix()
-        yield (
-            f"{'#' * depth} {path.stem}\n\n{_prose(header)}\n\n`{link}`:\n\n```sql\n{body}\n```"
-        )
+        yield (f"{'#' * depth} {path.stem}\n\n{_prose(header)}\n\n`{link}`:\n\n```sql\n{body}\n```")
 
 
 def training() -> str:

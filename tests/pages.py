@@ -15,7 +15,6 @@ they drew, into the pages.
 
 import contextlib
 import io
-import logging
 import os
 import re
 import shlex
@@ -208,13 +207,10 @@ def _captured(said: Said) -> Iterator[None]:
     out = Out()
     stdout = io.TextIOWrapper(out, "utf-8", write_through=True)
     stderr = io.TextIOWrapper(both, "utf-8", write_through=True)
-    log = logging.getLogger("unidino")
-    level = log.level
     try:
         with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
             yield
     finally:
-        log.setLevel(level)
         stdout.flush()
         stderr.flush()
         said.out += out.getvalue().decode()

@@ -314,6 +314,27 @@ def sql(
             print_rows(done, rows_as)
 
 
+def tables(
+    table: Annotated[
+        str | None, typer.Argument(help="Table whose columns are listed; default: all tables.")
+    ] = None,
+    lake: LakeOption = DEFAULT_LAKE,
+    as_json: JsonOption = False,
+) -> None:
+    """List the tables that SQL reads; with a name, its columns and what they mean."""
+    from unidino.core.errors import choose
+    from unidino.lake.described import columns_of, tables_of
+
+    opened = open_lake(lake)
+    known = tables_of(opened)
+    if table is None:
+        rows = known
+    else:
+        choose("table", table, known["table"].to_list())
+        rows = columns_of(opened, table)
+    emit(as_json, rows.to_dicts(), rows)
+
+
 def _statement(query: str | None, file: Path | None) -> str:
     """The text of the statement, from the command line, a file or standard input."""
     if (query is None) == (file is None):
