@@ -48,7 +48,7 @@ def commands() -> str:
 
     group = typer.main.get_command(cli.app)
     parts = [text for n, c in group.commands.items() for text in sections(c, n, 2)]  # type: ignore[attr-defined]
-    return "\n".join(parts)
+    return "\n\n".join(parts)
 
 
 def _parameter(parameter: Any) -> tuple[str, str, str]:
@@ -63,7 +63,7 @@ def _parameter(parameter: Any) -> tuple[str, str, str]:
     if choices:
         meaning += f" One of {', '.join(f'`{c}`' for c in choices)}."
     default = parameter.default
-    if callable(default) or default in (None, (), [], False, ""):
+    if callable(default) or default is None or default is False or default in ((), [], ""):
         default = "required" if parameter.required else ""
     elif not parameter.required:
         default = f"`{default}`"
@@ -155,8 +155,11 @@ def training() -> str:
     names = get_args(RecipeName)
     configs = {name: _config(recipe, name) for name in names}
     text = _prose(inspect.getdoc(recipe.TrainConfig).partition(">>>")[0])  # type: ignore[union-attr]
+    keys = "|".join(recipe.TrainConfig.model_fields)
+    text = re.sub(rf"(?<![\w`])({keys})(?=:)", r"`\1`", text)
+    text = re.sub(r"(?<=\.) (?=`\w+`:)", "\n\n", text)
     rows = []
-    for key, field in recipe.TrainConfig.model_fields.items():
+    for key in recipe.TrainConfig.model_fields.items():
         told = [f"`{_short(getattr(config, key))}`" for config in configs.values()]
         schema = recipe.TrainConfig.model_json_schema()["properties"][key]
         rows.append((f"`{key}`", _allowed(schema), *told))

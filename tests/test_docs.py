@@ -150,7 +150,7 @@ def reference() -> dict[str, str]:
 
 def test_the_reference_has_every_command_and_option(reference: dict[str, str]) -> None:
     def check(command: object, name: str) -> None:
-        assert f"# unidino {name}\n" in reference["commands"]
+        assert re.search(rf"(^|\n\n)##+ unidino {name}\n\n", reference["commands"]), name
         for parameter in command.params:  # type: ignore[attr-defined]
             if parameter.param_type_name == "option" and not parameter.hidden:
                 assert f"`{parameter.opts[0]}" in reference["commands"], (name, parameter.opts)
