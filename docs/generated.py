@@ -159,7 +159,7 @@ def training() -> str:
     text = re.sub(rf"(?<![\w`])({keys})(?=:)", r"`\1`", text)
     text = re.sub(r"(?<=\.) (?=`\w+`:)", "\n\n", text)
     rows = []
-    for key in recipe.TrainConfig.model_fields.items():
+    for key in recipe.TrainConfig.model_fields:
         told = [f"`{_short(getattr(config, key))}`" for config in configs.values()]
         schema = recipe.TrainConfig.model_json_schema()["properties"][key]
         rows.append((f"`{key}`", _allowed(schema), *told))

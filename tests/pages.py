@@ -233,12 +233,15 @@ def _inside(folder: Path) -> Iterator[None]:
 
 def _tidy(text: str) -> str:
     """Output as a page shows it: without empty lines at its ends and blanks at those of lines."""
-    lines = [line.rstrip() for line in text.splitlines()]
+    lines = [line.rstrip() for line in text.splitlines() if not _PROGRESS.search(line)]
     return "\n".join(lines).strip("\n") + "\n"
 
 
 _NUMBER = re.compile(r"(\d+(?:\.\d+)?|(?<![\w)])\.\d+)(?:e([+-]?\d+))?")
-_VARYING = re.compile(r"\d+(\.\d+)? (s|ms|MB|GB)\b|[0-9a-f]{12,}|─+|\d{4}-\d\d-\d\d[ T][\d:.]+")
+_PROGRESS = re.compile(r": [\d,]+ of [\d,]+ .* left$")  # on slow machines
+_VARYING = re.compile(
+    r"\S+\.(png|html)\s+\d+|\d+(\.\d+)? (s|ms|MB|GB)\b|[0-9a-f]{12,}|─+|\d{4}-\d\d-\d\d[ T][\d:.]+"
+)
 
 
 def differences(shown: str, written: str) -> list[str]:
