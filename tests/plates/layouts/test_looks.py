@@ -38,6 +38,10 @@ def test_a_wrong_layout_names_a_file_and_the_right_one(tmp_path: Path) -> None:
 
 
 def test_nothing_is_guessed_where_nothing_is_known(tmp_path: Path) -> None:
-    (tmp_path / "image.tif").touch()
-    assert possible(tmp_path) == []
     assert hint(tmp_path, "harmony") == ""
+    (tmp_path / "image 1.tif").touch()
+    assert possible(tmp_path) == []
+    with pytest.raises(InputError, match="names such as 'image 1.tif': .*--layout filename"):
+        read_manifest(tmp_path, "manifest")
+    with pytest.raises(InputError, match=r"needs --pattern.*; a name here is 'image 1.tif'$"):
+        read_manifest(tmp_path, "filename")

@@ -8,6 +8,7 @@ from unidino.core import assets
 from unidino.plates.layouts.walk import walk_files
 
 _MOST_FILES = 5000
+_IMAGES = {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp"}
 # A name of a file that only this layout writes.
 _SIGNS = {
     "harmony": re.compile(r"(Index\.(idx|ref)\.xml|r\d+c\d+f\d+p\d+-ch\d+.*\.tiff?)", re.I),
@@ -30,11 +31,27 @@ def possible(path: Path) -> list[str]:
 
 
 def hint(path: Path, layout: str) -> str:
-    """A sentence that names other layouts that a folder looks like; empty if there is none."""
+    """Words that name other layouts that a folder looks like, or else show the name of an image."""
     others = possible(path)
-    if not others or layout in others:
+    if layout in others or layout == "filename":
         return ""
-    return f"; it looks like --layout {' or '.join(others)}"
+    if others:
+        return f"; it looks like --layout {' or '.join(others)}"
+    name = example(path)
+    if not name:
+        return ""
+    return (
+        f"; no layout is known for names such as '{name}': read them with --layout filename"
+        " --pattern"
+    )
+
+
+def example(path: Path) -> str:
+    """The name of an image in a folder; empty if there is none."""
+    if not path.is_dir():
+        return ""
+    images = (f.name for f in walk_files(path) if f.suffix.lower() in _IMAGES)
+    return next(images, "")
 
 
 def _has_tables(layout: str, names: set[str]) -> bool:
