@@ -41,7 +41,7 @@ def test_nothing_is_guessed_where_nothing_is_known(tmp_path: Path) -> None:
     assert hint(tmp_path, "harmony") == ""
     (tmp_path / "image 1.tif").touch()
     assert possible(tmp_path) == []
-    with pytest.raises(InputError, match="names such as 'image 1.tif': .*--layout filename"):
+    with pytest.raises(InputError, match=r"names such as 'image 1.tif': .*--layout filename"):
         read_manifest(tmp_path, "manifest")
     with pytest.raises(InputError, match=r"needs --pattern.*; a name here is 'image 1.tif'$"):
         read_manifest(tmp_path, "filename")
