@@ -1,6 +1,7 @@
 """What the tables of a lake and their columns mean."""
 
 import json
+from typing import Any
 
 import polars as pl
 
@@ -51,7 +52,7 @@ def _header(view: str) -> str:
     return " ".join(text).partition(". ")[0].rstrip(".") + "."
 
 
-def _documents() -> dict[str, dict]:  # type: ignore[type-arg]
+def _documents() -> dict[str, Any]:
     """The schemas of tables that are files, by name."""
     return {
         path.name.split(".")[0]: json.loads(path.read_text(encoding="utf-8"))
