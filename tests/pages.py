@@ -164,7 +164,7 @@ def _run(statement: str, said: Said, where: str) -> None:
         "PYTHONPATH": str(ROOT),
     }
     ran = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", statement],
+        ["bash", "-eu", "-c", statement],
         capture_output=True,
         text=True,
         check=False,
