@@ -35,6 +35,6 @@ select
     end as problem
 from named
 where
-    regexp_matches(name, '[/\\\p{Cc}\p{Cf}\p{Zl}\p{Zp}]|^\.|~$|^$')
+    regexp_matches(name, '[/\\\p{Cc}\p{Cf}\p{Zl}\p{Zp}]|^\.|~2?$|^$')
     or strlen(name) > 150
 order by line, "column"

@@ -148,7 +148,7 @@ def _content(folder: Path) -> dict[str, object]:
         name = path.relative_to(folder).as_posix()
         if path.is_file() and not _NO_CONTENT.search(name):
             # A plate that replaced another has one of two names.
-            rows[name.replace("~.zarr", ".zarr")] = hashlib.sha256(path.read_bytes()).hexdigest()
+            rows[name.replace("~2.zarr", ".zarr")] = hashlib.sha256(path.read_bytes()).hexdigest()
     return rows
 
 

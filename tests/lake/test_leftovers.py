@@ -33,7 +33,7 @@ def _leave(lake: Lake) -> set[str]:
     root, pid = lake.path, _ended()
     plate = root / "plates" / "tiny_b1_p1.zarr"
     shutil.copytree(plate, root / "plates" / ".tiny_b9_p1.zarr.tmp")
-    shutil.copytree(plate, root / "plates" / "tiny_b1_p1~.zarr")
+    shutil.copytree(plate, root / "plates" / "tiny_b1_p1~2.zarr")
     part = root / "embeddings" / "gaussian" / "tiny_b1_p1.parquet"
     shutil.copy(part, part.with_name("p9.parquet"))
     shutil.copy(part, part.with_name(f".p9.parquet.{pid}.tmp"))
@@ -49,7 +49,7 @@ def _leave(lake: Lake) -> set[str]:
     (root / ".locks" / "catalog.new").write_bytes(b"x")
     return {
         "plates/.tiny_b9_p1.zarr.tmp",
-        "plates/tiny_b1_p1~.zarr",
+        "plates/tiny_b1_p1~2.zarr",
         "embeddings/gaussian/p9.parquet",
         f"embeddings/gaussian/.p9.parquet.{pid}.tmp",
         "models/gaussian/checkpoint.safetensors",

@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -47,6 +48,7 @@ for command in (
 ):
     app.command()(command)
 app.command(cls=lake.QueryCommand)(lake.sql)
+app.command()(lake.tables)
 app.command()(lake.check)
 app.add_typer(models.app, name="models")
 app.add_typer(places.app, name="lake")
@@ -108,8 +110,25 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def unidino(
+    context: typer.Context,
+    lake_: Annotated[
+        Path | None,
+        typer.Option("--lake", help="Folder of the lake; it may also stand after the command."),
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """From fluorescence plates on disk to features that can be trusted and queried."""
+    if lake_ is not None:
+        # The commands read the variable where they have no --lake of their own.
+        before = os.environ.get("UNIDINO_LAKE")
+        os.environ["UNIDINO_LAKE"] = str(lake_)
+        context.call_on_close(lambda: _restore(before))
+
+
+def _restore(lake_: str | None) -> None:
+    if lake_ is None:
+        os.environ.pop("UNIDINO_LAKE", None)
+    else:
+        os.environ["UNIDINO_LAKE"] = lake_

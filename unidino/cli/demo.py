@@ -12,10 +12,37 @@ from unidino.core.errors import InputError
 from unidino.core.log import log
 from unidino.lake.lake import Lake
 from unidino.scores.history import latest_scores
-from unidino.simulation.screens import SCREENS
+from unidino.simulation.screens import SCREENS, Screen
 from unidino.simulation.simulate import simulate_screen
 
 _MODELS = ("demo_vit", "random_vit", "gaussian")
+# The screen of the tutorial: three mechanisms, each of one channel, at three doses.
+_TUTORIAL = Screen(
+    "first",
+    ("DNA", "Actin", "Tubulin"),
+    {
+        "topoisomerase inhibitor": "DNA",
+        "actin disruptor": "Actin",
+        "microtubule destabilizer": "Tubulin",
+    },
+    concentrations_um=(0.3, 3.0, 30.0),
+    rows="BCDE",
+)
+
+
+def write_tutorial(folder: Path, *, seed: int = 0) -> int:
+    """The number of images that were written: four small plates as an Opera Phenix exports them.
+
+    folder: new folder for the plates, with platemap.csv, plates.csv and truth.json beside them.
+    Raises InputError if the folder is not empty.
+    """
+    _refuse_full(folder)
+    return simulate_screen(folder, _TUTORIAL, seed=seed, num_fields=1)
+
+
+def _refuse_full(folder: Path) -> None:
+    if folder.exists() and any(folder.iterdir()):
+        raise InputError(f"'{folder}' is not empty; name a new folder, or remove it")
 
 
 def demo(folder: Path, run: Callable[[list[str]], None], *, seed: int = 0) -> pl.DataFrame:
@@ -25,8 +52,7 @@ def demo(folder: Path, run: Callable[[list[str]], None], *, seed: int = 0) -> pl
     run: runs a command, given its words after `unidino`.
     Raises InputError if the folder is not empty.
     """
-    if folder.exists() and any(folder.iterdir()):
-        raise InputError(f"'{folder}' is not empty; name a new folder, or remove it")
+    _refuse_full(folder)
     started = time.monotonic()
     for name, screen in SCREENS.items():
         log.info(f"simulating {name}: {', '.join(screen.channels)}")

@@ -34,10 +34,19 @@ def demo(
     seed: Annotated[
         int, typer.Option(min=0, max=MAX_SEED, help="Seed of the simulation and the training.")
     ] = 0,
+    tutorial: Annotated[
+        bool, typer.Option("--tutorial", help="Only make the plates of the tutorial.")
+    ] = False,
 ) -> None:
     """Simulate two small screens and run every command on them."""
     from unidino.cli import app
     from unidino.cli.demo import demo as run_demo
+    from unidino.cli.demo import write_tutorial
+
+    if tutorial:
+        num = write_tutorial(folder, seed=seed)
+        log.info(f"{num} images of 4 plates are in {folder}, with platemap.csv and plates.csv")
+        return
 
     def run(words: list[str]) -> None:
         app(words, standalone_mode=False)
@@ -313,6 +322,27 @@ def sql(
             log.info(f"{done} rows changed")
         elif done is not None:
             print_rows(done, rows_as)
+
+
+def tables(
+    table: Annotated[
+        str | None, typer.Argument(help="Table whose columns are listed; default: all tables.")
+    ] = None,
+    lake: LakeOption = DEFAULT_LAKE,
+    as_json: JsonOption = False,
+) -> None:
+    """List the tables that SQL reads; with a name, its columns and what they mean."""
+    from unidino.core.errors import choose
+    from unidino.lake.described import columns_of, tables_of
+
+    opened = open_lake(lake)
+    known = tables_of(opened)
+    if table is None:
+        rows = known
+    else:
+        choose("table", table, known["table"].to_list())
+        rows = columns_of(opened, table)
+    emit(as_json, rows.to_dicts(), rows)
 
 
 def _statement(query: str | None, file: Path | None) -> str:

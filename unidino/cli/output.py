@@ -38,6 +38,7 @@ JsonOption = Annotated[
 DEFAULT_LAKE = Path("lake")
 _EXPLAINED = ["explain_key", "explain_value"]
 _UNFOLDED = 1_000_000  # characters; no line of a table is as long
+_DOCUMENT = 60  # characters of JSON in a table; --json and other formats have all
 
 
 def open_lake(lake: Path, *, writes: bool = False) -> "Lake":
@@ -105,10 +106,12 @@ def one_of(new: str, value: Any, old: str, old_value: Any) -> Any:
     return old_value if value is None else value
 
 
-def show(table: "pl.DataFrame", numbers: Collection[str] = ()) -> None:
+def show(
+    table: "pl.DataFrame", numbers: Collection[str] = (), documents: Collection[str] = ()
+) -> None:
     """Print a table for people, as wide as the terminal; without a terminal a row is one line.
 
-    numbers: columns that hold numbers as text.
+    numbers: columns that hold numbers as text. documents: columns of JSON, which are shortened.
     """
     from rich import box
     from rich.console import Console
@@ -120,12 +123,20 @@ def show(table: "pl.DataFrame", numbers: Collection[str] = ()) -> None:
     for name, dtype in zip(table.columns, table.dtypes, strict=True):
         align = "right" if dtype.is_numeric() or name in numbers else "left"
         grid.add_column(cell(name), justify=align, overflow="fold")  # type: ignore[arg-type]
+    most = [_DOCUMENT if name in documents else None for name in table.columns]
     for row in table.iter_rows():
-        grid.add_row(*(cell(value) for value in row))
+        grid.add_row(*(_at_most(cell(v), num) for v, num in zip(row, most, strict=True)))
     console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = _UNFOLDED
     console.print(grid)
+
+
+def _at_most(text: str, most: int | None) -> str:
+    """The text, or its beginning and length if it has more characters than it may."""
+    if most is None or len(text) <= most:
+        return text
+    return f"{text[: most - 20]}... {len(text):,} characters"
 
 
 def emit(as_json: bool, document: Any, table: "pl.DataFrame | None" = None) -> None:
@@ -191,8 +202,12 @@ def _show_rows(answer: "DuckDBPyRelation") -> None:
     if rows.columns == _EXPLAINED:  # a drawing
         _print_text([f"{text}\n" for text in rows["explain_value"]])
     else:
-        kinds = zip(answer.columns, answer.types, strict=True)
-        show(rows, [name for name, kind in kinds if is_number(kind)])
+        kinds = list(zip(answer.columns, answer.types, strict=True))
+        show(
+            rows,
+            [name for name, kind in kinds if is_number(kind)],
+            [name for name, kind in kinds if str(kind) == "JSON"],
+        )
 
 
 def _print_text(pieces: Iterable[str]) -> None:

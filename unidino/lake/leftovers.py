@@ -114,12 +114,17 @@ def _remove(lake: Lake, item: Leftover) -> bool:
     return True
 
 
+def _first_name(name: str) -> str:
+    """The name of a plate, of that of its folder; a plate that was replaced has a second name."""
+    return name.removesuffix("~2").removesuffix("~")
+
+
 def _lock_of(lake: Lake, uri: str) -> AbstractContextManager[bool | None]:
     """The lock under which a running command would write this."""
     room, *names = uri.split("/")
     if room == "plates":
         name = names[0].removeprefix(".").removesuffix(".tmp").removesuffix(".zarr")
-        return lake.lock(f"plate {name.removesuffix('~')}", wait=False)
+        return lake.lock(f"plate {_first_name(name)}", wait=False)
     if room in ("embeddings", "crops") and len(names) == 2:
         plate = re.sub(r"^\.|\.parquet(\.\d+\.tmp)?$", "", names[1])
         return lake.lock(f"embed-{names[0]}-{plate}", wait=False)
@@ -226,7 +231,7 @@ def _is_our_plate(folder: Path) -> bool:
         expected = codec.array_metadata(
             tuple(found["shape"]), dtype.replace("u2", "uint16"), plate["version"]
         )
-        is_named = plate["name"] == folder.name.removesuffix(".zarr").removesuffix("~")
+        is_named = plate["name"] == _first_name(folder.name.removesuffix(".zarr"))
         return bool(is_named and file.read_bytes() == expected)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, StopIteration):
         return False

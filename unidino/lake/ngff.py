@@ -17,6 +17,28 @@ from unidino.lake.states import FileState, write_file
 VERSIONS: tuple[NgffVersion, ...] = get_args(NgffVersion)
 # Colours of the channels in viewers, in order: blue, green, red, yellow, magenta, cyan, white.
 _COLOURS = ("0000FF", "00FF00", "FF0000", "FFFF00", "FF00FF", "00FFFF", "FFFFFF")
+# Colours of stains, by a part of their names: as most viewers and papers show them.
+_STAINS = {
+    "dna": "0000FF",
+    "dapi": "0000FF",
+    "hoechst": "0000FF",
+    "nucle": "0000FF",
+    "gfp": "00FF00",
+    "fitc": "00FF00",
+    "488": "00FF00",
+    "tubulin": "00FF00",
+    "er": "00FF00",
+    "agp": "FFFF00",
+    "actin": "FF0000",
+    "phalloidin": "FF0000",
+    "texas red": "FF0000",
+    "mito": "FF0000",
+    "rna": "FF00FF",
+    "cy5": "FF00FF",
+    "647": "FF00FF",
+    "bright": "FFFFFF",
+    "phase": "FFFFFF",
+}
 
 # Names of the files of metadata of groups and arrays.
 METADATA = ("zarr.json", ".zattrs", ".zgroup", ".zarray", ".zmetadata")
@@ -31,6 +53,35 @@ class Display:
     channel: str
     start: float
     end: float
+
+
+def channel_colours(channels: Sequence[str]) -> list[str]:
+    """A colour of each channel for viewers, as RRGGBB: that of its stain, if its name tells it.
+
+    Others, and a second stain of one colour, take the next colour that is free.
+
+    >>> channel_colours(["Tubulin", "DNA", "something"])
+    ['00FF00', '0000FF', 'FF0000']
+    """
+    chosen: list[str | None] = []
+    for channel in channels:
+        stain = _stain(channel)
+        chosen.append(None if stain in chosen else stain)
+    free = [colour for colour in _COLOURS if colour not in chosen]
+    rest = iter(free)
+    return [
+        colour or next(rest, None) or _COLOURS[index % len(_COLOURS)]
+        for index, colour in enumerate(chosen)
+    ]
+
+
+def _stain(channel: str) -> str | None:
+    name = channel.lower()
+    for part, colour in _STAINS.items():
+        # Short names, such as ER, are whole words.
+        if name == part or (len(part) > 2 and part in name) or part in name.split():
+            return colour
+    return None
 
 
 def well_path(well: str) -> str:
@@ -156,7 +207,7 @@ def image_metadata(
             "channels": [
                 {
                     "label": display.channel,
-                    "color": _COLOURS[index % len(_COLOURS)],
+                    "color": colour,
                     "active": True,
                     "window": {
                         "min": 0,
@@ -165,7 +216,9 @@ def image_metadata(
                         "end": display.end,
                     },
                 }
-                for index, display in enumerate(displays)
+                for display, colour in zip(
+                    displays, channel_colours([d.channel for d in displays]), strict=True
+                )
             ]
         },
     }

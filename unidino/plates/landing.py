@@ -42,7 +42,8 @@ class Landing:
         folder = lake.place_of("plates")
         self._temporary = folder / f".{plate.name}.zarr.tmp"
         # A plate that replaces one under its first name takes the second name, and the reverse.
-        self._places = (folder / f"{plate.name}.zarr", folder / f"{plate.name}~.zarr")
+        # The third is the second name of older versions.
+        self._places = tuple(folder / f"{plate.name}{end}.zarr" for end in ("", "~2", "~"))
 
     def land(self, advance: Callable[[int], None], *, overwrite: bool) -> Converted | None:
         """What was written and registered, or None if the plate is there with this content.

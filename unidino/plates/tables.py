@@ -10,6 +10,7 @@ import pyarrow as pa
 from unidino.core.clean import clean_texts
 from unidino.core.errors import InputError
 from unidino.core.sql import Connection, literal_path, quoted, sql_error
+from unidino.plates.grids import unfold
 from unidino.plates.reserved import MEASUREMENT as MEASUREMENT
 from unidino.plates.reserved import PLACE, free_names
 from unidino.plates.reserved import PROBLEM as PROBLEM
@@ -76,6 +77,7 @@ def _create(con: Connection, name: str, path: Path) -> None:
             raise InputError(f"cannot read the table '{path}': {sql_error(error)}") from error
     else:
         create_from_text(con, name, path)
+        unfold(con, name, path)
     given = columns(con, name)
     clean_texts(con, name, verbatim={c for c in given if c.lower() == "path"})
     some = f"coalesce({', '.join(map(quoted, given))}) is not null" if given else "true"

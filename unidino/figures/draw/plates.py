@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
@@ -32,6 +32,8 @@ from unidino.figures.draw.style import (
 
 MOST_PLATES = 24
 _SCALE = "viridis"
+_ZERO = "0.75"  # of a scale by powers of ten
+_RATIO = 20  # between doses, from which on their scale goes by powers of ten
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,10 @@ def plate_heatmaps(
         grid = figure.subplots(down, across, squeeze=False).ravel()
         for axes in grid[len(plates) :]:
             axes.remove()
-        scale = Normalize(*_limits(values)) if is_number else None
+        scale = _scale(values, label) if is_number else None
+        if isinstance(scale, LogNorm) and (values.cast(pl.Float64) <= 0).any():
+            entries.append((Patch(facecolor=_ZERO, linewidth=0), "0"))
+            key = Key(entries, width_mm, "")
         for axes, plate in zip(grid, plates, strict=False):
             _draw(axes, plate, scale, styles, cell_in)
             room = (plate.num_columns * cell_in) if len(plates) > 1 else width_mm * MM - 1.5
@@ -131,6 +136,16 @@ def _limits(values: pl.Series) -> tuple[float, float]:
         else (numbers.min(), numbers.max())
     )
     return (float(low), float(high)) if high > low else (float(low) - 0.5, float(low) + 0.5)
+
+
+def _scale(values: pl.Series, label: str) -> Normalize:
+    """The scale of numbers; that of doses goes by powers of ten if they span more than one."""
+    positive = values.filter(values > 0)
+    if "concentration" in label and not positive.is_empty() and not (values < 0).any():
+        low, high = float(positive.min()), float(positive.max())  # type: ignore[arg-type]
+        if high / low >= _RATIO:
+            return LogNorm(low, high)
+    return Normalize(*_limits(values))
 
 
 def _layout(plates: Sequence[PlateValues], width_mm: float) -> tuple[int, float]:
@@ -172,6 +187,17 @@ def _draw(
         ).iter_rows():
             values[row - 1, column - 1] = np.nan if value is None else float(value)
         values[~np.isfinite(values)] = np.nan
+        if isinstance(scale, LogNorm):
+            zero = np.where(values == 0, 0.0, np.nan)
+            axes.pcolormesh(
+                np.arange(columns + 1) + 0.5,
+                np.arange(rows + 1) + 0.5,
+                zero,
+                cmap=ListedColormap([_ZERO]),
+                edgecolors="white",
+                linewidth=0.4 if cell_in > 0.09 else 0,
+            )
+            values[values <= 0] = np.nan
         axes.pcolormesh(
             np.arange(columns + 1) + 0.5,
             np.arange(rows + 1) + 0.5,

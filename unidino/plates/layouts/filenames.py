@@ -9,6 +9,7 @@ from unidino.core import patterns
 from unidino.core.errors import InputError
 from unidino.core.log import log
 from unidino.plates.layouts.entries import Row, well_of_name
+from unidino.plates.layouts.looks import example
 from unidino.plates.layouts.walk import walk_files
 from unidino.plates.tables import text_table
 
@@ -38,7 +39,11 @@ def scan(path: Path, pattern: str | None) -> pa.Table:
     files are read if no other image matches; beside others they are previews.
     Raises InputError if the pattern is wrong or matches no path.
     """
-    expression = compiled(pattern)
+    try:
+        expression = compiled(pattern)
+    except InputError as error:
+        name = "" if pattern else example(path)
+        raise InputError(f"{error}" + f"; a name here is '{name}'" * bool(name)) from error
     root = path.resolve()
     files = walk_images(root, IMAGE_SUFFIXES | _LOSSY_SUFFIXES)
     with patterns.in_time("--pattern", expression.pattern, len(files)):

@@ -108,9 +108,10 @@ def _by_names(path: Path, files: Sequence[Path]) -> list[Row]:
         else:
             left_out.append(file)
     if not parts:
+        such_as = f" (such as '{images[0].name}')" if images else ""
         raise InputError(
-            f"layout harmony matches none of the {len(images)} images under '{path}', and there is"
-            f" no {_NAMES[0]}; it reads names such as r01c01f01p01-ch1sk1fk1fl1.tiff and"
+            f"layout harmony matches none of the {len(images)} images under '{path}'{such_as}, and"
+            f" there is no {_NAMES[0]}; it reads names such as r01c01f01p01-ch1sk1fk1fl1.tiff and"
             " r01c01f01p01-ch1t01.tiff"
         )
     if left_out:

@@ -29,6 +29,7 @@ from unidino.plates.layouts import (
     filenames,
     harmony,
     imagexpress,
+    looks,
     ometiff,
     omezarr,
     scanr,
@@ -159,15 +160,21 @@ def _create_images(
         if path.is_dir():
             raise InputError(
                 f"'{path}' is a folder; give a manifest file, or say how the folder is arranged by"
-                f" --layout, one of {', '.join(layouts())}"
+                f" --layout, one of {', '.join(layouts())}{looks.hint(path, layout)}"
             )
         tables.load(con, "_images", [path])
     else:
         choose("layout", layout, layouts())
-        if layout in _READERS_OF_OME:
-            rows = _READERS_OF_OME[layout](path, pattern, choice, faults)
-        else:
-            rows = _READERS[layout](path, pattern)
+        try:
+            if layout in _READERS_OF_OME:
+                rows = _READERS_OF_OME[layout](path, pattern, choice, faults)
+            else:
+                rows = _READERS[layout](path, pattern)
+        except InputError as error:
+            other = looks.hint(path, layout)
+            if not other:
+                raise
+            raise InputError(f"{error}{other}", error.details) from error
         con.register("scanned", rows)
         con.execute("create table _images as from scanned")
         faults += take_unplaced(con, "_images")

@@ -42,9 +42,10 @@ def scan(path: Path) -> pa.Table:
             )
             parts.setdefault(file.parent, []).append(unplaced(problem))
     if not parts:
+        such_as = f" (such as '{files[0].name}')" if files else ""
         raise InputError(
-            f"layout scanr matches none of the {len(files)} images under '{path}'; it reads names"
-            " such as B2--W00014--P00001--Z00000--T00000--DAPI.tif"
+            f"layout scanr matches none of the {len(files)} images under '{path}'{such_as}; it"
+            " reads names such as B2--W00014--P00001--Z00000--T00000--DAPI.tif"
         )
     if left_out:
         log.warning(
