@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from unidino.lake import records
+from unidino.lake.file_catalog import FileCatalog
 from unidino.lake.lake import Lake
 from unidino.plates.ingest import ingest
 from unidino.plates.manifest import Choice
@@ -27,7 +28,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 settings.register_profile("unidino", deadline=None)
 settings.load_profile("unidino")
 
-_CREATE_CATALOG = Lake._create_catalog
+_CREATE_CATALOG = FileCatalog.create
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 TINY = Screen(
     name="tiny",
@@ -93,18 +94,18 @@ def _empty_catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     template = tmp_path_factory.mktemp("empty") / "lake"
     Lake.create(template)
 
-    def copy(lake: Lake) -> None:
-        shutil.copytree(template / records.FOLDER, lake.path / records.FOLDER, dirs_exist_ok=True)
-        shutil.copyfile(template / lake.catalog.name, lake.catalog)
+    def copy(new: FileCatalog) -> None:
+        shutil.copytree(template / records.FOLDER, new.folder / records.FOLDER, dirs_exist_ok=True)
+        shutil.copyfile(template / new.file.name, new.file)
 
-    with patch.object(Lake, "_create_catalog", copy):
+    with patch.object(FileCatalog, "create", copy):
         yield
 
 
 @pytest.fixture
 def new_catalogs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each new lake gets a catalog that the program makes."""
-    monkeypatch.setattr(Lake, "_create_catalog", _CREATE_CATALOG)
+    monkeypatch.setattr(FileCatalog, "create", _CREATE_CATALOG)
 
 
 def ingest_tiny(lake: Lake, export: Path, **options: object) -> object:
