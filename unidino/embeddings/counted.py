@@ -74,7 +74,7 @@ def count_cells(
     tasks = {}
     for plate, name in chosen.items():
         of_plate = lake.look_up(
-            "select channel from channel where plate = $plate", {"plate": plate}
+            "select channel from channel where plate = $plate", {"plate": plate}, plates=[plate]
         )["channel"].to_list()
         choose(f"channel of plate {plate}", name, of_plate)
         images = [r for r in rows.to_dicts() if r["plate"] == plate and r["channel"] == name]

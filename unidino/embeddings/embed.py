@@ -233,7 +233,7 @@ class _Work:
         """Units of progress of each plate."""
         sizes = dict.fromkeys(plates, 0)
         query = assets.sql("queries", "image_size")
-        for row in self._lake.look_up(query, {"plates": plates}).to_dicts():
+        for row in self._lake.look_up(query, {"plates": plates}, plates=plates).to_dicts():
             sizes[row["plate"]] += self._embedder.num_units(row)
         return sizes
 
@@ -301,7 +301,8 @@ class _Work:
 
 def _images(lake: Lake, plate: str) -> list[Row]:
     """Images of a plate in the order of its table, each with the uri of its field."""
-    return lake.look_up(assets.sql("queries", "images_of_plate"), {"plate": plate}).to_dicts()
+    query = assets.sql("queries", "images_of_plate")
+    return lake.look_up(query, {"plate": plate}, plates=[plate]).to_dicts()
 
 
 def _with_pixels(images: list[Row]) -> tuple[list[Row], Counter[str]]:

@@ -36,7 +36,9 @@ class Images:
         return self._wells.get(
             (plate, well, version(self._lake)),
             lambda: self._lake.look_up(
-                assets.sql("queries", "explored_plane"), {"plate": plate, "well": well}
+                assets.sql("queries", "explored_plane"),
+                {"plate": plate, "well": well},
+                plates=[plate],
             ),
         )
 

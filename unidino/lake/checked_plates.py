@@ -139,6 +139,7 @@ def wrong_content(lake: Lake, plate: str, uri: str) -> Iterator[Found]:
     rows = lake.look_up(
         "select well, list(field) as fields from field where plate = $plate group by well",
         {"plate": plate},
+        plates=[plate],
     )
     version: NgffVersion = "0.4" if any(folder.rglob(".zgroup")) else "0.5"
     with stopping.temporary_folder() as beside:
@@ -152,7 +153,8 @@ def wrong_content(lake: Lake, plate: str, uri: str) -> Iterator[Found]:
 
 
 def _fields(lake: Lake, plate: str) -> list[dict[str, Any]]:
-    return lake.look_up(assets.sql("queries", "stored_field"), {"plate": plate}).to_dicts()
+    query = assets.sql("queries", "stored_field")
+    return lake.look_up(query, {"plate": plate}, plates=[plate]).to_dicts()
 
 
 def _wrong_field(lake: Lake, pixels: bool, field: dict[str, Any]) -> list[Found]:
@@ -192,7 +194,8 @@ def first_fault(lake: Lake, plate: str) -> str | None:
 
     Its rows count too: a key that occurs twice, or wells, fields or images that are gone.
     """
-    (row,) = lake.look_up(assets.sql("queries", "plate_rows"), {"plate": plate}).to_dicts()
+    query = assets.sql("queries", "plate_rows")
+    (row,) = lake.look_up(query, {"plate": plate}, plates=[plate]).to_dicts()
     if row["problem"]:
         return str(row["problem"])
     registered = lake.look_up(

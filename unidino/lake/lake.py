@@ -24,7 +24,7 @@ from unidino.core.log import log
 from unidino.core.sql import Connection, outcome, prepare, quoted, scratch, sql_error
 from unidino.core.user_sql import ask, asked
 from unidino.lake import edited, records, schema
-from unidino.lake.catalog import TABLES, Catalog, Landing
+from unidino.lake.catalog import BY_PLATE, TABLES, Catalog, Landing
 from unidino.lake.damage import way_back
 from unidino.lake.file_catalog import LOCKS, FileCatalog, FileLanding
 from unidino.lake.states import OF_FILE_MANAGERS, FileState, files_below
@@ -242,17 +242,32 @@ class Lake:
         create_views_over_tables(con, tables)
 
     @contextmanager
-    def snapshot(self, tables: Sequence[str] = TABLES) -> Iterator[Connection]:
-        """An in-memory connection with copies of these tables, and with macros and views."""
+    def snapshot(
+        self,
+        tables: Sequence[str] = TABLES,
+        plates: Sequence[str] | None = None,
+        *,
+        of: str | None = None,
+    ) -> Iterator[Connection]:
+        """An in-memory connection with copies of these tables, and with macros and views.
+
+        plates: rows of channels, wells, fields and images are copied of these alone; default all.
+        of: text with the names of the views over parts that are needed; default all.
+        """
         con = scratch()
         try:
-            with self.held() as source:
+            named = " union all ".join(f"select 1 from {quoted(table)}" for table in tables)
+            with self.held(named, plates) as source:
                 for table in tables:
-                    rows = source.sql(f"from {quoted(table)}").to_arrow_table()
+                    is_part = plates is not None and table in BY_PLATE
+                    where = " where list_contains($plates, plate)" if is_part else ""
+                    values = {"plates": list(plates or ())} if is_part else {}
+                    wanted = source.sql(f"from {quoted(table)}{where}", params=values)
+                    rows = wanted.to_arrow_table()
                     con.register("_rows", rows)
                     con.execute(f"create table {quoted(table)} as from _rows")
                     con.unregister("_rows")
-            self._create_views(con, tables)
+            self._create_views(con, tables, of=of)
             yield con
         finally:
             con.close()

@@ -21,7 +21,7 @@ from threading import Lock
 import duckdb
 
 from unidino.core.errors import InputError, LakeError
-from unidino.core.sql import CONFIG, Connection, quoted, scratch
+from unidino.core.sql import CONFIG, Connection
 from unidino.lake import records
 from unidino.lake.cache import Cache, folder_of
 from unidino.lake.catalog import TABLES, Catalog
@@ -305,19 +305,3 @@ class RemoteLake(Lake):
     ) -> None:
         create_views_over_parts(con, self, of=of)
         create_views_over_tables(con, tables)
-
-    @contextmanager
-    def snapshot(self, tables: Sequence[str] = TABLES) -> Iterator[Connection]:
-        """An in-memory connection with copies of these tables; see `Lake.snapshot`."""
-        con = scratch()
-        try:
-            with self.held(" union all ".join(f"select 1 from {t}" for t in tables)) as source:
-                for table in tables:
-                    rows = source.sql(f"from {quoted(table)}").to_arrow_table()
-                    con.register("_rows", rows)
-                    con.execute(f"create table {quoted(table)} as from _rows")
-                    con.unregister("_rows")
-            self._create_views(con, tables)
-            yield con
-        finally:
-            con.close()

@@ -25,7 +25,7 @@ from unidino.profiles.form import ProfileForm, statistics_hash
 from unidino.profiles.normalize import Learnt
 from unidino.profiles.selection import Selection, counts_can_stand
 
-_TABLES = ("plate", "channel", "well", "part", "field", "image", "model")
+_TABLES = ("plate", "channel", "well", "part", "model")
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,9 @@ def _profile_dataset(
 
     config = load_config(lake, model)
     named = {"model": model, "normalization": text, "level": level, "dataset": dataset}
-    with lake.snapshot(_TABLES) as con:
+    of_dataset = "select plate_id from plate where dataset = $dataset"
+    plates = lake.look_up(of_dataset, {"dataset": dataset})["plate_id"].to_list()
+    with lake.snapshot(_TABLES, plates, of="embedding") as con:
         query, of = assets.sql("queries", "embedding_file"), {"model": model, "dataset": dataset}
         files = {p: lake.resolve(u) for p, u in con.execute(query, of).fetchall()}
         with compute(con, files, model, dataset, config, form, level, known) as computed:
