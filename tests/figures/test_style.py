@@ -187,7 +187,7 @@ def test_a_map_of_100000_points_is_small_and_its_text_stays_text(tmp_path: Path)
     text = path.read_text()
     assert len(text) < 2_000_000
     assert text.count(">class ") == 20
-    assert "43 others" in text
+    assert "55 others" in text
 
 
 def test_no_two_of_64_classes_look_alike() -> None:

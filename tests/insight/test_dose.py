@@ -406,6 +406,6 @@ def test_each_channel_is_beside_the_others(profiled: Path, tmp_path: Path) -> No
     )
     found = ud.dose(lake, ud.Selection(models=["gaussian"], normalize="none"), num_bootstraps=100)
     assert [c.channel for c in found[:4]] == ["all", "DNA", "Actin", "Tubulin"]
-    section = doses(lake, None)
+    section = doses(lake, None, None)
     assert not section.is_empty
     assert "of 4 compounds differ" in section.text

@@ -163,7 +163,7 @@ def test_every_option_of_an_ingest_is_in_the_command_that_mends(lake: Lake) -> N
     command = typer.main.get_command(app).commands["ingest"]
     names = {parameter.name for parameter in command.params}
     told = {*mending._INGEST, *mending._CHOICE, *mending._FORM, "path", "count_cells"}
-    assert names - told == {"lake", "jobs", "overwrite", "dry_run", "as_json"}
+    assert names - told == {"lake", "jobs", "overwrite", "dry_run", "as_json", "scheduler"}
     assert Mender(lake).of_plate("tiny_b1_p1").startswith("unidino ingest /")
     count_cells(lake, "DNA", plates=["tiny_b1_p1"])
     assert "--count-cells DNA" in Mender(lake).of_plate("tiny_b1_p1")

@@ -9,11 +9,12 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+from filelock import FileLock, Timeout
 
 from unidino.core import stopping
 from unidino.core.errors import LakeError
@@ -28,6 +29,9 @@ from unidino.lake.opened import open_catalog
 
 LOCKS = ".locks"
 _LOCK_PATIENCE_S = 60.0
+_PATIENCE_S = 60.0  # of a writer for its turn
+_READER_PATIENCE_S = 2.0  # a writer may wait for a reader that computes for long
+_POLL_S = 0.01
 # What DuckDB says of a catalog that another process has opened; a path may have any words.
 _HELD = re.compile(
     r'(?:IO Error: )?Could not set lock on file ".*": Conflicting lock is held in'
@@ -154,7 +158,7 @@ class FileCatalog:
     @contextmanager
     def landing(self) -> Iterator[FileLanding]:
         """A transaction; a copy of the small tables is kept after it."""
-        with damage_is_told(self.file), open_catalog(self.file).alone():
+        with damage_is_told(self.file), open_catalog(self.file).alone(), self._turn(_PATIENCE_S):
             con = self._connect(read_only=False)
             try:
                 con.execute("begin")
@@ -164,9 +168,33 @@ class FileCatalog:
             finally:
                 con.close()
 
+    @contextmanager
+    def _turn(self, patience_s: float) -> Iterator[None]:
+        """A block that waits for those that came before to open the catalog, up to a time.
+
+        DuckDB refuses whom it cannot let in, and who then tries again at the wrong moments may
+        never get in. Here one process waits at a time, and no new reader goes before a writer.
+        """
+        folder = self.folder / LOCKS
+        if not os.access(folder, os.W_OK):
+            yield
+            return
+        turn = FileLock(folder / "turn.lock")
+        deadline = time.monotonic() + patience_s
+        while time.monotonic() < deadline:
+            with suppress(Timeout):
+                turn.acquire(timeout=min(1.0, patience_s), poll_interval=_POLL_S)
+                break
+            stopping.check()
+        try:
+            yield
+        finally:
+            turn.release()
+
     def _confined_instance(self) -> Connection:
         """The instance whose cursors read the catalog; it opens the other files of the lake."""
-        con = self._connect(read_only=True)
+        with self._turn(_READER_PATIENCE_S):
+            con = self._connect(read_only=True)
         try:
             keep_within_limits(con)
             places = [p for p in self.folder.iterdir() if not p.name.startswith(self.file.name)]

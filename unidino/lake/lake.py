@@ -64,6 +64,8 @@ class Lake:
         if lake.path.is_dir():
             lake._refuse_lost_catalog()
             if any(p.name not in _NO_CONTENT for p in lake.path.iterdir()):
+                if lake.catalog.exists():  # another process has just made it
+                    return cls.open(path)
                 raise LakeError(f"'{path}' is neither empty nor a lake; choose another --lake")
         lake._in_file.refuse_odd_path(writes=True)
         lake.path.mkdir(parents=True, exist_ok=True)
