@@ -210,7 +210,7 @@ def test_a_lake_of_many_images(
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
         def snapshot(plates: list[str] | None, lake: Lake = lake) -> None:
-            with lake.snapshot(("plate", "well", "image"), plates, of=""):
+            with lake.snapshot(("plate", "well", "image", "part"), plates, of="-"):
                 pass
 
         whole, some = _seconds(lambda: snapshot(None)), _seconds(lambda: snapshot(["p1", "p2"]))
