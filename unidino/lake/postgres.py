@@ -16,19 +16,26 @@ from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from unidino.core import assets, stopping
 from unidino.core.errors import InputError, LakeError
 from unidino.core.log import log
-from unidino.core.sql import CONFIG, Connection, quoted, table_of
+from unidino.core.sql import CONFIG, Connection
 from unidino.core.user_sql import confine, keep_within_limits
 from unidino.lake import schema
-from unidino.lake.catalog import BY_PLATE, TABLES, Rows
+from unidino.lake.catalog import BY_PLATE, TABLES
 from unidino.lake.named_tables import named_tables
+from unidino.lake.postgres_landing import PostgresLanding
+from unidino.lake.postgres_rows import (
+    MOST_VALUES,
+    insert_rows,
+    rows_of,
+    rows_of_plates,
+    run,
+    tables_without_rows,
+)
 
 _PATIENCE_S = 30.0
-_MOST_VALUES = 1000  # of one condition
 _PASSWORD = re.compile(r"(?P<start>postgres(?:ql)?://[^/@:]*):[^/@]*@")
 _LANDING = 0x756E6964  # key of the lock that landings take
 _PRELUDE = """
@@ -80,19 +87,19 @@ class PostgresCatalog:
         url: of the lake. Raises LakeError if the database is that of another lake.
         """
         with self._errors(), _connected(self) as con:
-            _run(con, f"select pg_advisory_xact_lock({_LANDING})")
+            run(con, f"select pg_advisory_xact_lock({_LANDING})")
             for statement in (_LAKE, _PRELUDE, *_definitions()):
-                _run(con, statement)
+                run(con, statement)
             for table in (*BY_PLATE, "file"):
-                _run(con, f"create index if not exists {table}_of_plate on {table} (plate)")
-            found = [row["url"] for row in _rows(con, "select url from lake").to_pylist()]
+                run(con, f"create index if not exists {table}_of_plate on {table} (plate)")
+            found = [row["url"] for row in rows_of(con, "select url from lake").to_pylist()]
             if found and found != [url]:
                 raise LakeError(
                     f"the database {self.address} is the catalog of the lake '{found[0]}' already;"
                     " name another one by --catalog"
                 )
             if not found:
-                _run(con, "insert into lake values ($1, 0)", [url])
+                run(con, "insert into lake values ($1, 0)", [url])
             con.commit()
 
     def refuse_other_tables(self) -> None:
@@ -103,9 +110,9 @@ class PostgresCatalog:
                 "select table_name, column_name from information_schema.columns"
                 " where table_schema = current_schema()"
             )
-            for row in _rows(con, query).to_pylist():
+            for row in rows_of(con, query).to_pylist():
                 have.setdefault(row["table_name"], set()).add(row["column_name"])
-        shape = _tables_without_rows()
+        shape = tables_without_rows()
         for table in TABLES:
             want = set(shape.sql(f"from {table}").columns)
             if lacking := sorted(want - have.get(table, set())):
@@ -120,7 +127,7 @@ class PostgresCatalog:
         """Whether this user may write to the tables."""
         with self._errors(), self._mutex:
             query = "select has_table_privilege('plate', 'insert') as may"
-            return bool(self._read(lambda con: _rows(con, query)["may"][0].as_py()))
+            return bool(self._read(lambda con: rows_of(con, query)["may"][0].as_py()))
 
     @property
     def state(self) -> int:
@@ -142,7 +149,7 @@ class PostgresCatalog:
 
     def _cursor(self, query: str | None, plates: Sequence[str] | None) -> Connection:
         with self._mutex:
-            names = named_tables(_tables_without_rows(), query)
+            names = named_tables(tables_without_rows(), query)
 
             def load(con: Any) -> _Copies:
                 number = _landings(con)
@@ -165,7 +172,7 @@ class PostgresCatalog:
             if self._reader is None:
                 self._reader = self._connect()
             try:
-                _run(self._reader, "set transaction isolation level repeatable read, read only")
+                run(self._reader, "set transaction isolation level repeatable read, read only")
                 found = action(self._reader)
                 self._reader.rollback()
                 return found
@@ -178,15 +185,15 @@ class PostgresCatalog:
         raise AssertionError
 
     @contextmanager
-    def landing(self) -> Iterator["PostgresLanding"]:
+    def landing(self) -> Iterator[PostgresLanding]:
         """A transaction; it waits for the landings of others."""
         from adbc_driver_manager import Error
 
         with self._errors(), _connected(self) as con:
             self._refuse_lost_claims()
-            _run(con, f"select pg_advisory_xact_lock({_LANDING})")
+            run(con, f"select pg_advisory_xact_lock({_LANDING})")
             yield PostgresLanding(con)
-            _run(con, "update lake set landings = landings + 1")
+            run(con, "update lake set landings = landings + 1")
             try:
                 con.commit()
             except Error as error:
@@ -200,13 +207,13 @@ class PostgresCatalog:
         """A lock that ends with this process's connection; see `catalog.Catalog.lock`."""
         with self._errors(), _connected(self, autocommit=True) as con:
             take = "select pg_try_advisory_lock(hashtextextended($1, 0)) as held"
-            held = bool(_rows(con, take, [name])["held"][0].as_py())
+            held = bool(rows_of(con, take, [name])["held"][0].as_py())
             if wait and not held:
                 log.info(f"waiting for another process, which holds the lock '{name}'")
             while wait and not held:
                 time.sleep(0.2)
                 stopping.check()
-                held = bool(_rows(con, take, [name])["held"][0].as_py())
+                held = bool(rows_of(con, take, [name])["held"][0].as_py())
             if held:
                 self._claims.add(con)
             try:
@@ -220,7 +227,7 @@ class PostgresCatalog:
 
         for con in list(self._claims):
             try:
-                _run(con, "select 1")
+                run(con, "select 1")
             except Error as error:
                 self._claims.discard(con)
                 raise LakeError(
@@ -272,150 +279,33 @@ class _Copies:
 
     def load(self, con: Any, table: str, plates: Sequence[str] | None) -> None:
         """Load a table, or the rows of plates of it, unless they are there."""
-        if table not in BY_PLATE or plates is None or len(plates) > _MOST_VALUES:
+        if table not in BY_PLATE or plates is None or len(plates) > MOST_VALUES:
             if table not in self._plates or self._plates[table] is not None:
-                self._insert(table, _rows(con, f"select * from {table}"), anew=True)
+                self._insert(table, rows_of(con, f"select * from {table}"), anew=True)
                 self._plates[table] = None
             return
         have = self._plates.setdefault(table, set())
         if have is None:
             return
         if wanted := sorted(set(plates) - have):
-            self._insert(table, _of_plates(con, table, wanted), anew=False)
+            self._insert(table, rows_of_plates(con, table, wanted), anew=False)
             have.update(wanted)
 
     def _insert(self, table: str, rows: pa.Table, *, anew: bool) -> None:
         if anew:
             self.con.execute(f"delete from {table}")
-        _insert(self.con, table, rows)
-
-
-class PostgresLanding:
-    """A transaction of a database. con: its connection."""
-
-    def __init__(self, con: Any) -> None:
-        self._con = con
-        self._seen: Connection | None = None
-
-    def put(self, table: str, rows: Rows, *, instead_of: str | None = None) -> None:
-        """Insert rows; see `catalog.Landing`."""
-        given = table_of(rows)
-        if not len(given):
-            return
-        if instead_of is not None:
-            values = pc.unique(given[instead_of]).to_pylist()
-            self.forget(table, instead_of, values)
-        typed = _typed(table, given)
-        if not any(pa.types.is_list(kind) for kind in typed.schema.types):
-            with self._con.cursor() as cursor:
-                cursor.adbc_ingest(table, typed, mode="append")
-            return
-        # An array is written as text[], which only a cast makes a varchar[] of.
-        with self._con.cursor() as cursor:
-            cursor.adbc_ingest("_given", typed, mode="create", temporary=True)
-        kinds = {
-            row["column_name"]: row["kind"]
-            for row in _rows(
-                self._con,
-                "select attname::text as column_name, format_type(atttypid, atttypmod) as kind"
-                " from pg_attribute where attrelid = $1::regclass and attnum > 0",
-                [table],
-            ).to_pylist()
-        }
-        names = ", ".join(map(quoted, typed.column_names))
-        cast = ", ".join(f"{quoted(name)}::{kinds[name]}" for name in typed.column_names)
-        _run(self._con, f"insert into {table} ({names}) select {cast} from _given")
-        _run(self._con, "drop table _given")
-
-    def forget(self, table: str, column: str, values: Sequence[str]) -> None:
-        """Delete rows; see `catalog.Landing`."""
-        for start in range(0, len(values), _MOST_VALUES):
-            some = list(values[start : start + _MOST_VALUES])
-            places = ", ".join(f"${i + 1}" for i in range(len(some)))
-            _run(self._con, f"delete from {table} where {quoted(column)} in ({places})", some)
-
-    def clear(self, table: str) -> None:
-        """Delete every row of a table."""
-        _run(self._con, f"delete from {quoted(table)}")
-
-    def next_number(self) -> int:
-        """The number of the next run; see `catalog.Landing`."""
-        query = "select coalesce(max(number), 0) + 1 as number from run"
-        return int(_rows(self._con, query)["number"][0].as_py())
-
-    @contextmanager
-    def tables(
-        self, names: Sequence[str], plates: Sequence[str] | None = None
-    ) -> Iterator[Connection]:
-        """Copies of the tables as this transaction sees them; see `catalog.Landing`."""
-        con = duckdb.connect(":memory:", config=CONFIG)
-        try:
-            schema.create_tables(con)
-            for name in names:
-                is_part = plates is not None and name in (*BY_PLATE, "file")
-                rows = (
-                    _of_plates(self._con, name, list(plates or ()))
-                    if is_part
-                    else _rows(self._con, f"select * from {name}")
-                )
-                _insert(con, name, rows)
-            yield con
-        finally:
-            con.close()
-
-
-_shapes = threading.local()
-
-
-def _tables_without_rows() -> Connection:
-    """An in-memory connection of this thread with the tables of a catalog, empty."""
-    if not hasattr(_shapes, "con"):
-        _shapes.con = duckdb.connect(":memory:", config=CONFIG)
-        schema.create_tables(_shapes.con)
-    con: Connection = _shapes.con
-    return con
-
-
-def _typed(table: str, rows: pa.Table) -> pa.Table:
-    """Rows with all columns of a table, in its types; texts of JSON are plain texts.
-
-    Raises duckdb.ConstraintException for rows that the table would not take.
-    """
-    con = _tables_without_rows()
-    columns = ", ".join(
-        f"{quoted(name)}::varchar as {quoted(name)}" if kind == "JSON" else quoted(name)
-        for name, kind, *_ in con.execute(f"describe {table}").fetchall()
-    )
-    con.execute("begin")
-    try:
-        _insert(con, table, rows)
-        return con.sql(f"select {columns} from {table}").to_arrow_table()
-    finally:
-        con.execute("rollback")
-
-
-def _insert(con: Connection, table: str, rows: pa.Table) -> None:
-    con.register("_rows", rows)
-    try:
-        con.execute(f"insert into {quoted(table)} by name from _rows")
-    finally:
-        con.unregister("_rows")
-
-
-def _of_plates(con: Any, table: str, plates: Sequence[str]) -> pa.Table:
-    places = ", ".join(f"${i + 1}" for i in range(len(plates)))
-    return _rows(con, f"select * from {table} where plate in ({places})", plates)
-
-
-def _landings(con: Any) -> int:
-    return int(_rows(con, "select landings from lake")["landings"][0].as_py())
+        insert_rows(self.con, table, rows)
 
 
 def _definitions() -> Iterator[str]:
     """The statements of `schemas` as PostgreSQL takes them."""
     for text in assets.ddl():
-        for statement in _tables_without_rows().extract_statements(text):
+        for statement in tables_without_rows().extract_statements(text):
             yield re.sub(r"\bdouble\b(?! precision)", "double precision", statement.query)
+
+
+def _landings(con: Any) -> int:
+    return int(rows_of(con, "select landings from lake")["landings"][0].as_py())
 
 
 @contextmanager
@@ -429,18 +319,6 @@ def _connected(catalog: PostgresCatalog, *, autocommit: bool = False) -> Iterato
     finally:
         with suppress(Error):
             con.close()
-
-
-def _run(con: Any, statement: str, parameters: Sequence[Any] = ()) -> None:
-    with con.cursor() as cursor:
-        cursor.execute(statement, list(parameters) or None)
-
-
-def _rows(con: Any, query: str, parameters: Sequence[Any] = ()) -> pa.Table:
-    with con.cursor() as cursor:
-        cursor.execute(query, list(parameters) or None)
-        rows: pa.Table = cursor.fetch_arrow_table()
-        return rows
 
 
 def _reason(error: BaseException) -> str:
