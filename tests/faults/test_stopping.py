@@ -165,6 +165,42 @@ def test_threads_end_between_two_pieces_of_work(monkeypatch: pytest.MonkeyPatch)
         stopping._asked.clear()
 
 
+def test_threads_whose_work_is_cut_off_say_nothing(tmp_path: Path) -> None:
+    script = tmp_path / "threads.py"
+    script.write_text(
+        "import duckdb, threading, time\n"
+        "from unidino.core import stopping\n"
+        "def work(con):\n"
+        f"    con.execute({_ENDLESS!r})\n"
+        "def failing():\n"
+        "    raise ValueError('of its own')\n"
+        "with stopping.on_ctrl_c():\n"
+        "    con = stopping.interruptible(duckdb.connect())\n"
+        "    bad = threading.Thread(target=failing)\n"
+        "    bad.start(), bad.join()\n"
+        "    thread = threading.Thread(target=work, args=(con,))\n"
+        "    thread.start()\n"
+        "    print('ready', flush=True)\n"
+        "    try:\n"
+        "        time.sleep(60)\n"
+        "    except stopping.Stopped:\n"
+        "        thread.join()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    status, messages, _ = _stop(process)
+    assert status == 0
+    assert messages.splitlines()[-1] == "ValueError: of its own"
+    assert messages.count("Traceback") == 1
+
+
 def _commands(export: Path, folder: Path) -> dict[str, tuple[object, ...]]:
     changes = folder / "c.json"
     changes.write_text('{"architecture_options": {"depth": 1}, "batch_size": 8}')

@@ -97,6 +97,7 @@ def on_ctrl_c() -> Iterator[None]:
     watcher.start()
     wakeup = signal.set_wakeup_fd(bell.fileno(), warn_on_full_buffer=False)
     report, sys.unraisablehook = sys.unraisablehook, _raise_again
+    of_threads, threading.excepthook = threading.excepthook, _say_of_thread
     signal.signal(signal.SIGINT, _stop)
     try:
         yield
@@ -109,6 +110,7 @@ def on_ctrl_c() -> Iterator[None]:
         awake.close()
         if not _asked.is_set():
             sys.unraisablehook = report
+            threading.excepthook = of_threads
 
 
 def _stop(signal_number: int, frame: FrameType | None) -> None:
@@ -127,6 +129,12 @@ def _raise_again(report: Any) -> None:
         timer.start()
     elif not _asked.is_set():
         sys.__unraisablehook__(report)
+
+
+def _say_of_thread(args: threading.ExceptHookArgs) -> None:
+    """Say why a thread has ended, unless it ended because the program is to end."""
+    if not _asked.is_set():
+        threading.__excepthook__(args)
 
 
 def _ring_again() -> None:
