@@ -5,15 +5,19 @@ import os
 import random
 import shutil
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 from hypothesis import settings
+from servers import Bucket, Database, bucket, postgres
 
 from unidino.lake import records
+from unidino.lake.copying import copy_lake
 from unidino.lake.file_catalog import FileCatalog
 from unidino.lake.lake import Lake
+from unidino.lake.remote import RemoteLake, create_remote
 from unidino.plates.ingest import ingest
 from unidino.plates.manifest import Choice
 from unidino.simulation.screens import Screen
@@ -28,6 +32,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 settings.register_profile("unidino", deadline=None)
 settings.load_profile("unidino")
 
+NewRemote = Callable[[], RemoteLake]
 _CREATE_CATALOG = FileCatalog.create
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 TINY = Screen(
@@ -85,6 +90,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             alike[number].add_marker(pytest.mark.slow)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that is marked `anywhere` runs on a lake in a folder and on one at a URL."""
+    if marked := metafunc.definition.get_closest_marker("anywhere"):
+        marks = [pytest.mark.slow] if marked.kwargs.get("remote") == "slow" else []
+        metafunc.parametrize("place", ["folder", pytest.param("remote", marks=marks)])
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _empty_catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """An empty catalog is made once, as the program does, and copied for each new lake.
@@ -129,9 +141,59 @@ def ingested(tiny_export: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder
 
 
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Database, Bucket]]:
+    """A database server and a bucket, which the environment names."""
+    above = tmp_path_factory.mktemp("servers")
+    for name in ("postgres", "s3"):
+        (above / name).mkdir()
+    with (
+        postgres(above / "postgres") as database,
+        bucket(above / "s3") as storage,
+        pytest.MonkeyPatch.context() as patched,
+    ):
+        for name, value in storage.variables.items():
+            patched.setenv(name, value)
+        patched.setenv("UNIDINO_CACHE", str(above / "cache"))
+        yield database, storage
+
+
+@pytest.fixture(scope="session")
+def new_remote(served: tuple[Database, Bucket]) -> NewRemote:
+    """A function that makes an empty lake, in a database and a folder of the bucket of its own."""
+    database, storage = served
+    numbers = count()
+
+    def make() -> RemoteLake:
+        name = f"lake{next(numbers)}"
+        database.create(name)
+        return create_remote(f"{storage.url}/{name}", database.address(name))
+
+    return make
+
+
 @pytest.fixture
-def lake(ingested: Path, tmp_path: Path) -> Lake:
+def place() -> str:
+    """Where the lake of a test is: in a folder, or remote if the test is marked `anywhere`."""
+    return "folder"
+
+
+@pytest.fixture
+def new_lake(tmp_path: Path, place: str, request: pytest.FixtureRequest) -> Lake:
+    """A lake without plates."""
+    if place == "remote":
+        remote: RemoteLake = request.getfixturevalue("new_remote")()
+        return remote
+    return Lake.create(tmp_path / "lake")
+
+
+@pytest.fixture
+def lake(ingested: Path, tmp_path: Path, place: str, request: pytest.FixtureRequest) -> Lake:
     """A fresh lake that holds the tiny export."""
+    if place == "remote":
+        remote: RemoteLake = request.getfixturevalue("new_remote")()
+        copy_lake(Lake.open(ingested), remote)
+        return remote
     shutil.copytree(ingested, tmp_path / "lake")
     return Lake.open(tmp_path / "lake")
 

@@ -38,6 +38,14 @@ class Database:
         """The address of one of its databases."""
         return f"postgresql://postgres@/{name}?host={self.folder}"
 
+    def create(self, name: str) -> None:
+        """Make a database that holds nothing."""
+        from adbc_driver_postgresql import dbapi
+
+        address = self.address("postgres")
+        with dbapi.connect(address, autocommit=True) as con, con.cursor() as cursor:
+            cursor.execute(f'create database "{name}"')
+
     def restart(self) -> None:
         self._server._stop()
         for _ in range(6):  # a start is given up after 10 s, which a busy machine may need

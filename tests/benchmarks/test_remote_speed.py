@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from servers import Bucket, Database, bucket, postgres
+from servers import Bucket, Database
 
 import unidino as ud
 from unidino.core import assets
@@ -36,29 +36,10 @@ pytestmark = pytest.mark.benchmark
 _NUM_ROUNDS = 5
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Database, Bucket]]:
-    above = tmp_path_factory.mktemp("servers")
-    for name in ("postgres", "s3"):
-        (above / name).mkdir()
-    with (
-        postgres(above / "postgres") as database,
-        bucket(above / "s3") as storage,
-        pytest.MonkeyPatch.context() as patched,
-    ):
-        for name, value in storage.variables.items():
-            patched.setenv(name, value)
-        patched.setenv("UNIDINO_CACHE", str(above / "cache"))
-        yield database, storage
-
-
 def _new(served: tuple[Database, Bucket], name: str) -> RemoteLake:
-    from adbc_driver_postgresql import dbapi
-
-    address = served[0].address("postgres")
-    with dbapi.connect(address, autocommit=True) as con, con.cursor() as cursor:
-        cursor.execute(f"create database {name}")
-    return create_remote(f"{served[1].url}/{name}", served[0].address(name))
+    database, storage = served
+    database.create(name)
+    return create_remote(f"{storage.url}/{name}", database.address(name))
 
 
 def _seconds(action: Callable[[], object]) -> float:

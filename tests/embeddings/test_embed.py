@@ -255,6 +255,7 @@ def test_unknown_names_are_listed(toy: Lake) -> None:
         embed(toy, "dino")
 
 
+@pytest.mark.anywhere(remote="slow")
 def test_gaussian_profiles_are_standard_normal_and_the_same_for_the_fields_of_a_well(
     lake: Lake,
 ) -> None:
@@ -286,6 +287,7 @@ def test_a_missing_plane_is_named_and_nothing_lands(toy: Lake) -> None:
     assert not list((toy.path / "embeddings").rglob("*.parquet"))
 
 
+@pytest.mark.anywhere
 def test_vectors_of_images_that_were_replaced_meanwhile_do_not_land(
     lake: Lake, tiny_export: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -24,6 +24,7 @@ Cli = Callable[..., tuple[int, str, str]]
 SHARD = "plates/tiny_b1_p1.zarr/B/02/1/0/c.0.0.0"
 
 
+@pytest.mark.anywhere
 def test_a_healthy_lake_has_no_problem(lake: Lake) -> None:
     found = check(lake)
     assert found == []

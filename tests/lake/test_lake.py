@@ -43,6 +43,7 @@ def test_an_error_inside_a_transaction_leaves_nothing(lake: Lake) -> None:
     assert lake.query("from plate").equals(before)
 
 
+@pytest.mark.anywhere(remote="slow")
 @pytest.mark.parametrize(
     "statement",
     [
@@ -69,6 +70,7 @@ def test_a_read_only_query_refuses_to_write(
     assert not (tmp_path / "stolen.csv").exists()
 
 
+@pytest.mark.anywhere(remote="slow")
 @pytest.mark.parametrize(
     "statement",
     [

@@ -104,6 +104,7 @@ def test_readers_without_end_let_writers_in(lake: Lake, monkeypatch: pytest.Monk
     assert time.monotonic() - start < 30
 
 
+@pytest.mark.anywhere(remote="slow")
 def test_a_long_reader_keeps_no_other_waiting(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opened, "_LONG_S", 0.1)
     monkeypatch.setattr(opened, "_WAIT_FOR_END_S", 0.2)

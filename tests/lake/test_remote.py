@@ -7,13 +7,12 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ingest_tiny
-from servers import Bucket, Database, bucket, postgres
+from conftest import NewRemote, ingest_tiny
+from servers import Bucket, Database
 
 import unidino as ud
 from unidino.core.errors import InputError, LakeError
@@ -31,43 +30,11 @@ from unidino.lake.runs import Run
 SECRET = "nobody-may-read-this"
 # What differs between two lakes of one content: who made it, when, and what these name.
 OWN = {"run_id", "created", "started", "ended", "modified_ns", "number", "arguments"}
-NewLake = Callable[[], RemoteLake]
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Database, Bucket]]:
-    """A database server and a bucket."""
-    above = tmp_path_factory.mktemp("servers")
-    for name in ("postgres", "s3"):
-        (above / name).mkdir()
-    with (
-        postgres(above / "postgres") as database,
-        bucket(above / "s3") as storage,
-        pytest.MonkeyPatch.context() as patched,
-    ):
-        for name, value in storage.variables.items():
-            patched.setenv(name, value)
-        patched.setenv("UNIDINO_CACHE", str(above / "cache"))
-        patched.setenv("PGPASSWORD", SECRET)
-        yield database, storage
-
-
-@pytest.fixture(scope="module")
-def new_remote(served: tuple[Database, Bucket]) -> NewLake:
-    """A function that makes an empty lake, in a database and a folder of the bucket of its own."""
-    made: list[str] = []
-
-    def make() -> RemoteLake:
-        name = f"lake{len(made)}"
-        made.append(name)
-        from adbc_driver_postgresql import dbapi
-
-        address = served[0].address("postgres")
-        with dbapi.connect(address, autocommit=True) as con, con.cursor() as cursor:
-            cursor.execute(f"create database {name}")
-        return create_remote(f"{served[1].url}/{name}", served[0].address(name))
-
-    return make
+@pytest.fixture(autouse=True)
+def _password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPASSWORD", SECRET)
 
 
 def fill(lake: Lake, export: Path) -> None:
@@ -79,7 +46,7 @@ def fill(lake: Lake, export: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def filled(new_remote: NewLake, tiny_export: Path) -> RemoteLake:
+def filled(new_remote: NewRemote, tiny_export: Path) -> RemoteLake:
     lake = new_remote()
     fill(lake, tiny_export)
     return lake
@@ -118,7 +85,7 @@ def test_a_lake_is_the_same_in_a_folder_and_at_a_url(
 
 
 def test_a_copy_either_way_has_every_row_and_file(
-    filled: RemoteLake, new_remote: NewLake, tmp_path: Path
+    filled: RemoteLake, new_remote: NewRemote, tmp_path: Path
 ) -> None:
     folder, back = Lake.create(tmp_path / "lake"), new_remote()
     done = copy_lake(filled, folder)
@@ -146,7 +113,7 @@ def test_a_command_names_a_lake_by_its_url(filled: RemoteLake) -> None:
     assert SECRET not in done.stderr
 
 
-def test_eight_writers_at_once_land_every_row(new_remote: NewLake) -> None:
+def test_eight_writers_at_once_land_every_row(new_remote: NewRemote) -> None:
     lake = new_remote()
     address = lake._place.catalog.address
     errors: list[BaseException] = []
@@ -183,7 +150,7 @@ with lake.lock("plate p", wait=False) as held, lake.landing() as landing:
 
 
 def test_a_process_that_is_killed_while_it_lands_leaves_no_row_and_no_lock(
-    new_remote: NewLake,
+    new_remote: NewRemote,
 ) -> None:
     lake = new_remote()
     with subprocess.Popen(
@@ -201,7 +168,7 @@ def test_a_process_that_is_killed_while_it_lands_leaves_no_row_and_no_lock(
 
 
 def test_what_was_put_but_not_registered_is_listed_and_removed(
-    new_remote: NewLake, tiny_export: Path, monkeypatch: pytest.MonkeyPatch
+    new_remote: NewRemote, tiny_export: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake = new_remote()
 
@@ -222,7 +189,7 @@ def test_what_was_put_but_not_registered_is_listed_and_removed(
 
 
 def test_a_database_that_restarts_is_waited_for(
-    new_remote: NewLake, served: tuple[Database, Bucket], caplog: pytest.LogCaptureFixture
+    new_remote: NewRemote, served: tuple[Database, Bucket], caplog: pytest.LogCaptureFixture
 ) -> None:
     lake = new_remote()
     assert lake.look_up("from plate").is_empty()
@@ -239,14 +206,15 @@ def test_a_database_that_restarts_is_waited_for(
     assert lake.query("select command from run").item() == "after"
 
 
+@pytest.mark.parametrize("seconds", [2, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_storage_that_is_out_of_reach_for_a_while_is_waited_for(
-    filled: RemoteLake, served: tuple[Database, Bucket]
+    filled: RemoteLake, served: tuple[Database, Bucket], seconds: float
 ) -> None:
     without_copies(filled)
     uri = filled.look_up("select min(uri) as uri from part")["uri"].item()
     storage = served[1]
     storage.stop()
-    starter = threading.Timer(2.0, storage.start)
+    starter = threading.Timer(seconds, storage.start)
     starter.start()
     try:
         assert filled.resolve(uri).is_file()
@@ -294,7 +262,7 @@ def test_a_full_cache_loses_what_was_not_used_for_longest(
 
 
 def test_an_object_that_is_lost_or_changed_is_found_with_its_mend(
-    new_remote: NewLake, tiny_export: Path
+    new_remote: NewRemote, tiny_export: Path
 ) -> None:
     lake = new_remote()
     fill(lake, tiny_export)
@@ -316,6 +284,8 @@ def test_an_object_that_is_lost_or_changed_is_found_with_its_mend(
     without_copies(lake)
     with pytest.raises(LakeError, match="missing or damaged"):
         lake.resolve(embedding)
+    assert ingest_tiny(lake, tiny_export).landed == ("tiny_b2_p1",)
+    assert shard not in {p.problem for p in ud.check(lake)}
 
 
 def test_wrong_credentials_are_one_line_that_names_the_variables(

@@ -55,6 +55,7 @@ def _crops() -> Tensor:
     return torch.rand(3, 1, 224, 224, generator=torch.Generator().manual_seed(0))
 
 
+@pytest.mark.anywhere(remote="slow")
 def test_a_published_checkpoint_gives_its_own_embeddings(lake: Lake, tmp_path: Path) -> None:
     network = _timm()
     torch.save(_published(network), tmp_path / "dino.pth")
@@ -170,6 +171,7 @@ class _Evil:
         return Path.touch, (Path("evil-was-here"),)
 
 
+@pytest.mark.anywhere(remote="slow")
 def test_code_in_a_checkpoint_is_not_run(
     lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,6 +208,7 @@ def test_without_a_hub_the_local_file_is_asked_for(
         create_model(lake, "imagenet_dino")
 
 
+@pytest.mark.anywhere(remote="slow")
 def test_any_timm_network_embeds(lake: Lake, tmp_path: Path) -> None:
     network = timm.create_model("resnet10t", num_classes=0).eval()
     torch.save(timm.create_model("resnet10t").state_dict(), tmp_path / "resnet.pth")

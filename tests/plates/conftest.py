@@ -8,15 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from unidino.lake.lake import Lake
-
 WriteManifest = Callable[..., Path]
-
-
-@pytest.fixture
-def new_lake(tmp_path: Path) -> Lake:
-    """An empty lake."""
-    return Lake.create(tmp_path / "lake")
 
 
 @pytest.fixture

@@ -17,11 +17,6 @@ from unidino.plates.ingest import ingest
 WELLS = {"A/1": ["0"], "B/2": ["0"]}
 
 
-@pytest.fixture
-def new_lake(tmp_path: Path) -> Lake:
-    return Lake.create(tmp_path / "lake")
-
-
 def _change(group: Path, change: Callable[[dict[str, Any]], None]) -> None:
     document = json.loads((group / ".zattrs").read_text())
     change(document)

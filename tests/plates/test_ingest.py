@@ -35,6 +35,7 @@ def _counts(lake: Lake) -> dict[str, int]:
 WHOLE = {"plate": 2, "channel": 6, "well": 12, "field": 24, "image": 72}
 
 
+@pytest.mark.anywhere
 def test_every_image_is_registered_with_its_metadata(lake: Lake) -> None:
     assert _counts(lake) == WHOLE
     controls = lake.query(
@@ -47,6 +48,7 @@ def test_every_image_is_registered_with_its_metadata(lake: Lake) -> None:
     ]
 
 
+@pytest.mark.anywhere(remote="slow")
 def test_pixels_are_the_files(lake: Lake) -> None:
     rows = lake.query("select origin, uri, channel_index from located_image using sample 5")
     for origin, uri, index in rows.iter_rows():
@@ -54,6 +56,7 @@ def test_pixels_are_the_files(lake: Lake) -> None:
         np.testing.assert_array_equal(plane, tifffile.imread(origin))
 
 
+@pytest.mark.anywhere
 def test_a_second_ingest_does_nothing(lake: Lake, tiny_export: Path) -> None:
     before = lake.query("from plate")
     done = ingest_tiny(lake, tiny_export)
@@ -61,6 +64,7 @@ def test_a_second_ingest_does_nothing(lake: Lake, tiny_export: Path) -> None:
     assert lake.query("from plate").equals(before)
 
 
+@pytest.mark.anywhere(remote="slow")
 def test_touched_files_with_the_same_content_are_the_same_plate(
     lake: Lake, tiny_export: Path, tmp_path: Path
 ) -> None:
@@ -70,6 +74,7 @@ def test_touched_files_with_the_same_content_are_the_same_plate(
     assert len(done.skipped) == 2
 
 
+@pytest.mark.anywhere
 def test_changed_content_is_refused_and_overwrite_replaces_it(
     lake: Lake, tiny_export: Path, tmp_path: Path
 ) -> None:
@@ -86,6 +91,7 @@ def test_changed_content_is_refused_and_overwrite_replaces_it(
     assert _counts(lake) == WHOLE
 
 
+@pytest.mark.anywhere(remote="slow")
 def test_an_overwrite_cut_off_before_it_registers_is_mended_by_running_it_again(
     lake: Lake, tiny_export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,6 +243,7 @@ def test_reading_says_what_a_missing_image_is(tmp_path: Path) -> None:
         Files().read_image([str(tmp_path / "none.tif")], [None])
 
 
+@pytest.mark.anywhere(remote="slow")
 def test_pixels_take_the_place_of_metadata_alone(tiny_export: Path, new_lake: Lake) -> None:
     ingest_tiny(new_lake, tiny_export, metadata_only=True)
     assert new_lake.query("select distinct qc from image").rows() == [("absent",)]
@@ -246,6 +253,7 @@ def test_pixels_take_the_place_of_metadata_alone(tiny_export: Path, new_lake: La
         ingest_tiny(new_lake, tiny_export, metadata_only=True)
 
 
+@pytest.mark.anywhere(remote="slow")
 def test_every_argument_is_recorded(new_lake: Lake, tiny_export: Path) -> None:
     ingest_tiny(new_lake, tiny_export)
     recorded = json.loads(new_lake.query("select arguments from run").item())
@@ -263,6 +271,7 @@ def test_every_argument_is_recorded(new_lake: Lake, tiny_export: Path) -> None:
     }
 
 
+@pytest.mark.anywhere(remote="slow")
 def test_what_was_ingested_prints_as_a_row(tiny_export: Path, new_lake: Lake) -> None:
     done = ingest_tiny(new_lake, tiny_export)
     counts = {"plates": 2, "skipped": 0, "wells": 12, "fields": 24, "images": 72, "problems": 0}

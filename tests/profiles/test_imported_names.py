@@ -10,12 +10,6 @@ from unidino.profiles.importing import import_profiles
 from unidino.profiles.profile import profile
 
 
-@pytest.fixture
-def new_lake(tmp_path: Path) -> Lake:
-    """An empty lake."""
-    return Lake.create(tmp_path / "lake")
-
-
 @pytest.mark.parametrize("level", ["well", "compound"])
 def test_the_dataset_of_imported_profiles_stays_in_the_lake(
     level: str, new_lake: Lake, tmp_path: Path

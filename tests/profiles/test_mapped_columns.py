@@ -11,11 +11,6 @@ from unidino.profiles.importing import import_profiles
 from unidino.profiles.mapping import parse_map
 
 
-@pytest.fixture
-def new_lake(tmp_path: Path) -> Lake:
-    return Lake.create(tmp_path / "lake")
-
-
 def _import(folder: Path, lake: Lake, text: str, told: str, **how: Any) -> Any:
     (folder / "t.csv").write_text(text)
     return import_profiles(lake, folder / "t.csv", "m", mapped=parse_map(told), **how)

@@ -398,6 +398,7 @@ def test_fields_count_by_their_crops_or_alike(lake: Lake) -> None:
         assert well["channels"] == ["DNA", "Actin", "Tubulin"]
 
 
+@pytest.mark.anywhere(remote="slow")
 def test_any_channels_without_embedding_again(lake: Lake) -> None:
     baselines.create_model(lake, "gaussian")
     embed(lake, "gaussian")
@@ -417,6 +418,7 @@ def test_any_channels_without_embedding_again(lake: Lake) -> None:
         profile.profile(lake, Selection(normalize="mad_robustize,channels=RNA"))
 
 
+@pytest.mark.anywhere
 def test_profiles_are_made_once_and_anew_when_their_inputs_change(lake: Lake) -> None:
     baselines.create_model(lake, "gaussian")
     embed(lake, "gaussian", plates=["tiny_b1_p1"])
@@ -440,6 +442,7 @@ def test_wells_that_lack_a_channel_are_left_out_and_counted(lake: Lake) -> None:
     assert (made[0].num_profiles, made[0].dropped) == (11, {"missing_channel": 1})
 
 
+@pytest.mark.anywhere(remote="slow")
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -166,6 +166,7 @@ def test_a_rule_that_fails_is_an_input_error(screen, tmp_path: Path) -> None:
         Question(str(tmp_path / "rule.sql"))
 
 
+@pytest.mark.anywhere
 def test_scores_land_in_the_lake(lake: Lake) -> None:
     baselines.create_model(lake, "gaussian")
     embed(lake, "gaussian")
@@ -184,6 +185,7 @@ def test_scores_land_in_the_lake(lake: Lake) -> None:
     assert run.row(0) == ("score", True)
 
 
+@pytest.mark.anywhere(remote="slow")
 def test_channels_choose_slices_without_embedding_again(lake: Lake) -> None:
     baselines.create_model(lake, "gaussian")
     embed(lake, "gaussian")
@@ -193,6 +195,7 @@ def test_channels_choose_slices_without_embedding_again(lake: Lake) -> None:
         score(lake, "nsb", Selection(channels=["Mito"]))
 
 
+@pytest.mark.anywhere(remote="slow")
 def test_where_narrows_and_fails_clearly(lake: Lake) -> None:
     baselines.create_model(lake, "gaussian")
     embed(lake, "gaussian")
@@ -223,6 +226,7 @@ def test_several_neighbours_vote() -> None:
     assert three.outcome["correct"].to_list() == [False, False, True, True, True, False]
 
 
+@pytest.mark.anywhere(remote="slow")
 def test_models_are_compared_on_the_same_profiles(lake: Lake) -> None:
     for seed, name in enumerate(("gaussian", "noise")):
         baselines.create_model(lake, "gaussian", name, seed=seed)

@@ -23,6 +23,7 @@ from unidino.training.dino import Dino, Step
 from unidino.training.train import train
 
 
+@pytest.mark.anywhere(remote="slow")
 def test_training_lands_a_model(lake: Lake) -> None:
     log = train(lake, "toy", config=TOY.model_copy(update={"epochs": 3}))
     assert log[-1]["effective_rank"] > 2
@@ -105,6 +106,7 @@ def test_a_collapse_stops_with_its_figures(lake: Lake, monkeypatch: pytest.Monke
         train(lake, "toy", config=TOY)
 
 
+@pytest.mark.anywhere(remote="slow")
 def test_student_and_teacher_start_from_a_model(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +155,7 @@ def test_a_minibatch_in_parts_has_no_batch_norm(lake: Lake) -> None:
         train(lake, "toy", config=TOY.model_copy(update={"accumulate": 2}))
 
 
+@pytest.mark.anywhere(remote="slow")
 def test_what_a_model_was_trained_on_is_kept_with_it(lake: Lake) -> None:
     query = "select * from training_sample where channel = 'DNA'"
     train(lake, "toy", config=TOY, samples=query)

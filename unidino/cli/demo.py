@@ -1,5 +1,6 @@
 """The demo: two simulated screens go through every command; each command line is printed."""
 
+import contextlib
 import json
 import shlex
 import time
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from unidino.core.errors import InputError
+from unidino.core.errors import InputError, LakeError
 from unidino.core.log import log
 from unidino.lake.lake import Lake
 from unidino.scores.history import latest_scores
@@ -45,14 +46,28 @@ def _refuse_full(folder: Path) -> None:
         raise InputError(f"'{folder}' is not empty; name a new folder, or remove it")
 
 
-def demo(folder: Path, run: Callable[[list[str]], None], *, seed: int = 0) -> pl.DataFrame:
+def _refuse_full_lake(lake: Path) -> None:
+    with contextlib.suppress(LakeError):  # there is none yet, or the first command says why
+        if not Lake.open(lake).look_up("from plate limit 1").is_empty():
+            raise InputError(f"the lake '{lake}' has plates already; name an empty one")
+
+
+def demo(
+    folder: Path,
+    run: Callable[[list[str]], None],
+    *,
+    seed: int = 0,
+    lake: Path | None = None,
+) -> pl.DataFrame:
     """The accuracy of every model, by screen, metric and reading.
 
-    folder: new folder for the simulated exports, the lake and the report.
-    run: runs a command, given its words after `unidino`.
-    Raises InputError if the folder is not empty.
+    folder: new folder for the simulated exports, the report, and the lake unless one is given.
+    run: runs a command, given its words after `unidino`. lake: folder or address of an empty lake.
+    Raises InputError if the folder or the lake is not empty.
     """
     _refuse_full(folder)
+    lake = lake or folder / "lake"
+    _refuse_full_lake(lake)
     started = time.monotonic()
     for name, screen in SCREENS.items():
         log.info(f"simulating {name}: {', '.join(screen.channels)}")
@@ -62,7 +77,7 @@ def demo(folder: Path, run: Callable[[list[str]], None], *, seed: int = 0) -> pl
         log.info("\n$ unidino " + shlex.join(words))
         run(words)
 
-    at_lake = ["--lake", str(folder / "lake")]
+    at_lake = ["--lake", str(lake)]
     for name, screen in SCREENS.items():
         place = folder / name
         type_and_run(
@@ -95,7 +110,7 @@ def demo(folder: Path, run: Callable[[list[str]], None], *, seed: int = 0) -> pl
     type_and_run(["score", "--measure", "map", "--metric", "nsb", *at_lake])
     type_and_run(["attribute", "--model", "demo_vit", "--scores", "auto", *at_lake])
     type_and_run(["report", "--model", "demo_vit", "-o", str(folder / "report.html"), *at_lake])
-    table = closing_table(Lake.open(folder / "lake"))
+    table = closing_table(Lake.open(lake))
     truth = {
         name: json.loads((folder / name / "truth.json").read_text(encoding="utf-8"))
         for name in SCREENS
@@ -105,7 +120,7 @@ def demo(folder: Path, run: Callable[[list[str]], None], *, seed: int = 0) -> pl
         log.info(f"simulated in {name}: {changed}")
     log.info(
         f"{time.monotonic() - started:.0f} s; open {folder / 'report.html'}, or run\n"
-        f"$ unidino explore --lake {folder / 'lake'}"
+        f"$ unidino explore --lake {lake}"
     )
     return table
 

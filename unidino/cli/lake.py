@@ -37,6 +37,10 @@ def demo(
     tutorial: Annotated[
         bool, typer.Option("--tutorial", help="Only make the plates of the tutorial.")
     ] = False,
+    lake: Annotated[
+        Path | None,
+        typer.Option(help="Folder or address of an empty lake; default: in the folder."),
+    ] = None,
 ) -> None:
     """Simulate two small screens and run every command on them."""
     from unidino.cli import app
@@ -51,7 +55,7 @@ def demo(
     def run(words: list[str]) -> None:
         app(words, standalone_mode=False)
 
-    show(run_demo(folder, run, seed=seed))
+    show(run_demo(folder, run, seed=seed, lake=lake))
 
 
 def ingest(

@@ -17,16 +17,31 @@ from unidino.lake.states import FileState, state_from
 ROOMS = ("plates", "embeddings", "crops", "profiles", "cells", "models", "illumination", "records")
 
 
-def registered_states(lake: RemoteLake) -> dict[str, tuple[FileState, str, str | None]]:
-    """The state, kind and owner (plate or model) of every file that should be there, by uri."""
+def registered_states(
+    lake: RemoteLake, plate: str | None = None
+) -> dict[str, tuple[FileState, str, str | None]]:
+    """The state, kind and owner (plate or model) of every file that should be there, by uri.
+
+    plate: only the files that an ingest of this plate wrote.
+    """
     found = {}
-    for row in lake.look_up("from file order by uri").to_dicts():
+    asked = {"plate": plate}
+    files = lake.look_up(
+        "from file where $plate is null or (plate = $plate and kind in ('illumination', 'record'))"
+        " order by uri",
+        asked,
+    )
+    for row in files.to_dicts():
         owner = row["model"] if row["kind"] == "model" else row["plate"]
         found[row["uri"]] = (state_from(row), row["kind"], owner)
-    query = "select plate_id, uri from plate where uri is not null order by plate_id"
-    for plate, uri in lake.look_up(query).iter_rows():
+    plates = lake.look_up(
+        "select plate_id, uri from plate where uri is not null and plate_id = coalesce($plate,"
+        " plate_id) order by plate_id",
+        asked,
+    )
+    for name, uri in plates.iter_rows():
         for states in lake.states_of_plate(uri).values():
-            found |= {state.path: (state, "plate", plate) for state in states}
+            found |= {state.path: (state, "plate", name) for state in states}
     return found
 
 
@@ -53,6 +68,23 @@ def wrong_objects(
                     kind,
                     owner,
                 )
+
+
+def first_wrong_object(lake: RemoteLake, plate: str, uri: str | None) -> str | None:
+    """What is wrong with the files of a plate as the storage lists them; None if nothing.
+
+    uri: of the folder of its pixels, if it has any.
+    """
+    registered = registered_states(lake, plate)
+    pixels = lake.objects.under(f"{uri}/") if uri else ()
+    there = {found.uri: found.num_bytes for found in pixels}
+    for name in set(registered) - set(there):
+        if (num_bytes := lake.objects.size(name)) is not None:
+            there[name] = num_bytes
+    for name, (state, _, _) in registered.items():
+        if fault := _fault(lake, state, there, deep=False):
+            return f"{name} {fault}"
+    return None
 
 
 def _fault(

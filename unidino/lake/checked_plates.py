@@ -198,6 +198,12 @@ def first_fault(lake: Lake, plate: str) -> str | None:
     (row,) = lake.look_up(query, {"plate": plate}, plates=[plate]).to_dicts()
     if row["problem"]:
         return str(row["problem"])
+    if lake.is_remote:
+        from unidino.lake.checked_objects import first_wrong_object
+        from unidino.lake.remote import RemoteLake
+
+        assert isinstance(lake, RemoteLake)
+        return first_wrong_object(lake, plate, row["uri"])
     registered = lake.look_up(
         "from file where kind in ('illumination', 'record') and plate = $plate", {"plate": plate}
     ).to_dicts()

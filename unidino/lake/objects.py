@@ -115,6 +115,16 @@ class Objects:
                 for item in found:
                     yield Stored(item["path"], item["size"])
 
+    def size(self, uri: str) -> int | None:
+        """Bytes of an object; None if there is none."""
+        import obstore
+
+        with self._errors(uri):
+            try:
+                return int(obstore.head(self._store, uri)["size"])
+            except FileNotFoundError:
+                return None
+
     def remove(self, uris: Sequence[str]) -> None:
         """Remove objects; those that are not there are passed over."""
         import obstore
