@@ -1,10 +1,9 @@
 """Cells of fields and wells, counted by the nuclei in their images."""
 
-import multiprocessing
 import os
 import time
 from collections.abc import Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from unidino.core import assets
 from unidino.core.errors import InputError, choose
 from unidino.core.log import log
+from unidino.core.processes import processes
 from unidino.core.progress import progress_bar
 from unidino.core.results import Result
 from unidino.core.sql import table_of
@@ -123,7 +123,7 @@ def _pool(num_images: int, jobs: int | None) -> AbstractContextManager[Executor 
     num = min(jobs or os.cpu_count() or 1, num_images // _FEW)
     if num < 2:
         return nullcontext()
-    return ProcessPoolExecutor(num, multiprocessing.get_context("spawn"))
+    return processes(num)
 
 
 def _count(field: Path, index: int) -> int:

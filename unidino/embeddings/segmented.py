@@ -1,16 +1,15 @@
 """Fields to features of segmented cells, by as many processes as there are cores."""
 
-import multiprocessing
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unidino.core.processes import processes
 from unidino.embeddings.crops import read_planes
 from unidino.embeddings.embedder import Advance, Encoded, Row
 from unidino.lake.lake import Lake
@@ -70,9 +69,8 @@ class CellEmbedder:
     ) -> Iterator[Vectors | None]:
         """Vectors by group of each field, in order; None for a field without cells."""
         nuclei = self._config.nuclei or cellprofiler.nuclear_channel(channels)
-        context = multiprocessing.get_context("spawn")
         num_processes = min(os.cpu_count() or 1, len(fields) or 1)
-        with ProcessPoolExecutor(num_processes, context) as pool:
+        with processes(num_processes) as pool:
             results = [
                 pool.submit(
                     _measure,

@@ -9,7 +9,6 @@ from collections import OrderedDict
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from threading import Lock, Thread
 from uuid import uuid4
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from unidino.core import assets
 from unidino.core.errors import InputError, UnidinoError, choose
+from unidino.core.processes import processes
 from unidino.explorer.apart import Apart
 from unidino.explorer.cache import Cache, version
 from unidino.explorer.colours import Colours, colours_of
@@ -212,7 +212,7 @@ class CachedLake:
     def make_map(self, file: ProfileFile, method: str) -> None:
         """Start to project profiles in another process, which writes the points to the lake."""
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+            self._pool = processes(1)
         key = (file.model, file.normalization, file.dataset)
         if key not in self._maps or self._maps[key].done():
             self._maps[key] = self._pool.submit(_project, self.lake.address, method, *key)

@@ -12,10 +12,9 @@ import signal
 import tempfile
 from multiprocessing.connection import Connection
 from pathlib import Path
-from threading import Thread
-from time import sleep
 
 from unidino.core.errors import InputError, UnidinoError
+from unidino.core.processes import end_with_parent
 
 READY = "ready"
 _MOST_BYTES = 256 << 20  # of an answer
@@ -33,7 +32,7 @@ def serve(connection: Connection, folder: Path, memory: int) -> None:
     may take.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server ends this process
-    Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    end_with_parent()
     tempfile.tempdir = str(folder)
     os.nice(_NICENESS)
     _load()
@@ -93,10 +92,3 @@ def _lower(what: int, limit: int) -> None:
     now, most = resource.getrlimit(what)
     given = [n for n in (now, most) if n != resource.RLIM_INFINITY]
     resource.setrlimit(what, (min([limit, *given]), most))
-
-
-def _end_with(parent: int) -> None:
-    """End this process when the one that started it has ended."""
-    while os.getppid() == parent:
-        sleep(1.0)
-    os._exit(1)

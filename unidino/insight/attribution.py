@@ -3,7 +3,6 @@
 Shapes: N profiles, C channels of D features. Source: Morelli et al. 2025, section 2.4.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from unidino.core.errors import InputError, ProfileError, choose
 from unidino.core.log import log
+from unidino.core.processes import side_by_side
 from unidino.core.progress import progress_bar
 from unidino.core.reasons import WhyNot
 from unidino.core.results import Result, Results
@@ -204,7 +204,7 @@ def _forest_shares(
     tasks: Sequence[_ClassTask], top: int, seeds: Sequence[int], jobs: int | None
 ) -> list[NDArray[np.float64]]:
     """Shares (S, C) of each task; forests run side by side in processes."""
-    from joblib import Parallel, delayed
+    from joblib import delayed
 
     calls = [
         delayed(channel_shares)(
@@ -213,10 +213,9 @@ def _forest_shares(
         for task in tasks
         for seed in seeds
     ]
-    parallel = Parallel(n_jobs=jobs or os.cpu_count() or 1, return_as="generator")
     shares = []
     with progress_bar("attribute", len(calls), "forests") as advance:
-        for of_forest in parallel(calls):
+        for of_forest in side_by_side(calls, jobs):
             shares.append(of_forest)
             advance(1)
     starts = range(0, len(shares), len(seeds))

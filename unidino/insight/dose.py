@@ -3,7 +3,6 @@
 Shapes: N wells, D features.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, get_args
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from unidino.core.choices import Effect
 from unidino.core.errors import InputError, choose
 from unidino.core.log import log
+from unidino.core.processes import side_by_side
 from unidino.core.progress import progress_bar
 from unidino.core.reasons import WhyNot
 from unidino.core.results import Results
@@ -104,7 +104,7 @@ def _fitted(
     tasks: Sequence[Task], effect: str, num_bootstraps: int, jobs: int | None
 ) -> list[DoseCurve]:
     """The curves of a dataset, sorted by compound; channels in the order of the profiles."""
-    from joblib import Parallel, delayed
+    from joblib import delayed
     from scipy.stats import false_discovery_control
 
     designs = [(task.channel, tuple(np.sort(task.wells.um))) for task in tasks]
@@ -113,10 +113,10 @@ def _fitted(
         delayed(_fit)(task.wells, num_bootstraps, _num_shuffled(like[design]), task.seed)
         for task, design in zip(tasks, designs, strict=True)
     ]
-    num_jobs = 1 if len(calls) < _FEW_CURVES else jobs or os.cpu_count() or 1
+    num_jobs = 1 if len(calls) < _FEW_CURVES else jobs
     fits = []
     with progress_bar("dose", len(calls), "curves") as advance:
-        for fit in Parallel(n_jobs=num_jobs, return_as="generator")(calls):
+        for fit in side_by_side(calls, num_jobs):
             fits.append(fit)
             advance(1)
     # Compounds of the same design have the same chance, so their shuffled responses are pooled.

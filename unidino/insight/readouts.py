@@ -5,7 +5,6 @@ readouts that is predicted beyond a threshold summarizes them. Shapes: P consens
 D features, R readouts, F folds. Source: Morelli et al. 2025, section 2.3.3.
 """
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from unidino.core import assets
 from unidino.core.errors import InputError, ProfileError, choose
+from unidino.core.processes import side_by_side
 from unidino.core.progress import progress_bar
 from unidino.core.reasons import WhyNot
 from unidino.core.results import Results
@@ -209,7 +209,7 @@ def _scores(
     tasks: Sequence[_StratumTask], regressor: str, num_folds: int, seed: int, jobs: int | None
 ) -> list[ReadoutScore]:
     """Scores of the tasks; readouts are fitted side by side in processes."""
-    from joblib import Parallel, delayed
+    from joblib import delayed
 
     # Forests compare in float32; linear models use every digit.
     dtype = np.float32 if regressor == "random_forest" else np.float64
@@ -227,10 +227,9 @@ def _scores(
                     seed=seed,
                 )
             )
-    parallel = Parallel(n_jobs=jobs or os.cpu_count() or 1, return_as="generator")
     folds = []
     with progress_bar("readouts", len(calls), "readouts") as advance:
-        for r2 in parallel(calls):
+        for r2 in side_by_side(calls, jobs):
             folds.append(r2)
             advance(1)
     scores, start = [], 0

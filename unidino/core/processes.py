@@ -1,0 +1,47 @@
+"""Processes that work side by side, and that end with the one that started them."""
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from threading import Thread
+from time import sleep
+from typing import Any
+
+_LOOK_S = 0.5
+
+
+def end_with_parent() -> None:
+    """Start to watch the process that started this one, and end this one after it.
+
+    A process that is killed takes none of its workers with it: they wait for work for ever.
+    """
+    Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        sleep(_LOOK_S)
+    os._exit(1)
+
+
+def processes(num: int) -> ProcessPoolExecutor:
+    """A pool of `num` new processes."""
+    return ProcessPoolExecutor(
+        num, multiprocessing.get_context("spawn"), initializer=end_with_parent
+    )
+
+
+def side_by_side(calls: Sequence[Any], jobs: int | None) -> Iterator[Any]:
+    """Results of calls in their order, computed in several processes.
+
+    calls: made by `joblib.delayed`; large arrays reach the processes as files that they share.
+    jobs: number of processes; None: one a core.
+    """
+    from joblib import Parallel
+
+    num = jobs or os.cpu_count() or 1
+    # One process is this one, which nothing is to end.
+    options = {"initializer": end_with_parent} if num > 1 else {}
+    found: Iterator[Any] = Parallel(n_jobs=num, return_as="generator", **options)(calls)
+    return found
