@@ -55,7 +55,7 @@ def _without_copies(lake: RemoteLake) -> None:
 
 def test_embedding_from_storage(served: tuple[Database, Bucket], tmp_path: Path) -> None:
     export = tmp_path / "export"
-    simulate_screen(export, SCREENS["sim3"], plates=["sim3_b1_p1"], size_px=448)
+    simulate_screen(export, SCREENS["sim3"], plates=["sim3_b1_p1"], size_px=448, num_fields=1)
     folder, remote = Lake.create(tmp_path / "lake"), _new(served, "speed")
     ud.ingest(folder, export, "harmony", dataset="sim", platemap=export / "platemap.csv")
     ud.create_model(folder, "random_vit")
