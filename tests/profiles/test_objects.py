@@ -52,6 +52,16 @@ def object_tables(data: Path) -> Path:
     return data / "single_cell_tables"
 
 
+def test_of_several_tables_the_bad_one_is_named(tmp_path: Path) -> None:
+    cells = pl.DataFrame({"plate": ["p"], "well": ["A01"], "area": [1.0]})
+    for name in ("a", "b", "c"):
+        cells.write_parquet(tmp_path / f"{name}.parquet")
+    (tmp_path / "b.parquet").write_bytes(b"PAR1 and no more")
+    paths = sorted(tmp_path.glob("*.parquet"))
+    with pytest.raises(InputError, match=r"^cannot read '[^']*/b\.parquet'"):
+        ud.import_profiles(ud.Lake.create(tmp_path / "lake"), paths, "cells", objects=True)
+
+
 @pytest.mark.parametrize("how", ["median", "mean"])
 @pytest.mark.sample(1)
 def test_sqlite_is_aggregated_as_by_pycytominer(

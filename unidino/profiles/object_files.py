@@ -63,7 +63,8 @@ def open_objects(
         files = [f for p in paths for f in (sorted(p.glob("*.parquet")) if p.is_dir() else [p])]
         return _of_files(con, files, folder)
     except (OSError, duckdb.Error, sqlite3.Error, pa.ArrowException) as error:
-        raise InputError(_words_for(error, paths[0])) from error
+        bad = next((path for path in paths if f"'{path}'" in str(error)), paths[0])
+        raise InputError(_words_for(error, bad)) from error
 
 
 def _words_for(error: Exception, path: Path) -> str:
