@@ -40,11 +40,18 @@ class Database:
 
     def create(self, name: str) -> None:
         """Make a database that holds nothing."""
+        self.run("postgres", f'create database "{name}"')
+
+    def run(self, name: str, *statements: str) -> None:
+        """Run statements in one of its databases."""
         from adbc_driver_postgresql import dbapi
 
-        address = self.address("postgres")
-        with dbapi.connect(address, autocommit=True) as con, con.cursor() as cursor:
-            cursor.execute(f'create database "{name}"')
+        with (
+            dbapi.connect(self.address(name), autocommit=True) as con,
+            con.cursor() as cursor,
+        ):
+            for statement in statements:
+                cursor.execute(statement)
 
     def restart(self) -> None:
         self._server._stop()

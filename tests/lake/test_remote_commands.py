@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import NewRemote
+from servers import Bucket, Database
 
 from unidino.lake.copying import copy_lake
 from unidino.lake.lake import Lake
@@ -79,3 +80,55 @@ def test_commands_write_the_same_files(
         assert all(path.stat().st_size > 1000 for path in written), command
         if name.endswith(".csv"):
             assert written[0].read_text() == written[1].read_text()
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page_for_laboratories(
+    served: tuple[Database, Bucket],
+    tiny_export: Path,
+    profiled: Path,
+    run_cli: Cli,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The page's own lines, with the addresses of servers that run here."""
+    database, storage = served
+    page = Path(__file__).parents[2] / "docs" / "guides" / "laboratory.md"
+    blocks = re.findall(r"```text\n(.+?)```", page.read_text(), re.S)
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(profiled, "lake")
+    shutil.copytree(tiny_export, "exports/2026-03")
+    database.create("unidino")
+    places = {
+        "s3://screens/lake": f"{storage.url}/page",
+        "postgresql://db.lab/unidino": database.address("unidino"),
+    }
+
+    def run(line: str) -> None:
+        for name, place in places.items():
+            line = line.replace(name, place)
+        if "ingest" in line:  # labels, which the score needs
+            line += " --platemap exports/2026-03/platemap.csv"
+            line += " --metadata exports/2026-03/plates.csv"
+        status, _, err = run_cli(*shlex.split(line)[1:])
+        assert status == 0, f"{line}: {err}"
+
+    (first,) = (block for block in blocks if "lake create" in block)
+    for line in first.splitlines():
+        if line.startswith("export "):
+            monkeypatch.setenv("UNIDINO_LAKE", places["s3://screens/lake"])
+        elif line.startswith("unidino "):
+            run(line)
+    database.create("second")
+    second = f"{storage.url}/second"
+    run(f"unidino lake create {second} --catalog {database.address('second')}")
+    (copies,) = (block for block in blocks if "lake copy" in block)
+    places["s3://screens/lake"] = second
+    for line in copies.splitlines():
+        run(line)
+    query = "select plate, well, channel, embedding from embedding order by all"
+    copied = Lake.open(tmp_path / "laptop").query(query)
+    assert copied.equals(Lake.open(profiled).query(query))
+    (rights,) = (block for block in blocks if "grant" in block)
+    grants = [shlex.split(line)[-1] for line in rights.splitlines()]
+    database.run("unidino", "create role readers", "create role writers", *grants)
