@@ -42,7 +42,7 @@ def open_catalog(path: Path) -> "OpenCatalog":
 
 
 def close_idle() -> None:
-    """Close the instances that nobody reads, so that none outlives this process or is forked."""
+    """Close the instances that nobody reads, so that none is forked or closed as Python ends."""
     for (pid, _), catalog in list(_catalogs.items()):
         if pid == os.getpid():
             catalog.close_if_idle()
@@ -62,6 +62,7 @@ class OpenCatalog:
         self._file: _State | None = None
         self._since = 0.0
         self._idle_since = 0.0
+        self._closer: Thread | None = None
         self._num_waiting = 0  # for the file without an instance
         self._is_long = False
         self._readers: Counter[int] = Counter()
@@ -115,19 +116,23 @@ class OpenCatalog:
                 self._changed.notify_all()
 
     def close_if_idle(self) -> None:
-        """Close the instance, if nobody reads or waits to."""
-        if self._changed.acquire(blocking=False):
-            try:
-                if self._is_idle():
-                    self._close()
-            finally:
-                self._changed.release()
+        """Close the instance, if nobody reads or is opening it, and end the thread that would."""
+        if not self._changed.acquire(timeout=_WAIT_FOR_END_S):
+            return
+        try:
+            if self._is_idle():
+                self._close()
+        finally:
+            self._changed.release()
+        if self._root is None and self._closer is not None:
+            self._closer.join(_WAIT_FOR_END_S)
 
     def _open(self, connect: Callable[[], Connection]) -> None:
         self._root = connect()
         self._file, self._since, self._is_long = self._state(), time.monotonic(), False
         self._idle_since = self._since
-        Thread(target=self._close_after_a_while, args=(self._root,), daemon=True).start()
+        self._closer = Thread(target=self._close_after_a_while, args=(self._root,), daemon=True)
+        self._closer.start()
 
     def _close(self) -> None:
         assert self._root is not None
