@@ -85,9 +85,9 @@ def dose_table(found: Sequence[DoseCurve]) -> pl.DataFrame:
                 "compound": c.compound,
                 "channel": c.channel,
                 "EC50 uM": _dose_text(c.ec50_um) or _beyond_text(c),
-                "95 %": _interval_text(c.interval_95),
+                "95 %": interval_text(*c.interval_95) if c.interval_95 else "",
                 "lowest active uM": _dose_text(c.lowest_active_um),
-                "lowest 95 %": _interval_text(c.lowest_active_95),
+                "lowest 95 %": interval_text(*c.lowest_active_95) if c.lowest_active_95 else "",
                 "top": round(c.curve.top, 3),
                 "R2": round(c.r2, 3),
                 "q": c.q_value,
@@ -116,6 +116,10 @@ def _beyond_text(c: DoseCurve) -> str:
     return f"< {doses[0]:.3g}" if c.beyond == "below" else f"> {doses[-1]:.3g}"
 
 
-def _interval_text(ends: tuple[float | None, float | None] | None) -> str:
-    """An interval of doses; an end that left the tested doses is open."""
-    return "" if ends is None else f"{_dose_text(ends[0])}-{_dose_text(ends[1])}"
+def interval_text(low: float | None, high: float | None) -> str:
+    """An interval of doses in words; an end that is None left the tested doses."""
+    if low is None and high is None:
+        return "any tested dose"
+    if low is None or high is None:
+        return f"below {_dose_text(high)}" if low is None else f"above {_dose_text(low)}"
+    return f"{_dose_text(low)}-{_dose_text(high)}"
