@@ -206,7 +206,7 @@ def test_picked_wells_are_kept_once_and_taken_home(cached: CachedLake) -> None:
     result = cached.run(picked.query_of(rows))
     assert result.num_rows == 2
     assert cached.rows_file(result.token, "csv").read_text().count("tiny_b") == 2
-    assert len(picked.contact_sheet(cached, rows)) == 2
+    assert len(picked.contact_sheet(cached, rows)) == 1 + 2  # names of the channels, then the wells
 
 
 def test_single_cells_have_distributions(
