@@ -289,16 +289,20 @@ def prepare(page: Path, folder: Path, left_by: dict[Path, Path]) -> None:
     """Fill the folder in which a page runs. left_by: folders of the pages that ran."""
     how, other = place(page)
     if how == "after":
-        shutil.copytree(left_by[DOCS / other], folder, symlinks=True, dirs_exist_ok=True)
+        shutil.copytree(left_by[_before(other)], folder, symlinks=True, dirs_exist_ok=True)
     folder.mkdir(exist_ok=True)
     if how == "data":
         link_data(folder)
 
 
+def _before(other: str) -> Path:
+    return (DOCS / other).resolve()
+
+
 def needed(page: Path) -> list[Path]:
     """The pages that run before a page, and itself."""
     how, other = place(page)
-    return [*(needed(DOCS / other) if how == "after" else []), page]
+    return [*(needed(_before(other)) if how == "after" else []), page]
 
 
 def main(names: list[str]) -> None:

@@ -6,15 +6,43 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import zarr
-from planes import plane_of
+from planes import plane_of, stored_plane
+
+from unidino.lake.lake import Lake
+from unidino.plates.convert import Form
+from unidino.plates.ingest import Ingested, ingest
 
 SCALE = (1.0, 0.325, 0.325)
+WELLS = {"A/1": ["0"], "B/12": ["0"]}
+in_both_forms = pytest.mark.parametrize("in_place", [False, True], ids=["copied", "in place"])
 
 
 def value_of(well: str, image: str, channel: int) -> int:
     """A value that differs for each plane: the planes of a plate are `plane_of` of it."""
     return sum(map(ord, well)) * 7 + sum(map(ord, image)) * 3 + 100 * channel
+
+
+def ingest_zarr(lake: Lake, path: Path, *, in_place: bool = False, **options: Any) -> Ingested:
+    """Ingest as a user would, with a copy of the pixels or without."""
+    return ingest(lake, path, "ome-zarr", form=Form(in_place=in_place), **options)
+
+
+def fields_of(lake: Lake) -> list[tuple[str, str, int]]:
+    """Plate, well and number of every field."""
+    return lake.query("select plate, well, field from field order by all").rows()
+
+
+def assert_planes(lake: Lake, well: str, path: str, image: str, field: int = 0) -> None:
+    """Assert that the lake holds the planes of an image that `write_zarr_plate` wrote."""
+    for channel in (0, 1):
+        plane = stored_plane(
+            lake, f"well = '{well}' and field = {field} and channel_index = {channel}"
+        )
+        assert plane.dtype == np.uint16
+        assert plane.dtype.isnative
+        np.testing.assert_array_equal(plane, plane_of(value_of(path, image, channel)))
 
 
 def write_group(path: Path, metadata: Mapping[str, Any] | None, version: str = "0.4") -> None:

@@ -163,7 +163,8 @@ def test_doses_are_listed_and_drawn(answered: CachedLake) -> None:
     rows = dose.dose_rows(answered.lake, "first", "mad_robustize", "tiny")
     listed = dose.compounds_of(rows)
     assert listed["compound"].to_list() == ["a", "b"]
-    assert listed["EC50_µM"].to_list() == [3.0, None]
+    assert listed["EC50_µM"].to_list() == ["3", "inactive"]
+    assert listed["95_%"].to_list() == ["above 1", ""]
     figure = dose.dose_figure(rows, "a")
     assert len(figure["data"]) == 4 * 4
     titles = [note["text"] for note in figure["layout"]["annotations"]]
@@ -187,7 +188,9 @@ def test_flags_are_at_their_wells(answered: CachedLake, cached: CachedLake) -> N
     assert quality.flags_of(flagged, plate, quality.ANY) == {"B02": 2, "C03": 1}
     assert quality.flags_of(flagged, plate, "blurred") == {"B02": 1}
     figure, legend = quality.quality_map(answered, "tiny", flagged, plate, "dim")
-    assert legend.endswith("1 flag: 2, no flag: 4.")
+    named = [entry.children[1:] for entry in legend]
+    assert [(name, of.children) for name, of in named] == [("1 flag", "2"), ("no flag", "4")]
+    assert legend[0].children[0].style != legend[1].children[0].style
     shown = figure["data"][0]["z"]
     assert shown[1][1] == shown[2][2] != shown[1][2]
     with pytest.raises(ProfileError, match="run `unidino quality`"):
@@ -203,7 +206,7 @@ def test_picked_wells_are_kept_once_and_taken_home(cached: CachedLake) -> None:
     result = cached.run(picked.query_of(rows))
     assert result.num_rows == 2
     assert cached.rows_file(result.token, "csv").read_text().count("tiny_b") == 2
-    assert len(picked.contact_sheet(cached, rows)) == 2
+    assert len(picked.contact_sheet(cached, rows)) == 1 + 2  # names of the channels, then the wells
 
 
 def test_single_cells_have_distributions(
@@ -228,5 +231,7 @@ def test_single_cells_have_distributions(
     wells = [("chosen", "tiny_b1_p1", "B02"), ("replicate", "tiny_b1_p1", "B03")]
     figure = cells.cells_figure(lake, "Cells_Area", wells)
     assert [len(trace["y"]) for trace in figure["data"]] == [30, 10]
+    again = cells.cells_figure(lake, "Cells_Area", [*wells, ("picked", "tiny_b1_p1", "B02")])
+    assert [trace["name"] for trace in again["data"]] == [t["name"] for t in figure["data"]]
     with pytest.raises(InputError, match="no single cells"):
         cells.cells_figure(lake, "Cells_Area", [("x", "tiny_b1_p1", "C02")])

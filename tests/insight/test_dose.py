@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import unidino as ud
 from unidino.core.errors import InputError, ProfileError, UnidinoError
 from unidino.insight.curves import fit_curve, strengths
+from unidino.insight.dose_curve import interval_text
 from unidino.insight.effects import (
     control_distance,
     control_projection,
@@ -23,7 +24,7 @@ from unidino.insight.effects import (
 from unidino.insight.responses import Wells
 from unidino.lake.lake import Lake
 from unidino.profiles.importing import import_profiles
-from unidino.reports.results import doses
+from unidino.reports.results import dose_columns, doses
 
 DOSES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 NUM_FEATURES = 24
@@ -111,6 +112,31 @@ def test_planted_ec50s_are_within_their_intervals_for_90_of_100_compounds(
     assert len(errors) >= 80
     assert abs(np.median(errors)) < 0.1
     _shows_in_lake(lake, found)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (0.5, 4.18, "0.5-4.18"),
+        (None, 7.27, "below 7.27"),
+        (0.03, None, "above 0.03"),
+        (None, None, "any tested dose"),
+    ],
+)
+def test_an_interval_with_an_open_end_is_in_words(
+    low: float | None, high: float | None, text: str
+) -> None:
+    assert interval_text(low, high) == text
+    row = {
+        "compound": "a",
+        "channel": "all",
+        "is_active": True,
+        "beyond": None,
+        "curve": "logistic",
+    }
+    row |= {"ec50_um": 2.0, "ec50_low_um": low, "ec50_high_um": high, "lowest_active_um": 1.0}
+    row |= {"q_value": 0.01, "top": 5.0, "r2": 0.9, "num_doses": 8, "n": 16}
+    assert dose_columns(pl.DataFrame([row]))["95 %"].to_list() == [text]
 
 
 def _shows_in_lake(lake: Lake, found: object) -> None:

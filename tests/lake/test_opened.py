@@ -60,6 +60,7 @@ def test_the_lock_of_a_query_outlasts_other_readers(
             assert _locks(lake) == 1
         assert not _another_process_may_write(lake)
         assert con.sql("select count(*) from image").fetchall() == [(72,)]
+    time.sleep(2 * opened._IDLE_S)
     assert _another_process_may_write(lake)
     assert lake.look_up("from new").rows() == [(1,)]
 
@@ -73,6 +74,27 @@ def test_a_query_opens_files_of_its_lake_and_no_other(lake: Lake, tmp_path: Path
     for place in (tmp_path / "notes.csv", lake.path / ".." / "notes.csv", lake.path / "*.csv"):
         with pytest.raises(InputError, match="disabled by configuration"):
             lake.query(f"from '{place}'")
+
+
+def test_readers_that_follow_one_another_share_an_instance(lake: Lake) -> None:
+    def read() -> None:
+        with lake.held() as con:
+            con.execute("create temp table mine as from plate")  # of this reader alone
+
+    catalog = opened.open_catalog(lake.catalog)
+    read()
+    root = catalog._root
+    for _ in range(3):
+        read()
+        assert catalog._root is root
+    threading.Thread(target=read).start()
+    lake.execute("create table new as select 1")  # it waits for none but those that read
+    assert lake.look_up("from new").rows() == [(1,)]
+    (lake.path / "later").mkdir()
+    (lake.path / "later" / "a.csv").write_text("a\n5\n")
+    assert lake.query(f"from '{lake.path}/later/a.csv'").rows() == [(5,)]
+    time.sleep(3 * opened._IDLE_S)
+    assert catalog._root is None
 
 
 def test_readers_without_end_let_writers_in(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,6 +144,18 @@ def test_a_long_reader_keeps_no_other_waiting(lake: Lake, monkeypatch: pytest.Mo
         assert time.monotonic() - start < 2
 
 
+def test_an_idle_instance_gives_way_to_another_process(lake: Lake) -> None:
+    script = (
+        "import sys; from unidino.lake.lake import Lake; lake = Lake.open(sys.argv[1])\n"
+        "for i in range(5): lake.execute(f'create or replace table new as select {i} as n')"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", script, str(lake.path)])
+    while writer.poll() is None:
+        lake.look_up("from plate")
+    assert writer.returncode == 0
+    assert lake.look_up("from new").rows() == [(4,)]
+
+
 def test_a_writer_waits_for_the_readers_of_its_process(lake: Lake) -> None:
     reading, order = threading.Event(), []
 
@@ -168,6 +202,7 @@ def test_a_query_has_a_limit_of_memory_and_spills_into_a_private_folder(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(user_sql, "memory_bytes", lambda: 200_000_000)
+    opened.close_idle()
     with pytest.raises(InputError, match="Out of Memory"):
         lake.query("select len(array_agg(md5(i::varchar))) from range(10000000) t(i)")
     settings = "select current_setting('memory_limit'), current_setting('temp_directory')"
@@ -179,4 +214,5 @@ def test_a_query_has_a_limit_of_memory_and_spills_into_a_private_folder(
         ).fetchall()
     assert limit == "95.3 MiB"
     assert Path(folder).parent.stat().st_mode & 0o777 == 0o700
+    opened.close_idle()
     assert not Path(folder).exists()

@@ -29,6 +29,12 @@ def names(room: str) -> list[str]:
 
 
 @cache
+def texts(*rooms: str) -> tuple[str, ...]:
+    """Texts of all files of `sql/<room>` of these rooms, not of the rooms within."""
+    return tuple(sql(room, name) for room in rooms for name in names(room))
+
+
+@cache
 def ddl() -> tuple[str, ...]:
     """Statements that create the tables of the catalog."""
     return tuple(p.read_text(encoding="utf-8") for p in sorted((ROOT / "schemas").glob("*.sql")))

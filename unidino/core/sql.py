@@ -110,9 +110,12 @@ def _named_macros(text: str) -> set[str]:
     return found if inner & set(_macros()) <= found else _named_macros(" ".join(found | inner))
 
 
-def scratch() -> Connection:
-    """An in-memory connection with the macros, for tables outside the catalog."""
-    return prepare(duckdb.connect(":memory:", config=CONFIG))
+def scratch(texts: Iterable[str] | None = None) -> Connection:
+    """An in-memory connection with the macros, for tables outside the catalog.
+
+    texts: see `prepare`. Most macros read texts of people, and cost more than many queries.
+    """
+    return prepare(duckdb.connect(":memory:", config=CONFIG), texts)
 
 
 def keep_small(con: Connection) -> None:

@@ -87,9 +87,14 @@ def _place_for_spilling() -> str:
 
 
 @contextmanager
-def confined(tables: Mapping[str, pa.Table | pl.DataFrame]) -> Iterator[Connection]:
-    """A confined in-memory connection with these tables and the macros."""
-    con = scratch()
+def confined(
+    tables: Mapping[str, pa.Table | pl.DataFrame], query: str | None = None
+) -> Iterator[Connection]:
+    """A confined in-memory connection with these tables and the macros.
+
+    query: what will be asked; only the macros that it names are there. Default: all macros.
+    """
+    con = scratch(None if query is None else [query])
     try:
         for name, table in tables.items():
             con.register(name, table)

@@ -12,7 +12,7 @@ from unidino.embeddings.embedder import Row
 
 def stacked(table: pa.Table, input_channels: Sequence[str]) -> pa.Table:
     """Fields that have all of the channels: `channel_index`, `p0_1` and `p99_9` become lists."""
-    con = scratch()
+    con = scratch(())
     try:
         con.register("sample", table)
         query = assets.sql("queries", "stacked_sample")

@@ -32,12 +32,19 @@ def features(lake: Lake) -> list[str]:
 def cells_figure(lake: Lake, feature: str, wells: Sequence[tuple[str, str, str]]) -> figures.Figure:
     """Violins of a feature of the cells of each well.
 
-    wells: title, plate and well; the first 24 are shown, with at most 3,000 cells each.
+    wells: title, plate and well; the first 24 are shown, with at most 3,000 cells each. Of a well
+    that is named twice, the first title counts. Plates are named if there are several.
     Raises UnidinoError for an unknown feature, InputError if the wells have no cells.
     """
     choose("feature", feature, features(lake))
     traces = []
-    for number, (title, plate, well) in enumerate(wells[:_MOST_WELLS]):
+    titles: dict[tuple[str, str], str] = {}
+    for title, *place in wells:
+        titles.setdefault((place[0], place[1]), title)
+    shown = list(titles.items())[:_MOST_WELLS]
+    has_plates = len({plate for (plate, _), _ in shown}) > 1
+    for number, ((plate, well), title) in enumerate(shown):
+        at = f"<br>{figures.plain(plate)}" if has_plates else ""
         values = lake.query(
             f"select {quoted(feature)} as value from cell where plate = $plate and well = $well"
             f" using sample reservoir({_MOST_CELLS} rows) repeatable (0)",
@@ -49,7 +56,7 @@ def cells_figure(lake: Lake, feature: str, wells: Sequence[tuple[str, str, str]]
             {
                 "type": "violin",
                 "y": values.to_list(),
-                "name": f"{well}<br>{figures.plain(title)}<br>n = {len(values):,}",
+                "name": f"{well}{at}<br>{figures.plain(title)}<br>n = {len(values):,}",
                 "box": {"visible": True},
                 "points": False,
                 "line": {"color": CATEGORIES[number % len(CATEGORIES)], "width": 1.2},

@@ -11,6 +11,7 @@ from unidino.core import assets
 from unidino.core.errors import InputError, choose
 from unidino.explorer import figures
 from unidino.explorer.tables import table
+from unidino.insight.dose_curve import beyond_text, interval_text
 from unidino.lake.lake import Lake
 
 _ACTIVE, _INACTIVE, _EC50 = "#0072b2", "#7d8590", "#d55e00"
@@ -41,15 +42,27 @@ def compounds_of(rows: pl.DataFrame) -> pl.DataFrame:
     best = rows.sort(
         pl.col("is_active"), pl.col("channel") == "all", -pl.col("q_value"), descending=True
     ).unique("compound", keep="first", maintain_order=True)
-    return best.sort(~pl.col("is_active"), "lowest_active_um", "compound", nulls_last=True).select(
+    best = best.sort(~pl.col("is_active"), "lowest_active_um", "compound", nulls_last=True)
+    texts = [_ec50_texts(row) for row in best.iter_rows(named=True)]
+    return best.select(
         "compound",
         "channel",
-        pl.when("is_active").then("ec50_um").alias("EC50_µM"),
-        pl.when("is_active").then("ec50_low_um").alias("from"),
-        pl.when("is_active").then("ec50_high_um").alias("to"),
+        pl.Series("EC50_µM", [ec50 for ec50, _ in texts], pl.String),
+        pl.Series("95_%", [ends for _, ends in texts], pl.String),
         pl.col("lowest_active_um").alias("lowest_active_µM"),
         pl.col("q_value").alias("q"),
     )
+
+
+def _ec50_texts(row: dict[str, Any]) -> tuple[str, str]:
+    """The EC50 and its interval, in words where they leave the tested doses."""
+    ends = (row["ec50_low_um"], row["ec50_high_um"])
+    if not row["is_active"]:
+        return "inactive", ""
+    if row["ec50_um"] is not None:
+        return f"{row['ec50_um']:.3g}", interval_text(*ends)
+    beyond = beyond_text(sorted(row["point_um"]), row["beyond"]) if row["beyond"] else ""
+    return beyond, "" if ends == (None, None) else interval_text(*ends)
 
 
 def compound_list(rows: pl.DataFrame, chosen: str | None) -> Any:

@@ -48,12 +48,15 @@ def query_of(rows: pl.DataFrame) -> str:
 def contact_sheet(cached: CachedLake, rows: pl.DataFrame) -> list[Any]:
     """A row of images for each of the first picked wells."""
     shown: list[Any] = []
+    named: list[str] | None = None
     for nth, row in enumerate(rows.head(_MOST_SHOWN).to_dicts()):
         images = with_pixels(cached.images.of_well(row["plate"], row["well"]))
         title = panels.beside(1000 + nth, row["moa"] or "", row["plate"], row["well"], row)
-        shown.append(
-            pictures.image_row(title, row["plate"], row["well"], images, None, channels_of(images))
-        )
+        channels = channels_of(images)
+        if channels != named:
+            shown.append(pictures.name_row(channels))
+            named = channels
+        shown.append(pictures.image_row(title, row["plate"], row["well"], images, None, channels))
     if len(rows) > _MOST_SHOWN:
         shown.append(html.Div(f"The first {_MOST_SHOWN} of {len(rows)} wells.", className="quiet"))
     return shown

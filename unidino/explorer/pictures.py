@@ -108,6 +108,16 @@ def _slider(channel: str, value: Sequence[float], top: float) -> html.Div:
     )
 
 
+def name_row(channels: Sequence[str]) -> html.Div:
+    """Names of the columns of `image_row`."""
+    names = ["colours", *channels] if len(channels) > 1 else [*channels]
+    return html.Div(
+        [html.Div(), *(html.B(name) for name in names)],
+        className="tracks",
+        style=tracks(len(channels)),
+    )
+
+
 def image_row(
     title: list[Any],
     plate: str,

@@ -1,5 +1,6 @@
 """Assay quality on the page: its tables, and flags at their wells."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,8 @@ from dash import html
 
 from unidino.explorer import figures
 from unidino.explorer.cached_lake import CachedLake
-from unidino.explorer.colours import colours_of
+from unidino.explorer.colours import Colours, colours_of
+from unidino.explorer.panels import legend
 from unidino.explorer.tables import table
 
 ANY = "any flag"
@@ -38,8 +40,8 @@ def flags_of(rows: pl.DataFrame, plate: str, measure: str) -> dict[str, int]:
 
 def quality_map(
     cached: CachedLake, dataset: str, rows: pl.DataFrame, plate: str, measure: str
-) -> tuple[figures.Figure, str]:
-    """A plate with the number of flags of each well, and a sentence with their numbers."""
+) -> tuple[figures.Figure, list[Any]]:
+    """A plate with the number of flags of each well, and what its colours mean."""
     plates = cached.plates()
     size = plates.row(by_predicate=pl.col("plate_id") == plate, named=True)
     wells = cached.wells(dataset).of_plate(plate)
@@ -47,30 +49,30 @@ def quality_map(
     counts = [num.get(well, 0) for well in wells["well"]]
     texts = ["no flag" if c == 0 else f"{c} flag{'s' if c > 1 else ''}" for c in counts]
     local = wells.with_columns(pl.Series("position", range(len(wells)), dtype=pl.UInt32))
+    colours = colours_of(pl.Series(texts))
     figure = figures.plate_figure(
         size["num_rows"],
         size["num_columns"],
         local,
-        colours_of(pl.Series(texts)),
+        colours,
         np.ones(len(wells), dtype=bool),
         None,
     )
-    colours = colours_of(pl.Series(texts))
-    legend = ", ".join(f"{entry.name}: {entry.num}" for entry in colours.entries)
-    figure["data"][0]["colorscale"] = _warmer(colours.entries)
-    return figure, f"Wells of {plate} by {measure.replace('_', ' ')}: {legend}."
+    colours = _warmer(colours)
+    figure["data"][0]["colorscale"] = colours.colorscale
+    return figure, legend(colours, len(wells), len(wells))
 
 
-def _warmer(entries: Any) -> list[tuple[float, str]]:
+def _warmer(colours: Colours) -> Colours:
     """Grey for wells without a flag, oranges for others."""
-    tones = ("#e69f00", "#d55e00", "#9a3412", "#6b1d0a")
-    flagged = [e.name for e in entries if e.name != "no flag"]
+    tones = iter(("#e69f00", "#d55e00", "#9a3412"))
+    entries = tuple(
+        replace(e, colour="#d5dae1" if e.name == "no flag" else next(tones, "#6b1d0a"))
+        for e in colours.entries
+    )
     num = len(entries)
-    return [
-        (edge / num, "#d5dae1" if e.name == "no flag" else tones[min(flagged.index(e.name), 3)])
-        for i, e in enumerate(entries)
-        for edge in (i, i + 1)
-    ]
+    steps = [(edge / num, e.colour) for i, e in enumerate(entries) for edge in (i, i + 1)]
+    return replace(colours, colorscale=steps, entries=entries)
 
 
 def quality_tables(rows: pl.DataFrame) -> list[Any]:

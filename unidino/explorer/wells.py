@@ -92,7 +92,7 @@ def evaluated(table: pl.DataFrame, query: str) -> pl.DataFrame:
 
     Raises InputError if it is not valid, or takes too long.
     """
-    with confined({"well": table.with_row_index("_position")}) as con:
+    with confined({"well": table.with_row_index("_position")}, query) as con:
         return pl.DataFrame(ask(con, query, patience_s=_PATIENCE_S))
 
 

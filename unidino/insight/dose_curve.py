@@ -75,6 +75,9 @@ class DoseCurve:
         }
 
 
+_TESTED = ("at most", "at least")  # the lowest active dose is one of those tested
+
+
 def dose_table(found: Sequence[DoseCurve]) -> pl.DataFrame:
     """The responses as a table for people: a row for each compound and channel."""
     table = pl.DataFrame(
@@ -85,9 +88,11 @@ def dose_table(found: Sequence[DoseCurve]) -> pl.DataFrame:
                 "compound": c.compound,
                 "channel": c.channel,
                 "EC50 uM": _dose_text(c.ec50_um) or _beyond_text(c),
-                "95 %": _interval_text(c.interval_95),
+                "95 %": interval_text(*c.interval_95) if c.interval_95 else "",
                 "lowest active uM": _dose_text(c.lowest_active_um),
-                "lowest 95 %": _interval_text(c.lowest_active_95),
+                "lowest 95 %": interval_text(*c.lowest_active_95, _TESTED)
+                if c.lowest_active_95
+                else "",
                 "top": round(c.curve.top, 3),
                 "R2": round(c.r2, 3),
                 "q": c.q_value,
@@ -110,12 +115,25 @@ def _dose_text(um: float | None) -> str:
 
 
 def _beyond_text(c: DoseCurve) -> str:
-    if not c.is_active:
-        return "inactive"
-    doses = c.wells.doses_um
-    return f"< {doses[0]:.3g}" if c.beyond == "below" else f"> {doses[-1]:.3g}"
+    return beyond_text(c.wells.doses_um, c.beyond) if c.is_active else "inactive"
 
 
-def _interval_text(ends: tuple[float | None, float | None] | None) -> str:
-    """An interval of doses; an end that left the tested doses is open."""
-    return "" if ends is None else f"{_dose_text(ends[0])}-{_dose_text(ends[1])}"
+def beyond_text(doses_um: Sequence[float], beyond: str | None) -> str:
+    """An EC50 that lies below or above the tested doses, which ascend."""
+    return f"< {doses_um[0]:.3g}" if beyond == "below" else f"> {doses_um[-1]:.3g}"
+
+
+def interval_text(
+    low: float | None, high: float | None, beyond: tuple[str, str] = ("below", "above")
+) -> str:
+    """An interval of doses in words; an end that is None left the tested doses.
+
+    beyond: words for what is open below and above.
+    """
+    if low is None and high is None:
+        return "any tested dose"
+    if low is None or high is None:
+        return (
+            f"{beyond[0]} {_dose_text(high)}" if low is None else f"{beyond[1]} {_dose_text(low)}"
+        )
+    return f"{_dose_text(low)}-{_dose_text(high)}"

@@ -4,7 +4,10 @@ Shapes: N vectors, D features. Source: McInnes et al. 2018, "UMAP", arXiv 1802.0
 2021, "densMAP", doi 10.1038/s41587-020-00801-7.
 """
 
+import sys
 import warnings
+from contextlib import suppress
+from functools import cache
 from typing import Any, get_args
 
 import numpy as np
@@ -68,6 +71,7 @@ def _umap_points(directions: NDArray[Any], method: str, seed: int) -> NDArray[np
         warnings.filterwarnings("ignore", "Tensorflow not installed", ImportWarning)
         from umap import UMAP
 
+    _keep_compiled()
     start = _principal_points(directions, seed)
     is_exact = len(directions) <= _MAX_EXACT
     if is_exact:
@@ -90,8 +94,22 @@ def _umap_points(directions: NDArray[Any], method: str, seed: int) -> NDArray[np
     )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "using precomputed metric", UserWarning)
+        warnings.filterwarnings("ignore", "Cannot cache compiled function")
         points = mapper.fit_transform(given)
     return np.asarray(points, dtype=np.float64)
+
+
+@cache
+def _keep_compiled() -> None:
+    """Have numba keep what it compiles of umap: that takes 10 s, once an installation then."""
+    from numba.core.dispatcher import Dispatcher
+
+    for name in ("umap.umap_", "umap.utils", "umap.layouts", "umap.distances"):
+        for function in vars(sys.modules[name]).values():
+            # Without a folder that can be written, nothing is kept.
+            with suppress(RuntimeError):
+                if isinstance(function, Dispatcher) and not function.signatures:
+                    function.enable_caching()
 
 
 def _principal_points(vectors: NDArray[Any], seed: int) -> NDArray[np.float64]:

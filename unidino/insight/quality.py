@@ -110,7 +110,7 @@ def quality(
 
 def summary(rows: Sequence[Row]) -> pl.DataFrame:
     """The rows as a table with a row for each plate and model."""
-    con = scratch()
+    con = scratch(())
     try:
         con.register("latest_quality", pl.DataFrame(rows, infer_schema_length=None).to_arrow())
         return pl.DataFrame(con.sql(assets.sql("queries", "quality_summary")).to_arrow_table())

@@ -170,7 +170,7 @@ def _outliers(
         label=pl.Series([None if name is None else str(name) for name in labels], dtype=pl.String),
         is_control=pl.col("is_control").fill_null(False),
     )
-    con = scratch()
+    con = scratch(())
     try:
         con.register("replicate_distance", frame.drop_nans("distance").to_arrow())
         query = assets.sql("quality", "outlier_well")

@@ -58,7 +58,7 @@ _VALUE_TYPES = {
 
 def separations(values: Sequence[Row]) -> list[Row]:
     """Z' and SSMD of the values of controls, in four rows for each axis."""
-    con = scratch()
+    con = scratch(())
     try:
         frame = pl.DataFrame(values, schema=_VALUE_TYPES)
         con.register("control_value", frame.to_arrow())

@@ -139,7 +139,7 @@ class FileCatalog:
         """
         with (
             damage_is_told(self.file),
-            open_catalog(self.file).reading(self._confined_instance) as con,
+            open_catalog(self.file).reading(self._confined_instance, self._is_wanted) as con,
         ):
             yield con
 
@@ -190,6 +190,16 @@ class FileCatalog:
             yield
         finally:
             turn.release()
+
+    def _is_wanted(self) -> bool:
+        """Whether another process may wait for the catalog."""
+        turn = FileLock(self.folder / LOCKS / "turn.lock")
+        try:
+            turn.acquire(timeout=0)
+        except (Timeout, OSError):
+            return True
+        turn.release()
+        return False
 
     def _confined_instance(self) -> Connection:
         """The instance whose cursors read the catalog; it opens the other files of the lake."""

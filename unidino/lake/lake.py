@@ -7,7 +7,7 @@ short transaction.
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,13 @@ from unidino.lake.catalog import BY_PLATE, TABLES, Catalog, Landing
 from unidino.lake.damage import way_back
 from unidino.lake.file_catalog import LOCKS, FileCatalog, FileLanding
 from unidino.lake.states import OF_FILE_MANAGERS, FileState, files_below
-from unidino.lake.views import create_views_over_parts, create_views_over_tables
+from unidino.lake.views import (
+    OVER_PARTS,
+    OVER_TABLES,
+    create_views_over_parts,
+    create_views_over_tables,
+    may_read,
+)
 
 _NO_CONTENT = {LOCKS, records.FOLDER, "._.DS_Store"} | OF_FILE_MANAGERS
 ORIGIN = ".origin"  # in a temporary copy: a link to the lake whose files the copy links to
@@ -231,17 +237,26 @@ class Lake:
         """A read-only connection for queries that users wrote, with macros and views.
 
         It cannot open files outside the lake or read variables of the program, and its settings
-        are locked. query: see `held`. End the block before long computations.
+        are locked. query: see `held`. texts: of queries; only the macros and views that they may
+        name are there. Default: all. End the block before long computations.
         """
+        texts = None if texts is None else list(texts)
+        views = None if texts is None else may_read(texts)
         with self.held(query) as con:
-            self._create_views(prepare(con, texts), of=query)
+            self._create_views(prepare(con, texts), of=query, views=views)
             yield con
 
     def _create_views(
-        self, con: Connection, tables: Sequence[str] = TABLES, *, of: str | None = None
+        self,
+        con: Connection,
+        tables: Sequence[str] = TABLES,
+        *,
+        of: str | None = None,
+        views: Collection[str] | None = None,
     ) -> None:
-        create_views_over_parts(con, self)
-        create_views_over_tables(con, tables)
+        views = (*OVER_PARTS, *OVER_TABLES) if views is None else views
+        create_views_over_parts(con, self, views=views)
+        create_views_over_tables(con, tables, views=views)
 
     @contextmanager
     def snapshot(
@@ -250,13 +265,15 @@ class Lake:
         plates: Sequence[str] | None = None,
         *,
         of: str | None = None,
+        texts: Iterable[str] | None = None,
     ) -> Iterator[Connection]:
         """An in-memory connection with copies of these tables, and with macros and views.
 
         plates: rows of channels, wells, fields and images are copied of these alone; default all.
         of: text with the names of the views over parts that are needed; default all.
+        texts: of queries; only the macros that they name are there. Default: all macros.
         """
-        con = scratch()
+        con = scratch(texts)
         try:
             named = " union all ".join(f"select 1 from {quoted(table)}" for table in tables)
             with self.held(named, plates) as source:
@@ -269,7 +286,7 @@ class Lake:
                     con.register("_rows", rows)
                     con.execute(f"create table {quoted(table)} as from _rows")
                     con.unregister("_rows")
-            self._create_views(con, tables, of=of)
+            self._create_views(con, tables, of=of, views=None if of is None else may_read([of]))
             yield con
         finally:
             con.close()

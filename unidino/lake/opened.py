@@ -3,17 +3,21 @@
 The lock of a file belongs to the process, not to the connection: closing any descriptor of a file
 ends every lock of the process on it (POSIX record locks, fcntl(2)). Two instances of DuckDB over
 one catalog would therefore lose their locks as soon as one of them closes, and another process
-would write under a running query. Here all readers of a catalog are cursors of one instance, which
-closes when the last of them ends. What must have the file for itself waits for that.
+would write under a running query. Here all readers of a catalog are cursors of one instance. What
+must have the file for itself waits until the last of them ends.
+
+To open an instance costs more than most queries. After its last reader it stays open for a moment,
+for the next one, unless somebody waits for the file.
 """
 
+import atexit
 import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Condition, Lock, get_ident
+from threading import Condition, Lock, Thread, get_ident
 
 from unidino.core.errors import LakeError
 from unidino.core.sql import Connection
@@ -24,7 +28,8 @@ _PATIENCE_S = 60.0
 _LONG_S = 5.0
 _WAIT_FOR_END_S = 2.0  # but a reader that computes for long does not keep others waiting
 _PAUSE_S = 0.6
-_State = tuple[int, int]
+_IDLE_S = 0.05  # that an instance without readers stays open
+_State = tuple[int, ...]
 
 _catalogs: dict[tuple[int, Path], "OpenCatalog"] = {}
 _lock = Lock()
@@ -36,6 +41,17 @@ def open_catalog(path: Path) -> "OpenCatalog":
         return _catalogs.setdefault((os.getpid(), path.resolve()), OpenCatalog(path))
 
 
+def close_idle() -> None:
+    """Close the instances that nobody reads, so that none is forked or closed as Python ends."""
+    for (pid, _), catalog in list(_catalogs.items()):
+        if pid == os.getpid():
+            catalog.close_if_idle()
+
+
+atexit.register(close_idle)
+os.register_at_fork(before=close_idle)
+
+
 class OpenCatalog:
     """A catalog file: its one instance of DuckDB, and the threads that read it."""
 
@@ -45,23 +61,31 @@ class OpenCatalog:
         self._root: Connection | None = None
         self._file: _State | None = None
         self._since = 0.0
+        self._idle_since = 0.0
+        self._closer: Thread | None = None
+        self._num_waiting = 0  # for the file without an instance
         self._is_long = False
         self._readers: Counter[int] = Counter()
         self._alone: int | None = None
 
     @contextmanager
-    def reading(self, connect: Callable[[], Connection]) -> Iterator[Connection]:
+    def reading(
+        self, connect: Callable[[], Connection], is_wanted: Callable[[], bool]
+    ) -> Iterator[Connection]:
         """A cursor of the instance; it has its own views, macros and variables.
 
-        connect: opens the instance for its first reader.
+        connect: opens the instance for its first reader. is_wanted: whether another process waits
+        for the file.
         Raises LakeError if this process writes to the catalog and does not end.
         """
         me = get_ident()
         with self._changed:
             self._wait_to_join(me)
+            if self._is_idle() and (self._is_old() or is_wanted()):
+                self._close()
             if self._root is None:
-                self._root = connect()
-                self._file, self._since, self._is_long = self._state(), time.monotonic(), False
+                self._open(connect)
+            assert self._root is not None
             cursor = self._root.cursor()
             self._readers[me] += 1
         try:
@@ -70,10 +94,9 @@ class OpenCatalog:
             cursor.close()
             with self._changed:
                 self._readers -= Counter([me])
-                if not self._readers:
-                    self._root.close()
-                    self._root = None
-                    self._changed.notify_all()
+                self._idle_since = time.monotonic()
+                if self._num_waiting and self._is_idle():
+                    self._close()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -83,7 +106,7 @@ class OpenCatalog:
         """
         me = get_ident()
         with self._changed:
-            self._wait(lambda: self._root is None and self._alone is None, me)
+            self._wait_for_the_file(lambda: self._root is None and self._alone is None, me)
             self._alone = me
         try:
             yield
@@ -92,19 +115,73 @@ class OpenCatalog:
                 self._alone = None
                 self._changed.notify_all()
 
+    def close_if_idle(self) -> None:
+        """Close the instance, if nobody reads or is opening it, and end the thread that would."""
+        if not self._changed.acquire(timeout=_WAIT_FOR_END_S):
+            return
+        try:
+            if self._is_idle():
+                self._close()
+        finally:
+            self._changed.release()
+        if self._root is None and self._closer is not None:
+            self._closer.join(_WAIT_FOR_END_S)
+
+    def _open(self, connect: Callable[[], Connection]) -> None:
+        self._root = connect()
+        self._file, self._since, self._is_long = self._state(), time.monotonic(), False
+        self._idle_since = self._since
+        self._closer = Thread(target=self._close_after_a_while, args=(self._root,), daemon=True)
+        self._closer.start()
+
+    def _close(self) -> None:
+        assert self._root is not None
+        self._root.close()
+        self._root = None
+        self._changed.notify_all()
+
+    def _close_after_a_while(self, root: Connection) -> None:
+        """Close an instance when it was idle for a while."""
+        with self._changed:
+            while self._root is root:
+                left_s = self._idle_since + _IDLE_S - time.monotonic()
+                if self._readers or left_s > 0:
+                    self._changed.wait(_IDLE_S if self._readers else left_s)
+                else:
+                    self._close()
+
+    def _is_idle(self) -> bool:
+        return self._root is not None and not self._readers
+
+    def _is_old(self) -> bool:
+        """Whether the next reader needs another instance: the file or its folder has changed."""
+        return self._file != self._state() or time.monotonic() - self._since >= _LONG_S
+
     def _wait_to_join(self, me: int) -> None:
         self._wait(lambda: self._alone is None, me)
-        if me in self._readers:  # it would wait for itself
+        if me in self._readers or self._is_idle():  # it would wait for itself, or need not wait
             return
-        if self._root is not None and self._file != self._state():  # another file is there now
-            self._wait(lambda: self._root is None, me)
+        if self._root is not None and self._is_another_file():
+            self._wait_for_the_file(lambda: self._root is None, me)
         old = self._root
         if old is None or self._is_long or time.monotonic() - self._since < _LONG_S:
             return
+        self._num_waiting += 1
         self._changed.wait_for(lambda: self._root is not old, _WAIT_FOR_END_S)
+        self._num_waiting -= 1
         if self._root is None:
             time.sleep(_PAUSE_S)
         self._is_long = self._root is old
+
+    def _wait_for_the_file(self, is_free: Callable[[], bool], me: int) -> None:
+        """Wait until the instance is closed, at once if nobody reads."""
+        if self._is_idle():
+            self._close()
+        self._num_waiting += 1
+        try:
+            self._wait(is_free, me)
+        finally:
+            self._num_waiting -= 1
 
     def _wait(self, is_free: Callable[[], bool], me: int) -> None:
         patience_s = 0.0 if me == self._alone or me in self._readers else _PATIENCE_S
@@ -114,9 +191,14 @@ class OpenCatalog:
                 " run again"
             )
 
+    def _is_another_file(self) -> bool:
+        now = self._state()
+        return self._file is None or now is None or self._file[:2] != now[:2]
+
     def _state(self) -> _State | None:
+        """The file, its last change, and that of its folder, whose folders a reader may open."""
         try:
-            found = self._path.stat()
+            file, folder = self._path.stat(), self._path.parent.stat()
         except OSError:
             return None
-        return found.st_dev, found.st_ino
+        return file.st_dev, file.st_ino, file.st_mtime_ns, file.st_size, folder.st_mtime_ns

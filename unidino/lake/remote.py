@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -30,7 +30,12 @@ from unidino.lake.objects import Objects
 from unidino.lake.postgres import PostgresCatalog, refuse_password
 from unidino.lake.stacks import stack_of
 from unidino.lake.states import FileState, state_from
-from unidino.lake.views import create_views_over_parts, create_views_over_tables
+from unidino.lake.views import (
+    OVER_PARTS,
+    OVER_TABLES,
+    create_views_over_parts,
+    create_views_over_tables,
+)
 
 _URL = re.compile(r"(s3|gs|az|file)://.+")
 CATALOG = "catalog.json"  # tells the address of the database
@@ -301,7 +306,13 @@ class RemoteLake(Lake):
             return place.plates[uri]
 
     def _create_views(
-        self, con: Connection, tables: Sequence[str] = TABLES, *, of: str | None = None
+        self,
+        con: Connection,
+        tables: Sequence[str] = TABLES,
+        *,
+        of: str | None = None,
+        views: Collection[str] | None = None,
     ) -> None:
-        create_views_over_parts(con, self, of=of)
-        create_views_over_tables(con, tables)
+        views = (*OVER_PARTS, *OVER_TABLES) if views is None else views
+        create_views_over_parts(con, self, of=of, views=views)
+        create_views_over_tables(con, tables, views=views)

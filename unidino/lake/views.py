@@ -1,5 +1,6 @@
 """Views of a lake: over tables of the catalog, and over the files that the table part lists."""
 
+import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,16 +29,33 @@ OVER_TABLES = {
 }
 QUOTE = "'"
 OVER_PARTS = ("embedding", "crop_embedding", "profile", "statistic", "projection", "cell")
+# Words of queries that may list all views, or read one without its name.
+_OF_ANY = re.compile(
+    r"\b(show|describe|desc|summarize|information_schema|sqlite_master|from_substrait|query\w*"
+    r"|pg_\w+|duckdb_\w+|pragma\w*)\b"
+)
+
+
+def may_read(texts: Collection[str]) -> set[str]:
+    """Names of the views that queries of users may read: all, if a query may list them."""
+    text = "\n".join(texts).lower()
+    if _OF_ANY.search(text):
+        return {*OVER_TABLES, *OVER_PARTS}
+    return _named(text) | {view for view in OVER_PARTS if view in text}
 
 
 def create_views_over_tables(
-    con: Connection, tables: Collection[str], *, of: str | None = None
+    con: Connection,
+    tables: Collection[str],
+    *,
+    of: str | None = None,
+    views: Collection[str] = (*OVER_TABLES,),
 ) -> None:
     """Create the views whose tables are in `tables`.
 
-    of: a query of the program; only the views that it needs are created. Default: all views.
+    of: a query of the program; only the views that it needs are created. Default: all of `views`.
     """
-    wanted = set(OVER_TABLES) if of is None else _named(of)
+    wanted = set(views) if of is None else _named(of)
     for view, reads in OVER_TABLES.items():
         if view in wanted and reads <= set(tables):
             con.execute(f"create temp view {view} as {assets.sql('views', view)}")
@@ -49,14 +67,22 @@ def _named(query: str) -> set[str]:
     return found.union(*(_named(assets.sql("views", view)) for view in found))
 
 
-def create_views_over_parts(con: Connection, lake: "Lake", *, of: str | None = None) -> None:
+def create_views_over_parts(
+    con: Connection,
+    lake: "Lake",
+    *,
+    of: str | None = None,
+    views: Collection[str] = OVER_PARTS,
+) -> None:
     """Create a view for each kind of vectors, over the files that the table part lists.
 
     of: a query; only the files of views that it may name are needed. Default: all. Missing files
     are left out with a warning. If a file is damaged, every query of its view says so; other views
-    can be queried.
+    can be queried. views: the kinds, of which only these are created.
     """
     for kind in OVER_PARTS:
+        if kind not in views:
+            continue
         query = "select uri from part where kind = $kind order by uri"
         uris = [uri for (uri,) in con.execute(query, {"kind": kind}).fetchall()]
         is_named = of is None or kind in of.lower()

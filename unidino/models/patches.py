@@ -31,7 +31,7 @@ def draw_planes(table: pa.Table, seed: int) -> pa.Table:
 
     See `sql/queries/drawn_planes.sql`.
     """
-    con = scratch()
+    con = scratch(())
     try:
         con.register("sample", table.select(COLUMNS))
         query = assets.sql("queries", "drawn_planes")

@@ -43,7 +43,7 @@ def register(
     """
     rows = [row | {"run_id": run.run_id} for row in landed]
     plates = [row["plate"] for row in landed]
-    with lake.landing() as landing, closing(scratch()) as con:
+    with lake.landing() as landing, closing(scratch(assets.texts("register"))) as con:
         keep_small(con)
         run.record(landing)
         con.register("manifest", manifest)

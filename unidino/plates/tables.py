@@ -100,8 +100,7 @@ def key_of(column: str) -> str:
 
 def columns(con: Connection, table: str) -> list[str]:
     """Names of a table's columns, without those that say where a row came from."""
-    names = [row[0] for row in con.execute(f"describe {quoted(table)}").fetchall()]
-    return [name for name in names if name not in PLACE]
+    return [name for name in con.table(quoted(table)).columns if name not in PLACE]
 
 
 def text_table(rows: Sequence[Mapping[str, str | None]]) -> pa.Table:

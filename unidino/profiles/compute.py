@@ -154,7 +154,7 @@ def _choose_members(con: Connection, form: ProfileForm, level: str) -> dict[str,
     con.execute("create or replace temp table member as from raw_profile")
     if query := form.wells_sql():
         profiles = con.sql("from raw_profile").to_arrow_table()
-        with confined({"raw_profile": profiles}) as apart:
+        with confined({"raw_profile": profiles}, query) as apart:
             chosen = ask(apart, query, what=f"wells={form.wells}")
         con.register("chosen", chosen_rows(profiles, chosen, f"wells={form.wells}"))
         con.execute("delete from member")

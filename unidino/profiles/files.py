@@ -156,7 +156,7 @@ def _positions(rows: pa.Table, where: str) -> pa.Array:
     place = pa.array(np.arange(rows.num_rows))
     described = rows.drop_columns(["embedding"]).append_column("_position", place)
     query = f"select _position from profile where ({where}) order by 1"
-    with confined({"profile": described}) as con:
+    with confined({"profile": described}, query) as con:
         chosen = ask(con, query, what=f'--where "{where}"').column(0).combine_chunks()
     is_of_rows = chosen.type == place.type and len(chosen.unique()) == len(chosen)
     if not is_of_rows or pc.all(pc.is_in(chosen, place)).as_py() is False:

@@ -210,7 +210,7 @@ def _register_plates(
     if not landed:
         return
     plates = [row["plate"] for row in landed]
-    with closing(scratch()) as con:
+    with closing(scratch(assets.texts("register"))) as con:
         con.register("manifest", rows)
         con.register("landed", pa.Table.from_pylist(landed))
         con.register("landed_image", rows)

@@ -195,7 +195,7 @@ def compute(con: Connection, table: str, expressions: Mapping[str, str]) -> None
         value = f"'{expression}'" if expression.isdecimal() else expression
         query = f"select {kept}({value})::varchar as {quoted(name)} from {quoted(table)}"
         try:
-            with confined({table: _with_all_names(con, table)}) as apart:
+            with confined({table: _with_all_names(con, table)}, query) as apart:
                 computed = ask(apart, query)
         except InputError as error:
             hint = f"; a text needs quotes: {name}='{expression}'" if expression.isalnum() else ""

@@ -199,8 +199,9 @@ class _Spelled:
 @cache
 def _missing() -> tuple[list[str], str]:
     """Words for a missing value, in lower case, and a regular expression of others."""
-    con = scratch()
-    words, dashes, errors = first_row(con, "select missing_words(), dashes(), spreadsheet_errors()")
+    query = "select missing_words(), dashes(), spreadsheet_errors()"
+    con = scratch([query])
+    words, dashes, errors = first_row(con, query)
     con.close()
     return sorted({*_MISSING, *(word.lower() for word in (*words, *dashes))}), errors
 

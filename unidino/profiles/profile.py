@@ -195,7 +195,8 @@ def _profile_dataset(
     named = {"model": model, "normalization": text, "level": level, "dataset": dataset}
     of_dataset = "select plate_id from plate where dataset = $dataset"
     plates = lake.look_up(of_dataset, {"dataset": dataset})["plate_id"].to_list()
-    with lake.snapshot(_TABLES, plates, of="embedding") as con:
+    texts = [text for text in _sql_texts(form) if text]
+    with lake.snapshot(_TABLES, plates, of="embedding", texts=texts) as con:
         query, of = assets.sql("queries", "embedding_file"), {"model": model, "dataset": dataset}
         files = {p: lake.resolve(u) for p, u in con.execute(query, of).fetchall()}
         with compute(con, files, model, dataset, config, form, level, known) as computed:

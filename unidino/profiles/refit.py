@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
+from unidino.core import assets
 from unidino.core.errors import ProfileError
 from unidino.core.sql import scratch
 from unidino.core.vectors import matrix_of, vector_column
@@ -49,7 +50,7 @@ def fitted(table: pa.Table, form: ProfileForm) -> pa.Table:
 
     table: a row for each profile, normalized by the steps before; see `before_fit`.
     """
-    con = scratch()
+    con = scratch(assets.texts("normalize", "covariates"))
     try:
         rows = table.drop_columns(["embedding"])
         con.register("raw_profile", rows.append_column("row_id", pa.array(range(len(rows)))))

@@ -64,7 +64,7 @@ def normalize_profiles(metadata: Any, vectors: Array, normalize: str = "mad_robu
         columns[name] = table[name] if is_there else pa.nulls(len(vectors), pa.string())
     counts = table["num_cells"] if "num_cells" in table.column_names else pa.nulls(len(vectors))
     columns["num_cells"] = counts.cast(pa.int32())
-    con = scratch()
+    con = scratch(assets.texts("normalize", "covariates"))
     try:
         con.register("raw_profile", pa.table(columns))
         profiles = normalized(con, np.array(vectors, dtype=np.float64), form, []).profiles

@@ -18,10 +18,10 @@ def with_treatment(table: pa.Table) -> pa.Table:
         return table
     given = {name: table[name] for name in _COLUMNS if name in table.column_names}
     given.setdefault("concentration_um", pa.nulls(table.num_rows, pa.float64()))
-    con = scratch()
+    query = "select treatment_of(compound, concentration_um) as treatment from given"
+    con = scratch([query])
     try:
         con.register("given", pa.table(given))
-        query = "select treatment_of(compound, concentration_um) as treatment from given"
         texts = con.sql(query).to_arrow_table()[TREATMENT]
     finally:
         con.close()

@@ -11,6 +11,7 @@ from unidino.figures.draw.scores import difference_intervals, score_intervals
 from unidino.figures.insight import attribution_rows, dose_rows, readouts_figure
 from unidino.figures.relations import shown
 from unidino.figures.scores import labels_figure
+from unidino.insight.dose_curve import interval_text
 from unidino.lake.lake import Lake
 from unidino.profiles.selection import Selection
 from unidino.reports.page import FigurePart, Section, TablePart, figure_if_any
@@ -214,10 +215,10 @@ def doses(lake: Lake, model: str | None, normalize: str | None) -> Section:
 
 
 def dose_columns(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows of `dose` as people read them; an end of an interval that was not tested is open."""
+    """Rows of `dose` as people read them; an end of an interval may lie beyond those tested."""
     number = {
         name: pl.col(name).map_elements(lambda v: f"{v:.3g}", pl.String).fill_null("")
-        for name in ("ec50_um", "ec50_low_um", "ec50_high_um", "lowest_active_um")
+        for name in ("ec50_um", "lowest_active_um")
     }
     is_known = pl.col("ec50_um").is_not_null()
     ec50 = (
@@ -229,7 +230,10 @@ def dose_columns(rows: pl.DataFrame) -> pl.DataFrame:
         .then(pl.lit(""))
         .otherwise(pl.format("{} the tested doses", "beyond"))
     )
-    ends = pl.format("{} to {}", number["ec50_low_um"], number["ec50_high_um"])
+    ends = pl.Series(
+        [interval_text(*row) for row in rows.select("ec50_low_um", "ec50_high_um").iter_rows()],
+        dtype=pl.String,
+    )
     return rows.select(
         "compound",
         "channel",

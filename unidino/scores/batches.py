@@ -163,7 +163,7 @@ def _mixed(group: Group, by: str, label: str) -> pl.DataFrame:
         "label": group.metadata[label].cast(pa.string()),
         "is_usable": pa.array(usable),
     }
-    con = scratch()
+    con = scratch(())
     try:
         con.register("compared", pa.table(described))
         rows: pl.DataFrame = con.sql(assets.sql("batches", "mixed"), params={"by": by}).pl()

@@ -64,7 +64,7 @@ def candidates(
     is then allowed.
     Raises ProfileError if no profile is left to score, InputError if the rule fails.
     """
-    con = scratch()
+    con = scratch(assets.texts("candidates", "labels"))
     try:
         con.register("given", _described(metadata, vectors, question.label))
         con.execute("create table profile as from given")
@@ -143,7 +143,7 @@ def _directions(vectors: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.bo
 def _keys(con: Connection, question: Question) -> pl.DataFrame:
     """The keys of the candidates: columns profile_id, reason and key (text)."""
     table = con.sql("from candidate").to_arrow_table()
-    with confined({"candidate": table}) as apart:
+    with confined({"candidate": table}, question.sql) as apart:
         rows = keys_of(apart, question.sql)
     keys = pl.DataFrame(rows).with_columns(pl.col("key").cast(pl.String))
     for (reason,), of_reason in keys.group_by("reason", maintain_order=True):

@@ -87,7 +87,7 @@ def _reasons(query: str) -> frozenset[str]:
             **{name: pa.array([None], kind) for name, kind in COLUMNS.items()},
         }
     )
-    with confined({"candidate": profile}) as con:
+    with confined({"candidate": profile}, query) as con:
         return frozenset(keys_of(con, query)["reason"].to_pylist())
 
 

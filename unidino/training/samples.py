@@ -44,7 +44,7 @@ def select_samples(
                 f"--samples '{samples}' lacks the column control_type, which"
                 f" controls = {controls} needs"
             )
-        con = scratch()
+        con = scratch(())
         try:
             con.register("sample", table)
             query = assets.sql("queries", "sampled_controls")
@@ -84,7 +84,7 @@ def draw_epoch(
     whole_repeats: bool = False,
 ) -> NDArray[np.int64]:
     """Indices of the samples of an epoch, in order: see `sql/queries/epoch.sql`."""
-    con = scratch()
+    con = scratch(())
     try:
         keys = samples.select(["dataset", "plate", "well", "field", "channel_index"])
         image_id = pa.array(np.arange(samples.num_rows))

@@ -21,7 +21,8 @@
 
   function sourceOf(image, size) {
     const data = image.dataset;
-    const usesDefault = state.neighbourWindows && !image.closest("#well-images");
+    const usesDefault = !state.plateWindows && !image.closest("#well-images") &&
+      state.chosen && data.plate !== state.chosen.plate;
     const limits = !usesDefault && (state.windows[data.channel] || state.windows["*"]);
     if (data.layers) return compositeOf(data, size, usesDefault);
     const query = new URLSearchParams({
@@ -219,8 +220,8 @@
       state.point = mark.point;
       placeRing();
     },
-    showView(view, size, neighbourWindows) {
-      state.neighbourWindows = Boolean(neighbourWindows && neighbourWindows.length);
+    showView(view, size, plateWindows) {
+      state.plateWindows = Boolean(plateWindows && plateWindows.length);
       byId("page").dataset.view = view;
       byId("page").dataset.size = size;
       window.setTimeout(() => window.dispatchEvent(new Event("resize")), 0);

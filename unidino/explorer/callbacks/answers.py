@@ -53,8 +53,7 @@ def _register_dose(app: Dash, cached: CachedLake) -> None:
         now = now or (address or {}).get("compound")
         note = (
             f"{dataset} by {model}, {rows['normalization'][0]}. Figures are of all channels"
-            " together where these respond, else of the clearest channel; an empty end of an"
-            " interval was not among the doses."
+            " together where these respond, else of the clearest channel."
         )
         return names, now if now in names else names[0], note
 
@@ -137,7 +136,7 @@ def _register_quality(app: Dash, cached: CachedLake) -> None:
         plate: str | None, measure: str | None, dataset: str | None, model: str | None
     ) -> Any:
         if not plate or not dataset:
-            return figures.blank_figure(), ""
+            return figures.blank_figure(), []
         rows, _ = quality.rows_of(cached, dataset, model)
         return quality.quality_map(cached, dataset, rows, plate, measure or quality.ANY)
 
@@ -194,7 +193,7 @@ def _register_cells(app: Dash, cached: CachedLake) -> None:
                 ]
             if not wells:
                 return names, shown, "Choose a well, or pick some.", figures.blank_figure()
-            figure = cells.cells_figure(cached.lake, shown, list(dict.fromkeys(wells)))
+            figure = cells.cells_figure(cached.lake, shown, wells)
         except UnidinoError as error:
             return [], None, str(error), figures.blank_figure()
         note = "The chosen well, controls and replicates beside it, and the picked wells."

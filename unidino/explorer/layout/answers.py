@@ -52,7 +52,7 @@ def quality_view() -> html.Div:
                 ],
                 html.Div("Click a well to see it.", id="quality-hint", className="note"),
                 graph("quality-map"),
-                html.Div(id="quality-legend", className="note"),
+                html.Div(id="quality-legend", className="legend"),
             ),
             _panel(
                 "Assay quality",
@@ -74,7 +74,11 @@ def cells_view() -> html.Div:
         [
             _panel(
                 "Single cells",
-                [labelled("feature", "Feature", dcc.Dropdown(id="feature"), "grow")],
+                [
+                    labelled(
+                        "feature", "Feature", dcc.Dropdown(id="feature", clearable=False), "w30"
+                    )
+                ],
                 html.Div(id="cells-note", className="note"),
             ),
             html.Section([graph("cells-plot")], className="panel tall"),

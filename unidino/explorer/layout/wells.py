@@ -109,7 +109,11 @@ def _well_panel() -> html.Section:
                     html.Button("›", id="field-on", title="Next field (])"),
                     _switch("keep-windows", "Keep windows"),
                     _switch("one-window", "One for all"),
-                    _switch("neighbour-windows", "Defaults for neighbours"),
+                    _switch(
+                        "neighbour-windows",
+                        "Same on all plates",
+                        "Wells of other plates in the windows of this well; else each in its own",
+                    ),
                     html.Button("Pick", id="pick", title="Add this well to the picked ones"),
                     dcc.RadioItems(
                         id="size",
@@ -160,8 +164,9 @@ def _choice(name: str, options: list[Any], value: str | None = None) -> dcc.Drop
     return dcc.Dropdown(id=name, options=options, value=value, clearable=False, searchable=False)
 
 
-def _switch(name: str, label: str) -> dcc.Checklist:
-    return dcc.Checklist(id=name, options=[{"label": label, "value": name}], value=[])
+def _switch(name: str, label: str, title: str = "") -> dcc.Checklist:
+    option = {"label": label, "value": name, "title": title or label}
+    return dcc.Checklist(id=name, options=[option], value=[])
 
 
 def rule_options() -> list[dict[str, str]]:
