@@ -136,9 +136,11 @@ def test_the_command_prints_what_one_process_prints(
     assert run_cli(*words, "--scheduler", cluster[0])[:2] == (0, printed)
 
 
-def test_a_damaged_file_is_one_line(tied: Path) -> None:
+def test_vectors_are_read_in_any_order_and_a_damaged_file_is_one_line(tied: Path) -> None:
     lake = Lake.open(tied)
     (group,) = stored_groups(lake, ud.Selection(normalize="none"))
+    some = np.array([70, 3, 500, 4])  # files of earlier versions are not sorted
+    np.testing.assert_array_equal(group.vectors.at(some).read(), group.vectors.read()[some])
     beyond = StoredVectors(
         lake.address, group.vectors.uri, np.array([NUM]), group.vectors.channels, ()
     )

@@ -34,7 +34,7 @@ _PLACE = "_place"  # column: the row of the file in which a profile is
 class StoredVectors:
     """Vectors (N, D) in a file of a lake. Equal values in another process read the same.
 
-    address: of the lake. uri: of the file. places: (N,), ascending rows of the file, at least one.
+    address: of the lake. uri: of the file. places: (N,), their rows of the file, at least one.
     channels: of the vectors in the file. wanted: those that are kept, in this order; empty for all.
     """
 
@@ -48,7 +48,7 @@ class StoredVectors:
         return len(self.places)
 
     def at(self, rows: slice | NDArray[np.int64]) -> "StoredVectors":
-        """Some of these vectors; rows ascend."""
+        """Some of these vectors."""
         return replace(self, places=self.places[rows])
 
     @cached_property
@@ -62,21 +62,22 @@ class StoredVectors:
         out: a matrix into which they are read.
         Raises LakeError if the file is missing or damaged.
         """
-        lake = Lake.open(self.address)
+        order = np.argsort(self.places, kind="stable")
+        places = self.places[order]
         stop = 0
-        with _opened(lake, self.uri) as file:
-            if self.places[-1] >= file.metadata.num_rows:
+        with _opened(Lake.open(self.address), self.uri) as file:
+            if places[-1] >= file.metadata.num_rows:
                 raise ValueError(f"it has {file.metadata.num_rows} rows only")
             for group in range(file.metadata.num_row_groups):
                 start, stop = stop, stop + file.metadata.row_group(group).num_rows
-                rows = slice(*np.searchsorted(self.places, [start, stop]))
-                if rows.start == rows.stop:
+                some = slice(*np.searchsorted(places, [start, stop]))
+                if some.start == some.stop:
                     continue
                 vectors = matrix_of(file.read_row_group(group, columns=[_VECTOR])[_VECTOR])
                 vectors = chosen_channels(vectors, self.channels, self.wanted)
                 if out is None:
                     out = np.empty((len(self), vectors.shape[1]), vectors.dtype)
-                out[rows] = vectors[self.places[rows] - start]
+                out[order[some]] = vectors[places[some] - start]
         return np.empty((0, 0)) if out is None else out
 
 
