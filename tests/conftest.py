@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import pytest
 from hypothesis import settings
-from servers import Bucket, Database, bucket, postgres
+from servers import Bucket, Database, bucket, dask_cluster, postgres
 
 from unidino.lake import records
 from unidino.lake.copying import copy_lake
@@ -196,6 +196,43 @@ def lake(ingested: Path, tmp_path: Path, place: str, request: pytest.FixtureRequ
         return remote
     shutil.copytree(ingested, tmp_path / "lake")
     return Lake.open(tmp_path / "lake")
+
+
+# A worker dies by the signal that cannot be caught, once, where an order lies for it.
+_PRELOAD = """
+import os, signal
+from pathlib import Path
+from unidino.embeddings.embed import _Work
+from unidino.scores import on_cluster
+
+def dying(function, order):
+    function = getattr(function, "whole", function)  # this may be loaded twice
+
+    def run(*args, **options):
+        try:
+            order.unlink()
+        except FileNotFoundError:
+            return function(*args, **options)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    run.whole = function
+    return run
+
+orders = Path({orders!r})
+_Work._embed_plate = dying(_Work._embed_plate, orders / "embed")
+on_cluster._compare = dying(on_cluster._compare, orders / "compare")
+"""
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """The file of a scheduler with two workers, and the folder for orders that one of them die.
+
+    The orders are files: `embed`, `compare`.
+    """
+    folder = tmp_path_factory.mktemp("cluster")
+    with dask_cluster(folder, _PRELOAD.format(orders=str(folder))) as file:
+        yield file, folder
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Servers that run as programs of this machine: a PostgreSQL database, and an S3 storage."""
+"""Servers that run as programs of this machine: a database, an S3 storage, a dask cluster."""
 
 import json
 import os
@@ -179,3 +179,43 @@ def bucket(folder: Path) -> Iterator[Bucket]:
         yield served
     finally:
         served.stop()
+
+
+@contextmanager
+def dask_cluster(folder: Path, preload: str) -> Iterator[str]:
+    """The file of a running scheduler with two workers.
+
+    preload: Python that each worker runs first.
+    """
+    pytest.importorskip("distributed", reason="needs dask's distributed")
+    from unidino.core.cluster import connected
+
+    file = folder / "scheduler.json"
+    (folder / "preload.py").write_text(preload)
+    run = [sys.executable, "-W", "ignore", "-m"]
+    commands = [
+        [
+            *(*run, "distributed.cli.dask_scheduler", "--host", "127.0.0.1"),
+            *("--port", str(free_port()), "--no-dashboard", "--scheduler-file", str(file)),
+        ],
+        [
+            *(*run, "distributed.cli.dask_worker", "--scheduler-file", str(file)),
+            *("--nworkers", "2", "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1"),
+            *("--preload", str(folder / "preload.py"), "--local-directory", str(folder)),
+        ],
+    ]
+    with (folder / "log").open("wb") as log:
+        processes = [
+            subprocess.Popen(command, stdout=log, stderr=log, cwd=folder) for command in commands
+        ]
+    try:
+        deadline = time.monotonic() + 60
+        while not file.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        with connected(str(file)) as client:
+            client.wait_for_workers(2, timeout=60)
+        yield str(file)
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+            process.wait()

@@ -1,10 +1,6 @@
 """Plates that workers of a dask cluster ingest and embed, one of which is killed."""
 
 import json
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,68 +8,11 @@ from conftest import TINY
 from servers import free_port
 
 import unidino as ud
-from unidino.core.cluster import connected
 from unidino.core.errors import InputError, UnidinoError
 from unidino.embeddings.on_cluster import embed_on_cluster
 from unidino.lake.lake import Lake
 from unidino.plates.manifest import Choice
 from unidino.plates.on_cluster import ingest_on_cluster
-
-# A worker dies by the signal that cannot be caught, once, while it embeds a plate.
-PRELOAD = """
-import os, signal
-from pathlib import Path
-from unidino.embeddings.embed import _Work
-
-embed_plate = getattr(_Work, "whole", _Work._embed_plate)  # this may be loaded twice
-_Work.whole = embed_plate
-order = Path({order!r})
-
-def killed(self, task, advance):
-    try:
-        order.unlink()
-    except FileNotFoundError:
-        return embed_plate(self, task, advance)
-    os.kill(os.getpid(), signal.SIGKILL)
-
-_Work._embed_plate = killed
-"""
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """The file of a scheduler with two workers, and the file that orders one of them to die."""
-    pytest.importorskip("distributed", reason="needs dask's distributed")
-    folder = tmp_path_factory.mktemp("cluster")
-    file, order = folder / "scheduler.json", folder / "die"
-    (folder / "preload.py").write_text(PRELOAD.format(order=str(order)))
-    run = [sys.executable, "-W", "ignore", "-m"]
-    commands = [
-        [
-            *(*run, "distributed.cli.dask_scheduler", "--host", "127.0.0.1"),
-            *("--port", str(free_port()), "--no-dashboard", "--scheduler-file", str(file)),
-        ],
-        [
-            *(*run, "distributed.cli.dask_worker", "--scheduler-file", str(file)),
-            *("--nworkers", "2", "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1"),
-            *("--preload", str(folder / "preload.py"), "--local-directory", str(folder)),
-        ],
-    ]
-    with (folder / "log").open("wb") as log:
-        processes = [
-            subprocess.Popen(command, stdout=log, stderr=log, cwd=folder) for command in commands
-        ]
-    try:
-        deadline = time.monotonic() + 60
-        while not file.exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        with connected(str(file)) as client:
-            client.wait_for_workers(2, timeout=60)
-        yield str(file), order
-    finally:
-        for process in reversed(processes):
-            process.terminate()
-            process.wait()
 
 
 def test_workers_ingest_and_embed_as_one_process_does(
@@ -96,9 +35,9 @@ def test_workers_ingest_and_embed_as_one_process_does(
         assert shared.query(f"from {table} order by all").equals(rows)
 
     ud.create_model(shared, "gaussian")
-    cluster[1].touch()  # the first worker that embeds a plate dies with the lock of it
+    (cluster[1] / "embed").touch()  # the first worker that embeds a plate dies with the lock of it
     embedded = embed_on_cluster(shared, "gaussian", cluster[0])
-    assert not cluster[1].exists()
+    assert not (cluster[1] / "embed").exists()
     assert embedded.plates == ("tiny_b1_p1", "tiny_b2_p1")
     assert embedded.num_images == 72
     assert embed_on_cluster(shared, "gaussian", cluster[0]).skipped == embedded.plates

@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import NewRemote, ingest_tiny
 from servers import Bucket, Database
@@ -17,7 +18,7 @@ from servers import Bucket, Database
 import unidino as ud
 from unidino.core.errors import InputError, LakeError
 from unidino.core.files import file_sha256
-from unidino.lake import leftovers
+from unidino.lake import leftovers, remote
 from unidino.lake.catalog import TABLES
 from unidino.lake.copying import copy_lake
 from unidino.lake.lake import Lake
@@ -26,6 +27,7 @@ from unidino.lake.postgres import PostgresCatalog
 from unidino.lake.postgres_rows import tables_without_rows
 from unidino.lake.remote import RemoteLake, create_remote
 from unidino.lake.runs import Run
+from unidino.profiles.stored import stored_groups
 
 SECRET = "nobody-may-read-this"
 # What differs between two lakes of one content: who made it, when, and what these name.
@@ -254,11 +256,29 @@ def test_a_full_cache_loses_what_was_not_used_for_longest(
     cache = filled._place.cache
     monkeypatch.setattr(cache, "_num_bytes", None)
     limit = sum(path.stat().st_size for path in (first, *others))
-    monkeypatch.setattr(cache, "_limit", limit)
+    monkeypatch.setattr(cache, "limit", limit)
     assert filled.resolve(uris[2]).is_file()
     assert not first.exists()
     assert all(path.exists() for path in others)
     assert filled.resolve(uris[0]).is_file()
+
+
+def test_of_a_file_that_is_large_beside_the_cache_only_parts_are_brought(
+    filled: RemoteLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (group,) = stored_groups(filled, ud.Selection())
+    whole = group.vectors.read()
+    without_copies(filled)
+    monkeypatch.setattr(remote, "_SHARE_OF_CACHE", 0.0)
+    np.testing.assert_array_equal(group.vectors.read(), whole)
+    np.testing.assert_array_equal(group.vectors.at(slice(3, 7)).read(), whole[3:7])
+    assert not filled.place_of(group.vectors.uri).exists()
+    data = filled.objects.read(group.vectors.uri)
+    assert data is not None
+    filled.objects.remove([group.vectors.uri])
+    with pytest.raises(LakeError, match="is missing or damaged"):
+        group.vectors.read()
+    filled.objects.write(group.vectors.uri, data)
 
 
 def test_an_object_that_is_lost_or_changed_is_found_with_its_mend(

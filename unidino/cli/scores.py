@@ -1,6 +1,7 @@
 """The command that scores profiles."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -106,9 +107,22 @@ def score(
         int, typer.Option(min=1, help="pairs: a table with fewer entities is not scored.")
     ] = 20,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0, ...")] = "cpu",
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            help="Workers find the neighbours: a dask scheduler's file, or its address, tcp://..."
+            " Half of a worker's memory limit is for vectors."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Score profiles by their nearest neighbours; a rule says which neighbours are allowed."""
+    if scheduler and (preset or measure != "accuracy"):
+        what = f"--preset {preset}" if preset else f"--measure {measure}"
+        raise InputError(
+            f"{what} is computed by one process; leave out --scheduler, which shares out the"
+            " nearest neighbours of --metric and --not-same"
+        )
     chosen_rules = [name for given in metric or [] for name in names(given)]
     if not_same:
         chosen_rules.append("not same " + ", ".join(names(not_same)))
@@ -178,7 +192,12 @@ def score(
     if measure == "accuracy":
         from unidino.scores.accuracy import score as run_score
 
-        _show(run_score(at, asked, selection, device=device), as_json)
+        run: Any = run_score
+        if scheduler:
+            from unidino.scores.on_cluster import score_on_cluster
+
+            run = partial(score_on_cluster, scheduler=scheduler)
+        _show(run(at, asked, selection, device=device), as_json)
     else:
         from unidino.scores.labels import score_labels
 

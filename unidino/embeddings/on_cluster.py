@@ -27,7 +27,7 @@ def embed_on_cluster(
     Raises InputError if no scheduler answers; other errors as of `embed`.
     """
     names = [plate for plate, _ in chosen_plates(lake, plates, where)]
-    common = {"address": lake.address, "model": model, "device": device, **options}
+    common = {"address": lake.absolute_address, "model": model, "device": device, **options}
     found: list[Embedded] = []
     with (
         connected(scheduler) as client,

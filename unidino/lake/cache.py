@@ -45,7 +45,7 @@ class Cache:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._limit = limit_bytes()
+        self.limit = limit_bytes()
         self._num_bytes: int | None = None
         self._lock = threading.Lock()
 
@@ -92,12 +92,12 @@ class Cache:
             if self._num_bytes is None:
                 self._num_bytes = sum(size for size, *_ in self._copies())
             self._num_bytes += num_bytes
-            if self._num_bytes <= self._limit:
+            if self._num_bytes <= self.limit:
                 return
             copies = sorted(self._copies(), key=lambda copy: copy[1])
             total = sum(size for size, *_ in copies) + num_bytes
             for size, used, path in copies:
-                if total <= self._limit * _SHARE or used > time.time() - _IN_USE_S:
+                if total <= self.limit * _SHARE or used > time.time() - _IN_USE_S:
                     break
                 path.unlink(missing_ok=True)
                 total -= size

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import duckdb
 import polars as pl
@@ -131,6 +131,11 @@ class Lake:
         return str(self.path)
 
     @property
+    def absolute_address(self) -> str:
+        """What names the lake for processes in other folders, and on machines that see it."""
+        return str(self.path.absolute())
+
+    @property
     def is_remote(self) -> bool:
         """Whether the files are in object storage."""
         return False
@@ -163,6 +168,11 @@ class Lake:
     def resolve(self, uri: str) -> Path:
         """Path of a file or folder from its uri in the catalog; relative uris start at the lake."""
         return self.path / uri
+
+    @contextmanager
+    def opened(self, uri: str) -> Iterator[Path | BinaryIO]:
+        """A file of which parts will be read: its path, or an open file."""
+        yield self.path / uri
 
     def bring(self, uris: Sequence[str]) -> list[Path]:
         """Paths of these files, all at once; see `resolve`."""

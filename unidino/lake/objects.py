@@ -12,15 +12,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
+from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from unidino.core.errors import InputError, LakeError
+from unidino.lake.ranges import Ranges
 from unidino.lake.states import files_below
 
 _PATIENCE = timedelta(seconds=30)
 _PAUSE = timedelta(milliseconds=100)
 _AT_ONCE = 16
+_BUFFER = 1 << 20  # bytes that are read at least
 _CREDENTIALS = {
     "s3": "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION (AWS_ENDPOINT_URL elsewhere)",
     "gs": "GOOGLE_SERVICE_ACCOUNT or GOOGLE_APPLICATION_CREDENTIALS",
@@ -92,6 +95,18 @@ class Objects:
             except FileNotFoundError:
                 return False
         return True
+
+    @contextmanager
+    def opened(self, uri: str, num_bytes: int) -> Iterator[BinaryIO]:
+        """An object as an open file, of which only the parts that are read are brought."""
+        import obstore
+
+        def read(start: int, end: int) -> bytes:
+            with self._errors(uri):
+                return bytes(obstore.get_range(self._store, uri, start=start, end=end))
+
+        with BufferedReader(Ranges(read, num_bytes), _BUFFER) as file:
+            yield file
 
     def put(self, uri: str, path: Path) -> None:
         """Write a file, or every file of a folder, whole."""

@@ -86,10 +86,13 @@ def read_part(lake: Lake, uri: str, remake: str) -> pa.Table:
     try:
         return pq.read_table(lake.resolve(uri), partitioning=None)
     except (OSError, ValueError, pa.ArrowException) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise LakeError(
-            f"'{lake.resolve(uri)}' is missing or damaged ({reason}); make it again: `{remake}`"
-        ) from error
+        raise damaged(lake.resolve(uri), error, remake) from error
+
+
+def damaged(place: Path | str, error: Exception, remake: str) -> LakeError:
+    """The error of a part that cannot be read. remake: the command that makes it again."""
+    reason = str(error).strip().splitlines()[0]
+    return LakeError(f"'{place}' is missing or damaged ({reason}); make it again: `{remake}`")
 
 
 class Parts:

@@ -17,6 +17,7 @@ from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
+from typing import BinaryIO
 
 import duckdb
 
@@ -40,6 +41,7 @@ from unidino.lake.views import (
 _URL = re.compile(r"(s3|gs|az|file)://.+")
 CATALOG = "catalog.json"  # tells the address of the database
 _AT_ONCE = 16
+_SHARE_OF_CACHE = 0.1  # that one file may take, of which only parts are needed
 _opened: dict[str, "_Place"] = {}
 _opening = Lock()
 
@@ -147,6 +149,11 @@ class RemoteLake(Lake):
         return self.url
 
     @property
+    def absolute_address(self) -> str:
+        """What names the lake on every machine."""
+        return self.url
+
+    @property
     def is_remote(self) -> bool:
         """Whether the files are in object storage."""
         return True
@@ -198,6 +205,18 @@ class RemoteLake(Lake):
         elif state := self._states([uri]).get(uri):
             self._bring([state])
         return place
+
+    @contextmanager
+    def opened(self, uri: str) -> Iterator[Path | BinaryIO]:
+        """A copy of a file; or, if it is large beside the cache, the object, read in ranges."""
+        state = self._states([uri]).get(uri)
+        cache = self._place.cache
+        is_large = state and state.num_bytes > _SHARE_OF_CACHE * cache.limit
+        if not state or not is_large or cache.is_whole(state):
+            yield self.resolve(uri)
+            return
+        with self.objects.opened(uri, state.num_bytes) as file:
+            yield file
 
     def bring(self, uris: Sequence[str]) -> list[Path]:
         """Paths of copies of these files, which are brought at once."""

@@ -26,7 +26,12 @@ def ingest_on_cluster(
         for name, value in options.items()
     }
     placed["metadata"] = [Path(file).absolute() for file in options.get("metadata", ())]
-    task = {"address": lake.address, "path": Path(path).absolute(), "layout": layout, **placed}
+    task = {
+        "address": lake.absolute_address,
+        "path": Path(path).absolute(),
+        "layout": layout,
+        **placed,
+    }
     found: list[Ingested] = []
     with connected(scheduler) as client:
         num = len(client.scheduler_info(n_workers=-1)["workers"])

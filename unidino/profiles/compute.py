@@ -104,9 +104,12 @@ def compute(
                 "update raw_profile set channels = $channels", {"channels": list(channels[0])}
             )
         dropped |= _choose_members(con, form, level)
-        rows = con.sql(
-            assets.sql("queries", "level_profile"), params={"level": level}
-        ).to_arrow_table()
+        # DuckDB gives rows of several threads in any order.
+        rows = (
+            con.sql(assets.sql("queries", "level_profile"), params={"level": level})
+            .to_arrow_table()
+            .sort_by("profile_id")
+        )
         if rows.num_rows == 0:
             raise ProfileError(f"model '{model}' has no complete {level} of dataset '{dataset}'")
         vectors = _averaged(profiles, rows["row_ids"], form.aggregate, folder / "averaged")
@@ -174,10 +177,15 @@ def _choose_members(con: Connection, form: ProfileForm, level: str) -> dict[str,
 
 
 def _averaged(profiles: Array, row_ids: pa.ChunkedArray, how: str, path: Path) -> Array:
-    """Vectors (L, K), in a file: the mean or median of the members of each profile."""
+    """Vectors (L, K): the mean or median of the members of each profile, in a file if they differ.
+
+    Profiles that are each their own and only member, in their order, are given back as they are.
+    """
     lists = row_ids.combine_chunks()
     rows = lists.flatten().to_numpy()
     counts = lists.value_lengths().to_numpy()
+    if (counts == 1).all() and np.array_equal(rows, np.arange(len(profiles))):
+        return profiles
     vectors: Array = np.lib.format.open_memmap(
         path, "w+", np.float64, (len(counts), profiles.shape[1])
     )

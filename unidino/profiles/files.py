@@ -148,13 +148,16 @@ def load(
         raise ProfileError(f"no {level} profiles of {model} ({normalization}) for '{dataset}'")
     uri = found["uri"][0]
     rows = read_part(lake, uri, Mender(lake).of_part(uri))
-    return rows.take(_positions(rows, where)) if where else rows
+    return rows.take(fitting(rows.drop_columns(["embedding"]), where)) if where else rows
 
 
-def _positions(rows: pa.Table, where: str) -> pa.Array:
-    """Positions of the profiles that satisfy a condition, ascending."""
+def fitting(rows: pa.Table, where: str) -> pa.Array:
+    """Positions of the profiles that satisfy a condition, ascending.
+
+    rows: the columns that the condition may read. where: see `load`.
+    """
     place = pa.array(np.arange(rows.num_rows))
-    described = rows.drop_columns(["embedding"]).append_column("_position", place)
+    described = rows.append_column("_position", place)
     query = f"select _position from profile where ({where}) order by 1"
     with confined({"profile": described}, query) as con:
         chosen = ask(con, query, what=f'--where "{where}"').column(0).combine_chunks()

@@ -83,10 +83,16 @@ def vectors_of(
     table: pa.Table, channels: Sequence[str], wanted: Sequence[str] = ()
 ) -> NDArray[Any]:
     """Vectors (N, D) of profiles, with only the wanted channels, in the wanted order."""
-    vectors = matrix_of(table["embedding"])
+    return chosen_channels(matrix_of(table["embedding"]), channels, wanted)
+
+
+def chosen_channels(
+    vectors: NDArray[Any], channels: Sequence[str], wanted: Sequence[str] = ()
+) -> NDArray[Any]:
+    """Vectors (N, D) with only the wanted of their channels, in the wanted order; empty for all."""
     if not wanted:
         return vectors
-    by_channel = vectors.reshape(table.num_rows, len(channels), -1)
+    by_channel = vectors.reshape(len(vectors), len(channels), -1)
     kept = [list(channels).index(name) for name in wanted]
-    cut: NDArray[Any] = by_channel[:, kept].reshape(table.num_rows, -1)
+    cut: NDArray[Any] = by_channel[:, kept].reshape(len(vectors), -1)
     return cut

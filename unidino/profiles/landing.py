@@ -254,6 +254,7 @@ def land_level(table: ImportedTable) -> Imported:
         " from manifest where compound is not null"
     )
     rows = con.sql(assets.sql("queries", "level_profile"), params={"level": level}).to_arrow_table()
+    rows = rows.sort_by("profile_id")
     members = rows["row_ids"].to_pylist()
     if twice := next((m for m in members if len(m) > 1), None):
         raise InputError(

@@ -3,12 +3,13 @@
 Shapes: N raw profiles, D = C channels of d features.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from unidino.core import assets
@@ -16,6 +17,9 @@ from unidino.core.errors import ProfileError, choose
 from unidino.core.sql import Connection, first_row, literal_path
 from unidino.profiles.form import ProfileForm
 from unidino.profiles.methods import Array
+
+Bounds = tuple[str, int, int]  # a plate, its first row_id, and the one after its last
+_BATCH_BYTES = 32_000_000  # of files that are read together
 
 
 def channels_of(con: Connection, form: ProfileForm) -> tuple[tuple[str, ...], ...]:
@@ -42,13 +46,7 @@ def raw_vectors(con: Connection, files: Mapping[str, Path], form: ProfileForm, p
     """Raw profiles (N, D) in the order of row_id, in a file at `path`."""
     (num,) = first_row(con, "select count(*) from raw_profile")
     raw: Array | None = None
-    for plate, file in files.items():
-        rows = con.sql(
-            assets.sql("queries", "raw_vector"),
-            params={"file": literal_path(file), "channels": list(form.channels)},
-        ).to_arrow_table()
-        if not rows.num_rows:
-            continue
+    for plate, rows in _rows_of_plates(con, files, form.channels):
         row_ids, vectors = _mean_by_row(rows, form.fields)
         if raw is None:
             raw = np.lib.format.open_memmap(path, "w+", np.float64, (num, vectors.shape[1]))
@@ -58,8 +56,51 @@ def raw_vectors(con: Connection, files: Mapping[str, Path], form: ProfileForm, p
                 f" {raw.shape[1]}; profile datasets of one kind of vector, or choose channels that"
                 " all plates have"
             )
-        raw[row_ids] = vectors
+        # The profiles of a plate are consecutive, and a slice is copied faster than chosen rows.
+        is_slice = row_ids[-1] - row_ids[0] == len(row_ids) - 1
+        raw[slice(row_ids[0], row_ids[-1] + 1) if is_slice else row_ids] = vectors
     return np.empty((0, 0)) if raw is None else raw
+
+
+def _rows_of_plates(
+    con: Connection, files: Mapping[str, Path], channels: Sequence[str]
+) -> Iterator[tuple[str, pa.Table]]:
+    """Each plate that has profiles, with its rows of the query raw_vector.
+
+    Small files are read by one query, because a query takes longer than the vectors of a few wells.
+    """
+    bounds = con.execute(
+        "select plate, min(row_id), max(row_id) + 1 from raw_profile group by plate order by 2"
+    ).fetchall()
+    for plates in _batches([bound for bound in bounds if bound[0] in files], files):
+        rows = con.sql(
+            assets.sql("queries", "raw_vector"),
+            params={
+                "file": [literal_path(files[plate]) for plate, *_ in plates],
+                "channels": list(channels),
+            },
+        ).to_arrow_table()
+        row_id = rows["row_id"].to_numpy()
+        for plate, *ends in plates:
+            start, stop = np.searchsorted(row_id, ends)
+            if stop > start:
+                yield plate, rows.slice(start, stop - start)
+
+
+def _batches(bounds: Sequence[Bounds], files: Mapping[str, Path]) -> Iterator[list[Bounds]]:
+    """Consecutive plates whose files are small together and have columns of the same types."""
+    batch: list[Bounds] = []
+    num_bytes, kind = 0, None
+    for bound in bounds:
+        file = files[bound[0]]
+        size, schema = file.stat().st_size, pq.read_schema(file).field("embedding").type
+        if batch and (num_bytes + size > _BATCH_BYTES or schema != kind):
+            yield batch
+            batch, num_bytes = [], 0
+        batch.append(bound)
+        num_bytes, kind = num_bytes + size, schema
+    if batch:
+        yield batch
 
 
 def _mean_by_row(rows: pa.Table, fields: str) -> tuple[NDArray[np.int64], Array]:

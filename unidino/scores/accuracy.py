@@ -22,9 +22,10 @@ from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
 from unidino.profiles.groups import Group, groups
 from unidino.profiles.selection import Selection, nothing_fits
-from unidino.scores.candidates import candidates
+from unidino.profiles.stored import StoredGroup
+from unidino.scores.candidates import Candidates, candidates
 from unidino.scores.count_baseline import stand_beside
-from unidino.scores.neighbours import nearest
+from unidino.scores.neighbours import Neighbours, nearest
 from unidino.scores.question import Asked, Question, questions
 from unidino.scores.tables import score_table
 
@@ -120,14 +121,22 @@ def score(
         for question in asked:
             with why_not.collecting(f"{group.profiled.title} is not scored by {question.rule}"):
                 figures = score_profiles(group.metadata, group.vectors, question, device=device)
-                scores.append(_of_lake(figures, group, question, selection))
+                scores.append(of_lake(figures, group, question, selection))
     why_not.settle(anything_done=bool(scores), nothing=nothing_fits(selection))
+    return landed(lake, run, scores)
+
+
+def landed(lake: Lake, run: Run, scores: Sequence[LakeScore]) -> Results[LakeScore]:
+    """The scores, each compared with the first of its kind, after they are in the lake."""
     scores = compared(scores)
     land_answers(lake, run, "score", [(s.asked, [_row(s)]) for s in scores])
     return Results(scores, score_table)
 
 
-def _of_lake(figures: Score, group: Group, question: Question, selection: Selection) -> LakeScore:
+def of_lake(
+    figures: Score, group: Group | StoredGroup, question: Question, selection: Selection
+) -> LakeScore:
+    """The score of a group of profiles in the lake."""
     profiled = group.profiled
     values = vars(figures) | {"dropped": profiled.dropped | figures.dropped}
     return LakeScore(
@@ -166,6 +175,15 @@ def score_profiles(
     are_all = len(positions) == len(vectors) and (np.diff(positions) == 1).all()
     chosen = vectors if are_all else vectors[positions]
     neighbours = nearest(chosen, found.keys, labels, k=question.neighbours, device=device)
+    return score_of(found, neighbours, question)
+
+
+def score_of(found: Candidates, neighbours: Neighbours, question: Question) -> Score:
+    """The score of profiles whose neighbours are known.
+
+    Raises ProfileError if the rule leaves no profile a neighbour.
+    """
+    labels = found.labels
     has_neighbour = neighbours.index[:, 0] >= 0
     is_correct = has_neighbour & (vote(neighbours.index, labels) == labels)
     is_counted = found.is_scored & (has_neighbour | (question.unmatched == "wrong"))

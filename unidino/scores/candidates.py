@@ -64,9 +64,24 @@ def candidates(
     is then allowed.
     Raises ProfileError if no profile is left to score, InputError if the rule fails.
     """
+    return candidates_of(metadata, *directions(vectors), question, keep_unlabelled=keep_unlabelled)
+
+
+def candidates_of(
+    metadata: pa.Table | pl.DataFrame | Any,
+    is_finite: NDArray[np.bool_],
+    is_zero: NDArray[np.bool_],
+    question: Question,
+    *,
+    keep_unlabelled: bool = False,
+) -> Candidates:
+    """The profiles that a question compares, without their vectors; see `candidates`.
+
+    is_finite, is_zero: whether the vector of each profile is; see `directions`.
+    """
     con = scratch(assets.texts("candidates", "labels"))
     try:
-        con.register("given", _described(metadata, vectors, question.label))
+        con.register("given", _described(metadata, is_finite, is_zero, question.label))
         con.execute("create table profile as from given")
         con.execute("create table candidate as from profile")
         con.execute(
@@ -110,27 +125,28 @@ def candidates(
     )
 
 
-def _described(metadata: Any, vectors: NDArray[Any], label: str) -> pa.Table:
+def _described(
+    metadata: Any, is_finite: NDArray[np.bool_], is_zero: NDArray[np.bool_], label: str
+) -> pa.Table:
     """The table of profiles that the queries read: the metadata, the label, flags of the vector."""
-    table = metadata_table(metadata, vectors)
+    table = metadata_table(metadata, is_finite)
     if label == TREATMENT:
         table = with_treatment(table)
-    place = pa.array(np.arange(len(vectors)))
+    place = pa.array(np.arange(len(is_finite)))
     if "profile_id" not in table.column_names:
         table = table.append_column("profile_id", place)
     if label not in table.column_names:
         raise InputError(f"the profiles have no column '{label}' to score by")
-    is_finite, is_zero = _directions(vectors)
     columns = {"position": place, "profile_id": table["profile_id"], "label": table[label]}
     columns |= {"is_finite": pa.array(is_finite), "is_zero": pa.array(is_zero)}
     for name, kind in (COLUMNS | {"control_type": pa.string()}).items():
-        missing = pa.nulls(len(vectors), kind)
+        missing = pa.nulls(len(is_finite), kind)
         columns[name] = table[name] if name in table.column_names else missing
     others = [n for n in table.column_names if n not in columns and n not in KEY_COLUMNS]
     return pa.table(columns | {name: table[name] for name in others})
 
 
-def _directions(vectors: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def directions(vectors: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Whether each vector (N, D) is finite, and whether it is zero: (N,)."""
     is_finite, is_zero = np.ones(len(vectors), bool), np.zeros(len(vectors), bool)
     for start in range(0, len(vectors), _BLOCK):

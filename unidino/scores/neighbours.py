@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from unidino.core.errors import ProfileError
 from unidino.scores.keys import Codes, blocks, count_eligible, eligible_block
+from unidino.scores.near_pairs import Gathered, NearPairs, cosines, dot
 from unidino.scores.tiles import QUERY_BLOCK, REFERENCE_BLOCK, NumpyTiles, Tiles, TorchTiles
 
 _EXACT_BLOCK = 1024
-_FEW_PAIRS = 1_000_000
 _FLOAT32_TOLERANCE = 1e-5
-_TIE_TOLERANCE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -47,18 +46,13 @@ def unit_vectors(profiles: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[n
     norms = np.empty(len(profiles))
     for rows in blocks(len(profiles), _EXACT_BLOCK):
         block = profiles[rows]
-        norms[rows] = np.sqrt(_dot(block, block))
+        norms[rows] = np.sqrt(dot(block, block))
         bad = ~np.isfinite(norms[rows]) | (norms[rows] == 0)
         if bad.any():
             row = rows.start + int(np.flatnonzero(bad)[0])
             raise ProfileError(f"profile {row} is zero or not finite, so it has no direction")
         np.divide(block, norms[rows, None], out=unit[rows], casting="same_kind")
     return unit, norms
-
-
-def _dot(x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:
-    """Dot products of the rows of x and y, summed in float64: (N,)."""
-    return np.asarray(np.einsum("ij,ij->i", x, y, dtype=np.float64))
 
 
 def nearest(
@@ -77,12 +71,32 @@ def nearest(
     Raises ProfileError for a vector that is zero or not finite, InputError for an unknown device.
     """
     unit, norms = unit_vectors(profiles)
+    pairs = near_pairs(profiles, unit, norms, keys, k=k, device=device)
+    return Neighbours(*pairs.nearest(len(unit), k), *count_eligible(keys, labels))
+
+
+def near_pairs(
+    profiles: NDArray[Any],
+    unit: NDArray[np.float32],
+    norms: NDArray[np.float64],
+    keys: list[Codes],
+    *,
+    apart: int | None = None,
+    k: int = 1,
+    device: str = "cpu",
+) -> NearPairs:
+    """Pairs of profiles that share no key, among which the k nearest neighbours of each are.
+
+    profiles: (N, D). unit, norms: from `unit_vectors`. keys: from `encode_keys`. apart: number of
+    the first profiles that are compared with the others only, and the others with them; default:
+    all profiles are compared with all.
+    """
     tiles: Tiles = NumpyTiles(unit, keys) if device == "cpu" else TorchTiles(unit, keys, device)
     num = len(unit)
     floor = np.full(num, -np.inf, dtype=np.float32)
-    pairs = _Pairs(profiles, norms, k)
-    for queries in blocks(num, QUERY_BLOCK):
-        for references in blocks(num, REFERENCE_BLOCK, queries.start):
+    pairs = Gathered(profiles, norms, k)
+    for queries in blocks(num if apart is None else apart, QUERY_BLOCK):
+        for references in blocks(num, REFERENCE_BLOCK, queries.start if apart is None else apart):
             tiles.multiply(queries, references)
             floor[queries] = _raised(floor[queries], tiles.kth_largest(k, 1))
             rows, columns, values = tiles.at_least(floor[queries], 1)
@@ -97,8 +111,7 @@ def nearest(
             beside = slice(references.start + is_square, references.stop)
             floor[beside] = mirrored[is_square:]
             pairs.forget(floor)
-    index, similarity = pairs.nearest(floor)
-    return Neighbours(index, similarity, *count_eligible(keys, labels))
+    return pairs.pairs(floor)
 
 
 def nearest_to(
@@ -124,92 +137,12 @@ def nearest_to(
     cosine[~eligible_block(keys, slice(place, place + 1), num)[0]] = -np.inf
     kth = np.partition(cosine, num - k)[num - k] if k <= num else -np.inf
     close = places[(cosine >= kth - _FLOAT32_TOLERANCE) & np.isfinite(cosine)]
-    exact = _Pairs(profiles, norms, k).cosine(np.full(len(close), query), close)
-    left, won = exact.copy(), []
-    for _ in range(min(k, len(close))):
-        won.append(int(_winners(np.zeros_like(close), close, left, len(profiles))[0]))
-        left[won[-1]] = -np.inf
-    return close[won], exact[won]
+    exact = cosines(profiles, norms, np.full(len(close), query), close)
+    found = NearPairs(np.zeros_like(close), close, exact)
+    (index,), (similarity,) = found.nearest(1, min(k, len(close)))
+    return index, similarity
 
 
 def _raised(floor: NDArray[np.float32], kth: NDArray[np.float32]) -> NDArray[np.float32]:
     """The floor, raised to the k-th largest similarity minus the rounding error of float32."""
     return np.asarray(np.maximum(floor, kth - np.float32(_FLOAT32_TOLERANCE)))
-
-
-class _Pairs:
-    """Pairs of profiles that may be nearest neighbours; the final choice is made in float64."""
-
-    def __init__(self, profiles: NDArray[Any], norms: NDArray[np.float64], k: int) -> None:
-        self._profiles, self._norms, self._k = profiles, norms, k
-        self._parts: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]] = []
-        self._room = max(_FEW_PAIRS, 8 * len(profiles) * k)
-
-    def add(
-        self, rows: NDArray[np.int64], columns: NDArray[np.int64], values: NDArray[np.float32]
-    ) -> None:
-        """Add pairs of a profile (row) and a possible neighbour (column), with their cosines."""
-        self._parts.append((rows, columns, values))
-
-    def forget(self, floor: NDArray[np.float32]) -> None:
-        """Drop pairs below the floor of their row; of too many ties keep the best k of each row."""
-        if sum(len(part[0]) for part in self._parts) < self._room:
-            return
-        rows, columns, values = self._above(floor)
-        if len(rows) > self._room // 2:
-            won, _ = self._decided(rows, columns)
-            kept = np.sort(won[won >= 0])
-            rows, columns, values = rows[kept], columns[kept], values[kept]
-        self._parts = [(rows, columns, values)]
-
-    def nearest(self, floor: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Positions and cosines (N, k) of the nearest neighbours; -1 and NaN for none."""
-        rows, columns, _ = self._above(floor)
-        won, exact = self._decided(rows, columns)
-        if not len(rows):
-            return won, np.full(won.shape, np.nan)
-        return (np.where(won < 0, -1, columns[won]), np.where(won < 0, np.nan, exact[won]))
-
-    def _above(
-        self, floor: NDArray[np.float32]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-        rows, columns, values = (np.concatenate(p) for p in zip(*self._parts, strict=True))
-        close = values >= floor[rows]
-        return rows[close], columns[close], values[close]
-
-    def _decided(
-        self, rows: NDArray[np.int64], columns: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Positions (N, k) of the best pairs of each row, -1 for none; the cosine of every pair."""
-        exact = self.cosine(rows, columns)
-        left = exact.copy()
-        num = len(self._profiles)
-        won = np.full((num, self._k), -1, dtype=np.int64)
-        for nth in range(self._k):
-            won[:, nth] = _winners(rows, columns, left, num)
-            left[won[won[:, nth] >= 0, nth]] = -np.inf
-        return won, exact
-
-    def cosine(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Cosines of the pairs (a, b) in float64."""
-        cosines = np.empty(len(a))
-        for pairs in blocks(len(a), _EXACT_BLOCK):
-            x, y = a[pairs], b[pairs]
-            dots = _dot(self._profiles[x], self._profiles[y])
-            cosines[pairs] = dots / (self._norms[x] * self._norms[y])
-        return cosines
-
-
-def _winners(
-    rows: NDArray[np.int64], columns: NDArray[np.int64], exact: NDArray[np.float64], num: int
-) -> NDArray[np.int64]:
-    """Position of the best pair of each row (N,), -1 for none; ties go to the lowest column."""
-    top = np.full(num, -np.inf)
-    np.maximum.at(top, rows, exact)
-    tied = np.flatnonzero(np.isfinite(exact) & (exact >= top[rows] - _TIE_TOLERANCE))
-    lowest = np.full(num, num, dtype=np.int64)
-    np.minimum.at(lowest, rows[tied], columns[tied])
-    winners = np.full(num, -1, dtype=np.int64)
-    of_lowest = tied[columns[tied] == lowest[rows[tied]]]
-    winners[rows[of_lowest]] = of_lowest
-    return winners
