@@ -165,6 +165,39 @@ def test_threads_end_between_two_pieces_of_work(monkeypatch: pytest.MonkeyPatch)
         stopping._asked.clear()
 
 
+def test_a_module_that_is_being_imported_is_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "slow_module.py").write_text(
+        "import time\n"
+        "print('ready', flush=True)\n"
+        "for _ in range(10):\n"
+        "    time.sleep(0.01)\n"
+        "print('imported', flush=True)\n"
+    )
+    script = tmp_path / "importing.py"
+    script.write_text(
+        "import time\n"
+        "from unidino.core import stopping\n"
+        "with stopping.on_ctrl_c():\n"
+        "    try:\n"
+        "        import slow_module\n"
+        "        time.sleep(60)\n"
+        "    except stopping.Stopped:\n"
+        "        print('stopped', flush=True)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    out, messages = process.communicate(timeout=30)
+    assert (out, messages, process.returncode) == ("imported\nstopped\n", "", 0)
+
+
 def test_threads_whose_work_is_cut_off_say_nothing(tmp_path: Path) -> None:
     script = tmp_path / "threads.py"
     script.write_text(

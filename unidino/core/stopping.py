@@ -114,19 +114,32 @@ def on_ctrl_c() -> Iterator[None]:
 
 
 def _stop(signal_number: int, frame: FrameType | None) -> None:
-    """Handle Ctrl C; a second one does not disturb what the first has begun to clean up."""
+    """Handle Ctrl C; a second one does not disturb what the first has begun to clean up.
+
+    A module that is being imported is waited for: libraries abort where an import of theirs fails.
+    """
     _asked.set()
-    if not _raised.is_set():
-        _raised.set()
+    if _raised.is_set():
+        return
+    _raised.set()
+    if _is_importing(frame):
+        _ring_later()
+    else:
         raise Stopped
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "importlib._bootstrap":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _raise_again(report: Any) -> None:
     """Raise Stopped once more, a little later, if a callback of a library has swallowed it."""
     if isinstance(report.exc_value, Stopped):
-        timer = threading.Timer(_RAISED_AGAIN_S, _ring_again)
-        timer.daemon = True
-        timer.start()
+        _ring_later()
     elif not _asked.is_set():
         sys.__unraisablehook__(report)
 
@@ -137,9 +150,17 @@ def _say_of_thread(args: threading.ExceptHookArgs) -> None:
         threading.__excepthook__(args)
 
 
+def _ring_later() -> None:
+    timer = threading.Timer(_RAISED_AGAIN_S, _ring_again)
+    timer.daemon = True
+    timer.start()
+
+
 def _ring_again() -> None:
     _raised.clear()
-    signal.raise_signal(signal.SIGINT)
+    main = threading.main_thread().ident
+    if main is not None:
+        signal.pthread_kill(main, signal.SIGINT)  # which ends what the thread waits for
 
 
 def _watch(awake: socket.socket, ended: threading.Event) -> None:
