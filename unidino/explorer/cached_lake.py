@@ -10,7 +10,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from uuid import uuid4
 
 import numpy as np
@@ -41,6 +41,7 @@ from unidino.scores.question import Question
 
 Groups = dict[tuple[str, ...], pl.DataFrame]
 FIRST_RULE = "nscp"
+_FIRST_PAGE_S = 3.0  # the two cores of a small machine are then for the first page alone
 _MOST_QUERIES = 200
 _QUERY_S, _EXPRESSION_S = 60.0, 20.0  # then the process that runs it is ended
 
@@ -75,6 +76,7 @@ class CachedLake:
         self._apart: Apart | None = None
         self._copies: Copies | None = None
         self._starting = Lock()
+        self._is_closed = Event()
         self._pool: ProcessPoolExecutor | None = None
         self._maps: dict[tuple[str, str, str], Future[None]] = {}
 
@@ -261,7 +263,10 @@ class CachedLake:
         return self._queries[token]
 
     def warm(self, model: str | None) -> None:
-        """Start to read in the background what the first page shows."""
+        """Start to read in the background what the page shows: the wells first.
+
+        What costs more waits until the first page had time to appear, or is asked for.
+        """
         plates = self.plates()
         if plates.is_empty():
             return
@@ -270,6 +275,8 @@ class CachedLake:
         def read() -> None:
             try:
                 wells = self.wells(dataset)
+                if self._is_closed.wait(_FIRST_PAGE_S):
+                    return
                 files = [f for f in self.files() if f.dataset == dataset]
                 chosen = [f for f in files if f.model == model] or files
                 if chosen and len(wells.table):
@@ -281,14 +288,16 @@ class CachedLake:
                 return  # the page shows the error when it asks for the same data
 
         def start() -> None:
-            with contextlib.suppress(UnidinoError):
-                self.apart.start()
+            if not self._is_closed.wait(_FIRST_PAGE_S):
+                with contextlib.suppress(UnidinoError):
+                    self.apart.start()
 
         for work in (read, start):
             Thread(target=work, daemon=True).start()
 
     def close(self) -> None:
         """Stop the processes in the background."""
+        self._is_closed.set()
         if self._pool:
             self._pool.shutdown(wait=False, cancel_futures=True)
         with self._starting:
