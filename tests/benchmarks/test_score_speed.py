@@ -5,13 +5,16 @@ has a process of its own, so that its peak memory is its own; medians where roun
 """
 
 import json
+import shutil
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from servers import dask_cluster
 
 pytestmark = pytest.mark.benchmark
 
@@ -38,7 +41,8 @@ _OURS = (
     _DATA
     + """
 import polars as pl
-from unidino.neighbors import encode_keys, nearest
+from unidino.scores.keys import encode_keys
+from unidino.scores.neighbours import nearest
 ids = np.arange(num)
 rows = [pl.DataFrame({"profile_id": ids, "reason": r, "key": k.astype(str)})
         for r, k in (("compound", compound), ("batch", batch))]
@@ -91,7 +95,7 @@ print(json.dumps({"seconds": time.perf_counter() - start, "memory_mb": peak() - 
 _NORMALIZATION = """
 import json, sys, time
 import numpy as np, pandas as pd
-from unidino.normalize import Step, learn_and_apply
+from unidino.profiles.normalize import Step, learn_and_apply
 plates, wells, dims = 27, 384, 1920
 rng = np.random.default_rng(0)
 raw = rng.normal(size=(plates * wells, dims))
@@ -202,8 +206,6 @@ table = pl.DataFrame({
 table.write_parquet(folder + "/t.parquet")
 """
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
-    import time
-
     lines = []
     for words in (
         ["import-profiles", str(tmp_path / "t.parquet"), "--model", "m"],
@@ -219,3 +221,94 @@ table.write_parquet(folder + "/t.parquet")
         lines.append(f"{words[0]} {time.perf_counter() - start:.1f} s")
     with capsys.disabled():
         print(f"\n10,368 wells x 1920, whole commands: {', '.join(lines)}")
+
+
+_SCREEN = """
+import sys
+import numpy as np, polars as pl
+import unidino as ud
+folder, plates, wells, dims = sys.argv[1], *map(int, sys.argv[2:])
+rng = np.random.default_rng(0)
+num = plates * wells
+at = np.arange(num)
+compound = rng.integers(0, 300, num)
+vectors = rng.standard_normal((num, dims), dtype=np.float32)
+vectors[rng.random(num) < 0.02] = vectors[0]  # ties
+table = pl.DataFrame({
+    "plate": [f"p{p:04d}" for p in at // wells],
+    "well": [f"{chr(65 + w // 24)}{w % 24 + 1:02d}" for w in at % wells],
+    "batch": [f"b{p % 16}" for p in at // wells],
+    "compound": [f"c{c}" for c in compound],
+    "moa": [f"m{c % 40}" for c in compound],
+}).hstack([pl.Series(f"f{i}", vectors[:, i]) for i in range(dims)])
+table.write_parquet(folder + "/t.parquet")
+ud.import_profiles(ud.Lake.create(folder + "/lake"), folder + "/t.parquet", "m")
+"""
+_PRODUCT = """
+import json, sys, time
+import numpy as np
+num, dims = map(int, sys.argv[1:])
+rng = np.random.default_rng(0)
+a, b = (rng.standard_normal((n, dims), dtype=np.float32) for n in (1024, 16384))
+out = np.empty((1024, 16384), np.float32)
+seconds = []
+for _ in range(5):
+    start = time.perf_counter()
+    np.matmul(a, b.T, out=out)
+    seconds.append(time.perf_counter() - start)
+print(json.dumps(sorted(seconds)[2] * num**2 / (1024 * 16384)))
+"""
+
+
+def _product_s(num: int, dims: int) -> float:
+    """Seconds of the whole matrix product of num profiles with themselves."""
+    printed = subprocess.run(
+        [sys.executable, "-c", _PRODUCT, str(num), str(dims)], capture_output=True, check=True
+    )
+    return float(json.loads(printed.stdout))
+
+
+def test_a_whole_score_against_the_matrix_product(tmp_path: Path, capsys) -> None:
+    """846 plates of 24 wells with 1,920 features; the command makes the profiles first."""
+    sizes = (846, 24, 1920)
+    subprocess.run([sys.executable, "-c", _SCREEN, str(tmp_path), *map(str, sizes)], check=True)
+    ratios, seconds = [], []
+    for nth in range(3):
+        lake = shutil.copytree(tmp_path / "lake", tmp_path / f"lake{nth}")
+        before = _product_s(846 * 24, 1920)
+        command = ["-m", "unidino", "score", "--metric", "nscb", "--lake", str(lake)]
+        start = time.perf_counter()
+        subprocess.run([sys.executable, *command], check=True, capture_output=True)
+        seconds.append(time.perf_counter() - start)
+        ratios.append(2 * seconds[-1] / (before + _product_s(846 * 24, 1920)))
+    with capsys.disabled():
+        print(
+            f"\nscore --metric nscb, 20304 x 1920 of 846 plates, profiles made first:"
+            f" {statistics.median(seconds):.1f} s, {statistics.median(ratios):.2f} of the matrix"
+            f" product ({min(ratios):.2f}-{max(ratios):.2f}, 3 rounds)"
+        )
+
+
+def test_two_workers_against_one_process(tmp_path: Path, capsys) -> None:
+    """50,304 profiles with 384 features, by one process and by two workers of a thread each."""
+    import unidino as ud
+    from unidino.scores.on_cluster import score_on_cluster
+
+    sizes = (131, 384, 384)
+    subprocess.run([sys.executable, "-c", _SCREEN, str(tmp_path), *map(str, sizes)], check=True)
+    lake = ud.Lake.open(tmp_path / "lake")
+    ud.profile(lake)
+    start = time.perf_counter()
+    (one,) = ud.score(lake, "nscb")
+    middle = time.perf_counter()
+    with dask_cluster(tmp_path, "") as scheduler:
+        started = time.perf_counter()
+        (shared,) = score_on_cluster(lake, "nscb", scheduler=scheduler)
+        end = time.perf_counter()
+    assert shared.as_json() == one.as_json()
+    assert shared.outcome.equals(one.outcome)
+    with capsys.disabled():
+        print(
+            f"\nNSCB 50304 x 384: one process {middle - start:.1f} s, two workers"
+            f" {end - started:.1f} s, equal"
+        )

@@ -16,11 +16,21 @@ def median_and_mad(samples: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     samples: (..., T), overwritten. The deviation is scaled so that it equals the standard deviation
     for a normal distribution.
     """
-    median = np.nanmedian if np.isnan(samples).any() else np.median
+    median = np.nanmedian if np.isnan(samples).any() else _median
     centre = median(samples, axis=-1)
     samples -= centre[..., None]
     np.abs(samples, out=samples)
     return centre, _TO_STANDARD_DEVIATION * median(samples, axis=-1)
+
+
+def _median(samples: NDArray[Any], axis: int) -> NDArray[Any]:
+    """What numpy's median is; faster, because samples, of which none is missing, may be sorted."""
+    num = samples.shape[axis]
+    if not num:
+        return np.asarray(np.median(samples, axis=axis))
+    samples.sort(axis=axis)
+    middle = samples.take(range((num - 1) // 2, num // 2 + 1), axis=axis)
+    return np.asarray(middle.mean(axis=axis))
 
 
 def mean_interval(values: NDArray[Any], groups: NDArray[Any] | None = None) -> tuple[float, float]:

@@ -28,8 +28,10 @@ def vector_column(vectors: NDArray[Any], *, fixed: bool = False) -> pa.Array:
 
 def matrix_of(column: pa.ChunkedArray) -> NDArray[Any]:
     """The matrix (N, D) of a column of lists of equal length; a view where possible."""
-    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    matrix: NDArray[Any] = flat.reshape(len(column), -1)
+    # One Arrow array would have at most 2**31 numbers.
+    flat = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
+    whole = flat[0] if len(flat) == 1 else np.concatenate(flat)
+    matrix: NDArray[Any] = whole.reshape(len(column), -1)
     return matrix
 
 

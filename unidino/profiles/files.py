@@ -85,10 +85,10 @@ def write_statistics(
                 "unit": k.unit,
                 "num_teaching": k.num_teaching,
                 "channels": list(channels),
-                "center": k.map.centre.tolist(),
-                "spread": k.map.spread.tolist(),
+                "center": k.map.centre,
+                "spread": k.map.spread,
                 "epsilon": k.map.epsilon,
-                "matrix": None if k.map.matrix is None else k.map.matrix.ravel().tolist(),
+                "matrix": None if k.map.matrix is None else k.map.matrix.ravel(),
             }
             for k in learnt
         ]
