@@ -27,8 +27,20 @@ _ENDLESS = "select sum(a.range * b.range) from range(10000000) a, range(1000000)
 
 def _start(*words: object) -> "subprocess.Popen[str]":
     """A command that gets Ctrl C as in a terminal, also if these tests run in the background."""
+    return _start_python("-m", "unidino", *words)
+
+
+def _start_script(*words: object) -> "subprocess.Popen[str]":
+    """A Python program that has said that it is ready."""
+    process = _start_python(*words)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def _start_python(*words: object) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "unidino", *map(str, words)],
+        [sys.executable, *map(str, words)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -129,15 +141,7 @@ def test_a_program_that_is_busy_outside_of_python_ends_all_the_same(tmp_path: Pa
         "    print('ready', flush=True)\n"
         "    hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)  # many minutes\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, script, left],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
+    process = _start_script(script, left)
     time.sleep(1)  # until it is outside of Python
     status, messages, _ = _stop(process)
     assert (status, messages) == (stopping.STATUS, f"{stopping.LINE}\n")
@@ -184,15 +188,7 @@ def test_a_module_that_is_being_imported_is_waited_for(tmp_path: Path) -> None:
         "    except stopping.Stopped:\n"
         "        print('stopped', flush=True)\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, script],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
+    process = _start_script(script)
     process.send_signal(signal.SIGINT)
     out, messages = process.communicate(timeout=30)
     assert (out, messages, process.returncode) == ("imported\nstopped\n", "", 0)
@@ -219,15 +215,7 @@ def test_threads_whose_work_is_cut_off_say_nothing(tmp_path: Path) -> None:
         "    except stopping.Stopped:\n"
         "        thread.join()\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, script],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
+    process = _start_script(script)
     status, messages, _ = _stop(process)
     assert status == 0
     assert messages.splitlines()[-1] == "ValueError: of its own"
