@@ -175,6 +175,10 @@ def test_neighbours_obey_the_rule_and_can_be_chosen(browser: Any, url: str, prof
         assert all(compound[key] != compound[plate, "B02"] for key in shown)
         similar = [float(text) for text in page.locator("#neighbours .number").all_inner_texts()]
         assert similar == sorted(similar, reverse=True)
+        # Wells of other plates have windows of their own, unless one wants the same on all.
+        assert not any("low=" in source for source in _painted(page, "#neighbours"))
+        page.get_by_text("Same on all plates").click()
+        page.locator("#neighbours img[src*='low=']").first.wait_for(state="attached")
         windows = [
             parse_qs(urlsplit(s).query)["low"] for s in _planes(_painted(page, "#neighbours"))
         ]

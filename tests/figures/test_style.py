@@ -41,6 +41,7 @@ from unidino.figures.draw.style import (
     save,
     shortened,
     text_width,
+    wrapped,
 )
 from unidino.figures.draw.training import training_curves
 from unidino.scores.accuracy import Versus
@@ -204,6 +205,16 @@ def test_shortened_text_fits_and_keeps_both_ends() -> None:
     assert short[-1] == "7"
     assert "…" in short
     assert shortened("short", 1.0) == "short"
+
+
+def test_a_text_is_wrapped_at_blanks_and_shortened_only_if_it_must() -> None:
+    text = "avg(focus) filter (where channel = 'DNA')"
+    lines = wrapped(text, 1.2).split("\n")
+    assert 1 < len(lines) <= 3
+    assert " ".join(lines) == text
+    assert all(text_width(line) <= 1.2 for line in lines)
+    assert wrapped("focus", 1.2) == "focus"
+    assert wrapped(LONG[7], 1.0) == shortened(LONG[7], 1.0)
 
 
 def test_a_notebook_shows_a_figure_as_it_is() -> None:

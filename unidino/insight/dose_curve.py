@@ -117,7 +117,7 @@ def _dose_text(um: float | None) -> str:
 
 
 def _beyond_text(c: DoseCurve) -> str:
-    return beyond_text(c.wells.doses_um, c.beyond) if c.is_active else "inactive"
+    return beyond_text(c.wells.doses_um.tolist(), c.beyond) if c.is_active else "inactive"
 
 
 def beyond_text(doses_um: Sequence[float] | NDArray[np.float64], beyond: str | None) -> str:

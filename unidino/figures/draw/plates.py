@@ -25,9 +25,9 @@ from unidino.figures.draw.style import (
     named_classes,
     new_figure,
     set_title,
-    shortened,
     styled,
     text_width,
+    wrapped,
 )
 
 MOST_PLATES = 24
@@ -110,7 +110,7 @@ def plate_heatmaps(
                 aspect=25,
                 pad=0.01,
             )
-            bar.set_label(shortened(label, max(1.2, down * height * 0.8), 8))
+            bar.set_label(wrapped(label, max(1.2, down * height * 0.8), 8))
             bar.outline.set_visible(False)
             bar.ax.yaxis.set_major_formatter(lambda value, _: compact(value))
         key.draw(figure)

@@ -119,6 +119,20 @@ def shortened(text: str, width_in: float, size: float = SMALL) -> str:
     return _without_middle(text, low)
 
 
+def wrapped(text: str, width_in: float, size: float = SMALL, *, most: int = 3) -> str:
+    """The text in at most so many lines, which break at blanks; shortened if it needs more."""
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and text_width(longer, size) > width_in:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    if len(lines) > most or any(text_width(line, size) > width_in for line in lines):
+        return shortened(text, width_in, size)
+    return "\n".join(lines)
+
+
 def _without_middle(text: str, num: int) -> str:
     head = (num + 1) // 2
     return f"{text[:head].rstrip()}…{text[len(text) - num + head :].lstrip()}"
