@@ -15,7 +15,7 @@ from unidino.explorer.explore import explore
 from unidino.lake.lake import Lake
 
 ROOT = Path(__file__).resolve().parents[1]
-PICTURES = (ROOT / "docs" / "pictures" / "explore.png", ROOT / "examples" / "explore.png")
+PICTURE = ROOT / "docs" / "pictures" / "explore.png"
 WELL = "dataset=sim3&model=demo_vit&plate=sim3_b1_p1&well=E03&colour=moa"
 _ARE_PAINTED = """() => {
     const all = [...document.querySelectorAll("img.pixels")];
@@ -52,8 +52,7 @@ def main(lake: str) -> None:
         server.close()
         thread.join()
     small = picture.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    for path in PICTURES:
-        small.save(path, optimize=True)
+    small.save(PICTURE, optimize=True)
 
 
 if __name__ == "__main__":
