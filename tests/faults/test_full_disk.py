@@ -16,6 +16,7 @@ import pytest
 from sampled import slow
 
 from unidino.core import files
+from unidino.lake import opened
 from unidino.lake.check import check
 from unidino.lake.lake import Lake
 
@@ -32,6 +33,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("no disk can be mounted here")
     yield folder
+    opened.close_idle()
     subprocess.run(["umount", str(folder)], check=True)
 
 

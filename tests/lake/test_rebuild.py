@@ -12,6 +12,7 @@ from unidino.core.errors import LakeError
 from unidino.lake import records
 from unidino.lake.check import check
 from unidino.lake.lake import Lake
+from unidino.lake.opened import close_idle
 from unidino.models.model_files import rebuild
 
 TABLES = (*records.COPIED, "channel", "well", "field", "image")
@@ -109,6 +110,7 @@ def test_what_can_be_read_of_the_catalog_is_kept_without_a_copy(filled: Lake) ->
     for copy in records.copies_of_tables(filled.path):
         copy.unlink()
     assert [p.check for p in check(filled)] == ["missing_file"]
+    close_idle()
     with duckdb.connect(filled.catalog) as con:
         con.execute("drop table image")
     rebuild(filled.path)
@@ -118,6 +120,7 @@ def test_what_can_be_read_of_the_catalog_is_kept_without_a_copy(filled: Lake) ->
 def test_a_lake_of_an_earlier_version_gets_records(filled: Lake) -> None:
     rows = _rows(filled)
     shutil.rmtree(filled.path / records.FOLDER)
+    close_idle()
     with duckdb.connect(filled.catalog) as con:
         con.execute("drop table file")
     lake = Lake.open(filled.path)

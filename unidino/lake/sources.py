@@ -9,6 +9,7 @@ import pyarrow as pa
 from unidino.core.sql import CONFIG, Connection, quoted
 from unidino.lake import records
 from unidino.lake.lake import Lake
+from unidino.lake.opened import close_idle
 
 OF_PLATES = ("channel", "well", "field", "image")
 
@@ -47,4 +48,5 @@ def from_catalog(lake: Lake) -> dict[str, pa.Table]:
 def _opened(lake: Lake) -> Connection:
     if not lake.catalog.is_file():
         return duckdb.connect(config=CONFIG)
+    close_idle()
     return duckdb.connect(str(lake.catalog), read_only=True, config=CONFIG)
