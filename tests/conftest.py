@@ -17,6 +17,7 @@ from unidino.lake import records
 from unidino.lake.copying import copy_lake
 from unidino.lake.file_catalog import FileCatalog
 from unidino.lake.lake import Lake
+from unidino.lake.opened import keep_open
 from unidino.lake.remote import RemoteLake, create_remote
 from unidino.plates.ingest import ingest
 from unidino.plates.manifest import Choice
@@ -101,8 +102,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _empty_catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """An empty catalog is made once, as the program does, and copied for each new lake.
 
+    Catalogs stay open for a moment, as in the program.
+
     Tests of how it is made start a process, or take the fixture `new_catalogs`.
     """
+    keep_open()
     template = tmp_path_factory.mktemp("empty") / "lake"
     Lake.create(template)
 

@@ -156,6 +156,16 @@ def test_an_idle_instance_gives_way_to_another_process(lake: Lake) -> None:
     assert lake.look_up("from new").rows() == [(4,)]
 
 
+def test_a_script_may_open_the_catalog_itself_after_a_query(lake: Lake) -> None:
+    script = (
+        "import sys, duckdb, unidino as ud; lake = ud.Lake.open(sys.argv[1]);"
+        " lake.query('from plate'); con = duckdb.connect(sys.argv[1] + '/catalog.duckdb');"
+        " print(con.execute('select count(*) from plate').fetchone()[0])"
+    )
+    words = [sys.executable, "-c", script, str(lake.path)]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == "2\n"
+
+
 def test_a_writer_waits_for_the_readers_of_its_process(lake: Lake) -> None:
     reading, order = threading.Event(), []
 

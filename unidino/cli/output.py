@@ -48,7 +48,9 @@ def open_lake(lake: Path, *, writes: bool = False) -> "Lake":
     may only be read; LakeError says so.
     """
     from unidino.lake.lake import Lake
+    from unidino.lake.opened import keep_open
 
+    keep_open()
     opened = Lake.open(lake)
     asked = opened if opened.is_remote else Lake(lake)
     if writes and not asked.is_writable:
@@ -76,7 +78,9 @@ def check_output(file: Path) -> None:
 def create_lake(lake: Path) -> "Lake":
     """The lake in a folder, created if there is none; see `Lake.create`."""
     from unidino.lake.lake import Lake
+    from unidino.lake.opened import keep_open
 
+    keep_open()
     return Lake.create(lake)
 
 
@@ -84,7 +88,9 @@ def create_lake(lake: Path) -> "Lake":
 def lake_to_fill(lake: Path, *, dry_run: bool) -> "Iterator[Lake]":
     """The lake in a folder, created if there is none; a dry run creates none at its place."""
     from unidino.lake.lake import Lake, is_url
+    from unidino.lake.opened import keep_open
 
+    keep_open()
     if is_url(lake):
         yield open_lake(lake, writes=not dry_run)
     elif dry_run and not Lake(lake).exists:

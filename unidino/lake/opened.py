@@ -6,8 +6,8 @@ one catalog would therefore lose their locks as soon as one of them closes, and 
 would write under a running query. Here all readers of a catalog are cursors of one instance. What
 must have the file for itself waits until the last of them ends.
 
-To open an instance costs more than most queries. After its last reader it stays open for a moment,
-for the next one, unless somebody waits for the file.
+To open an instance costs more than most queries. Where `keep_open` was called it stays open for a
+moment after its last reader, for the next one, unless somebody waits for the file.
 """
 
 import atexit
@@ -33,12 +33,23 @@ _State = tuple[int, ...]
 
 _catalogs: dict[tuple[int, Path], "OpenCatalog"] = {}
 _lock = Lock()
+_is_kept = False
 
 
 def open_catalog(path: Path) -> "OpenCatalog":
     """The catalog at a path, as this process has it open."""
     with _lock:
         return _catalogs.setdefault((os.getpid(), path.resolve()), OpenCatalog(path))
+
+
+def keep_open() -> None:
+    """Let catalogs stay open for a moment after their last reader, from now on.
+
+    For programs whose every part reads through this module: DuckDB lets no other part of a process
+    open a file with other settings at the same time.
+    """
+    global _is_kept
+    _is_kept = True
 
 
 def close_idle() -> None:
@@ -95,7 +106,8 @@ class OpenCatalog:
             with self._changed:
                 self._readers -= Counter([me])
                 self._idle_since = time.monotonic()
-                if self._num_waiting and self._is_idle():
+                is_kept = self._closer is not None and not self._num_waiting
+                if self._is_idle() and not is_kept:
                     self._close()
 
     @contextmanager
@@ -131,8 +143,10 @@ class OpenCatalog:
         self._root = connect()
         self._file, self._since, self._is_long = self._state(), time.monotonic(), False
         self._idle_since = self._since
-        self._closer = Thread(target=self._close_after_a_while, args=(self._root,), daemon=True)
-        self._closer.start()
+        self._closer = None
+        if _is_kept:
+            self._closer = Thread(target=self._close_after_a_while, args=(self._root,), daemon=True)
+            self._closer.start()
 
     def _close(self) -> None:
         assert self._root is not None
