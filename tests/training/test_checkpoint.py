@@ -118,16 +118,16 @@ def test_a_full_disk_is_one_line_and_the_last_checkpoint_stays(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saved = []
-    save = checkpoint.save_file
+    save = checkpoint.save
 
-    def full(tensors, path, metadata):
+    def full(tensors, metadata):
         if saved:
             raise OSError(28, "No space left on device")
-        saved.append(path)
-        save(tensors, path, metadata)
+        saved.append(metadata)
+        return save(tensors, metadata)
 
     with monkeypatch.context() as patched:
-        patched.setattr(checkpoint, "save_file", full)
+        patched.setattr(checkpoint, "save", full)
         with pytest.raises(ModelError, match=r"cannot write the checkpoint .*No space left"):
             train(lake, "toy", config=TOY)
     _, state = checkpoint.load_checkpoint(lake.path / "models" / "toy" / "checkpoint.safetensors")

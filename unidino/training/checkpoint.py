@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from unidino.core.errors import ModelError
@@ -39,7 +39,8 @@ def save_checkpoint(path: Path, tensors: dict[str, Tensor], state: State) -> Non
     """
     try:
         with written_beside(path) as temporary:
-            save_file(tensors, temporary, metadata={"state": json.dumps(asdict(state))})
+            # `save_file` has a temporary file of its own, which a killed run would leave.
+            temporary.write_bytes(save(tensors, {"state": json.dumps(asdict(state))}))
     except (OSError, SafetensorError) as error:
         raise ModelError(f"cannot write the checkpoint '{path}': {error}") from error
 
