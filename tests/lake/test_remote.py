@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import NewRemote, ingest_tiny
+from conftest import ingest_tiny
+from server_fixtures import NewRemote
 from servers import Bucket, Database
 
 import unidino as ud

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import NewRemote
+from server_fixtures import NewRemote
 from servers import Bucket, Database
 
 from unidino.lake.copying import copy_lake

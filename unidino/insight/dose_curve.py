@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from unidino.insight.curves import Curve
 from unidino.insight.responses import Wells
@@ -120,7 +118,7 @@ def _beyond_text(c: DoseCurve) -> str:
     return beyond_text(c.wells.doses_um.tolist(), c.beyond) if c.is_active else "inactive"
 
 
-def beyond_text(doses_um: Sequence[float] | NDArray[np.float64], beyond: str | None) -> str:
+def beyond_text(doses_um: Sequence[float], beyond: str | None) -> str:
     """An EC50 that lies below or above the tested doses, which ascend."""
     return f"< {doses_um[0]:.3g}" if beyond == "below" else f"> {doses_um[-1]:.3g}"
 
