@@ -23,6 +23,7 @@ from unidino.lake.lake import Lake
 _LIMIT_S = 2.0
 _SEED = int(os.environ.get("UNIDINO_FAULT_SEED", "1"))
 _ENDLESS = "select sum(a.range * b.range) from range(10000000) a, range(1000000) b"
+_PATIENT = "stopping._PATIENCE_S = 25\n"  # in a script that must end by itself
 
 
 def _start(*words: object) -> "subprocess.Popen[str]":
@@ -181,6 +182,7 @@ def test_a_module_that_is_being_imported_is_waited_for(tmp_path: Path) -> None:
     script.write_text(
         "import time\n"
         "from unidino.core import stopping\n"
+        f"{_PATIENT}"
         "with stopping.on_ctrl_c():\n"
         "    try:\n"
         "        import slow_module\n"
@@ -199,6 +201,7 @@ def test_threads_whose_work_is_cut_off_say_nothing(tmp_path: Path) -> None:
     script.write_text(
         "import duckdb, threading, time\n"
         "from unidino.core import stopping\n"
+        f"{_PATIENT}"
         "def work(con):\n"
         f"    con.execute({_ENDLESS!r})\n"
         "def failing():\n"
@@ -209,8 +212,8 @@ def test_threads_whose_work_is_cut_off_say_nothing(tmp_path: Path) -> None:
         "    bad.start(), bad.join()\n"
         "    thread = threading.Thread(target=work, args=(con,))\n"
         "    thread.start()\n"
-        "    print('ready', flush=True)\n"
         "    try:\n"
+        "        print('ready', flush=True)\n"
         "        time.sleep(60)\n"
         "    except stopping.Stopped:\n"
         "        thread.join()\n"
