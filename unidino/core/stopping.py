@@ -25,6 +25,8 @@ STATUS = 130  # what a shell gives a program that Ctrl C ended
 LINE = "stopped: what has landed stays; run the command again for the rest"
 _PATIENCE_S = 0.7
 _RAISED_AGAIN_S = 0.05
+# The process that tidies up after worker processes would tell the user that it does.
+_OF_HELPERS = "ignore:resource_tracker"
 
 _asked = threading.Event()
 _raised = threading.Event()
@@ -96,6 +98,8 @@ def on_ctrl_c() -> Iterator[None]:
     watcher = threading.Thread(target=_watch, args=(awake, ended), daemon=True)
     watcher.start()
     wakeup = signal.set_wakeup_fd(bell.fileno(), warn_on_full_buffer=False)
+    warnings = os.environ.get("PYTHONWARNINGS")
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (warnings, _OF_HELPERS)))
     report, sys.unraisablehook = sys.unraisablehook, _raise_again
     of_threads, threading.excepthook = threading.excepthook, _say_of_thread
     signal.signal(signal.SIGINT, _stop)
@@ -108,6 +112,9 @@ def on_ctrl_c() -> Iterator[None]:
         bell.close()
         watcher.join()
         awake.close()
+        del os.environ["PYTHONWARNINGS"]
+        if warnings is not None:
+            os.environ["PYTHONWARNINGS"] = warnings
         if not _asked.is_set():
             sys.unraisablehook = report
             threading.excepthook = of_threads
@@ -189,9 +196,11 @@ def say() -> None:
 
 
 def leave() -> NoReturn:
-    """End the process after Ctrl C, without waiting for threads that are still busy."""
-    others = [t for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
-    if others or multiprocessing.active_children():
+    """End the process after Ctrl C, without waiting for threads that are still busy.
+
+    A thread that is busy outside of Python would abort the process if Python ended before it.
+    """
+    if threading.active_count() > 1 or multiprocessing.active_children():
         end_now()
     sys.exit(STATUS)
 
@@ -199,7 +208,8 @@ def leave() -> NoReturn:
 def end_now() -> NoReturn:
     """End the process, with those that it started, without what it has half written."""
     for process in multiprocessing.active_children():
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)  # those of joblib have no method `kill`
     sys.setswitchinterval(60)  # other threads write no more
     for path in list(_unfinished):
         if path.is_dir():
