@@ -5,6 +5,7 @@ Shapes: N raw profiles, D = C channels of d features.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from unidino.core import assets
+from unidino.core.ahead import ahead
 from unidino.core.errors import ProfileError, choose
 from unidino.core.sql import Connection, first_row, literal_path
 from unidino.profiles.form import ProfileForm
@@ -46,7 +48,8 @@ def raw_vectors(con: Connection, files: Mapping[str, Path], form: ProfileForm, p
     """Raw profiles (N, D) in the order of row_id, in a file at `path`."""
     (num,) = first_row(con, "select count(*) from raw_profile")
     raw: Array | None = None
-    for plate, rows in _rows_of_plates(con, files, form.channels):
+    batches = ahead(_rows_of_plates(con, files, form.channels))
+    for plate, rows in chain.from_iterable(batches):
         row_ids, vectors = _mean_by_row(rows, form.fields)
         if raw is None:
             raw = np.lib.format.open_memmap(path, "w+", np.float64, (num, vectors.shape[1]))
@@ -64,8 +67,8 @@ def raw_vectors(con: Connection, files: Mapping[str, Path], form: ProfileForm, p
 
 def _rows_of_plates(
     con: Connection, files: Mapping[str, Path], channels: Sequence[str]
-) -> Iterator[tuple[str, pa.Table]]:
-    """Each plate that has profiles, with its rows of the query raw_vector.
+) -> Iterator[list[tuple[str, pa.Table]]]:
+    """The plates that have profiles, each with its rows of the query raw_vector, in batches.
 
     Small files are read by one query, because a query takes longer than the vectors of a few wells.
     """
@@ -81,10 +84,12 @@ def _rows_of_plates(
             },
         ).to_arrow_table()
         row_id = rows["row_id"].to_numpy()
-        for plate, *ends in plates:
-            start, stop = np.searchsorted(row_id, ends)
-            if stop > start:
-                yield plate, rows.slice(start, stop - start)
+        ends = [np.searchsorted(row_id, bounds) for _, *bounds in plates]
+        yield [
+            (plate, rows.slice(start, stop - start))
+            for (plate, *_), (start, stop) in zip(plates, ends, strict=True)
+            if stop > start
+        ]
 
 
 def _batches(bounds: Sequence[Bounds], files: Mapping[str, Path]) -> Iterator[list[Bounds]]:
@@ -114,7 +119,7 @@ def _mean_by_row(rows: pa.Table, fields: str) -> tuple[NDArray[np.int64], Array]
     flat = column.flatten().to_numpy(zero_copy_only=False)
     if len(flat) % len(row_id) or len(set(np.unique(column.value_lengths().to_numpy()))) > 1:
         raise ProfileError("vectors of one model and plate differ in their number of features")
-    vectors = flat.reshape(len(row_id), -1).astype(np.float64)
+    vectors = flat.reshape(len(row_id), -1).astype(np.float64, copy=False)
     weights = (
         np.ones(len(row_id))
         if fields == "equal"
@@ -131,7 +136,7 @@ def _mean_by_row(rows: pa.Table, fields: str) -> tuple[NDArray[np.int64], Array]
             with np.errstate(invalid="ignore"):
                 vectors = np.add.reduceat(vectors, starts) / np.add.reduceat(shares, starts)
         else:
-            vectors *= weights[:, None]
-            vectors = np.add.reduceat(vectors, starts) / np.add.reduceat(weights, starts)[:, None]
+            vectors = np.add.reduceat(vectors * weights[:, None], starts)
+            vectors /= np.add.reduceat(weights, starts)[:, None]
     row_ids = np.unique(row_id[starts])
     return row_ids, vectors.reshape(len(row_ids), -1)
