@@ -16,3 +16,8 @@ def test_a_column_of_any_chunks_is_the_matrix_again(kind: type, cuts: list[int])
     assert again.dtype == kind
     np.testing.assert_array_equal(again, matrix)
     assert matrix_of(pa.chunked_array(chunks).slice(1, 4)).tolist() == matrix[1:5].tolist()
+
+
+def test_lists_that_differ_in_length_are_no_matrix() -> None:
+    with pytest.raises(ValueError, match="differ in length"):
+        matrix_of(pa.chunked_array([pa.array([[1.0], [2.0, 3.0, 4.0]])]))

@@ -28,7 +28,7 @@ from unidino.lake.postgres import PostgresCatalog
 from unidino.lake.postgres_rows import tables_without_rows
 from unidino.lake.remote import RemoteLake, create_remote
 from unidino.lake.runs import Run
-from unidino.profiles.stored import stored_groups
+from unidino.profiles.groups import stored_groups
 
 SECRET = "nobody-may-read-this"
 # What differs between two lakes of one content: who made it, when, and what these name.

@@ -13,7 +13,8 @@ from unidino.core.cluster import connected
 from unidino.core.errors import InputError, LakeError
 from unidino.core.results import Results
 from unidino.lake.lake import Lake
-from unidino.profiles.stored import StoredVectors, stored_groups
+from unidino.profiles.groups import stored_groups
+from unidino.profiles.stored import StoredVectors
 from unidino.scores import on_cluster
 from unidino.scores.accuracy import LakeScore
 from unidino.scores.candidates import candidates

@@ -209,7 +209,8 @@ def end_now() -> NoReturn:
     """End the process, with those that it started, without what it has half written."""
     for process in multiprocessing.active_children():
         with suppress(ProcessLookupError):
-            os.kill(process.pid, signal.SIGKILL)  # those of joblib have no method `kill`
+            if process.pid is not None:
+                os.kill(process.pid, signal.SIGKILL)  # those of joblib have no method `kill`
     sys.setswitchinterval(60)  # other threads write no more
     for path in list(_unfinished):
         if path.is_dir():

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from unidino.core.errors import InputError
@@ -27,12 +28,24 @@ def vector_column(vectors: NDArray[Any], *, fixed: bool = False) -> pa.Array:
 
 
 def matrix_of(column: pa.ChunkedArray) -> NDArray[Any]:
-    """The matrix (N, D) of a column of lists of equal length; a view where possible."""
+    """The matrix (N, D) of a column of lists of equal length; a view where possible.
+
+    Raises ValueError if the lists differ in length.
+    """
+    if pc.count_distinct(pc.list_value_length(column)).as_py() > 1:
+        raise ValueError("its vectors differ in length")
     # One Arrow array would have at most 2**31 numbers.
     flat = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
     whole = flat[0] if len(flat) == 1 else np.concatenate(flat)
     matrix: NDArray[Any] = whole.reshape(len(column), -1)
     return matrix
+
+
+def as_slice(rows: NDArray[np.int64]) -> slice | NDArray[np.int64]:
+    """These rows of a matrix, as a slice if they are consecutive: numpy copies a slice faster."""
+    if len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
+        return slice(int(rows[0]), int(rows[-1]) + 1)
+    return rows
 
 
 def metadata_table(metadata: Any, vectors: NDArray[Any]) -> pa.Table:

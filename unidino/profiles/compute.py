@@ -26,7 +26,7 @@ from unidino.profiles.files import ROW_GROUP
 from unidino.profiles.form import ProfileForm
 from unidino.profiles.methods import ROTATING, Array
 from unidino.profiles.normalize import Learnt
-from unidino.profiles.raw import channels_of, raw_vectors
+from unidino.profiles.raw import channels_of, new_matrix, raw_vectors
 from unidino.profiles.select import select_features
 from unidino.profiles.steps import normalized
 
@@ -59,7 +59,7 @@ def compute(
     level: str,
     known: Sequence[Learnt] = (),
 ) -> Iterator[Computed]:
-    """Profiles of a dataset; their vectors are in a file that is deleted when the block ends.
+    """Profiles of a dataset; many vectors are in a file that is deleted when the block ends.
 
     con: has the tables plate, channel, well, model and the view embedding. files: by plate, the
     file of its embeddings. known: statistics that are applied; if empty, they are learnt.
@@ -186,9 +186,7 @@ def _averaged(profiles: Array, row_ids: pa.ChunkedArray, how: str, path: Path) -
     counts = lists.value_lengths().to_numpy()
     if (counts == 1).all() and np.array_equal(rows, np.arange(len(profiles))):
         return profiles
-    vectors: Array = np.lib.format.open_memmap(
-        path, "w+", np.float64, (len(counts), profiles.shape[1])
-    )
+    vectors = new_matrix(path, len(counts), profiles.shape[1])
     if (counts == 1).all():
         for start in range(0, len(rows), ROW_GROUP):
             vectors[start : start + ROW_GROUP] = profiles[rows[start : start + ROW_GROUP]]

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unidino.core.errors import ProfileError
+from unidino.core.vectors import as_slice
 from unidino.profiles.methods import ALIGNING, METHODS, NEEDS_TWO, Array, Map
 
 _BLOCK = 4096
@@ -75,7 +76,7 @@ def learn_and_apply(
             return _known_map(known, name)
         teaching = rows[unit][step.teaches[rows[unit]]]
         _check_teaching(step, name, profiles, teaching, fill=fill)
-        taught = _take(profiles, teaching)
+        taught = np.array(profiles[as_slice(teaching)])
         if fill:
             _fill(taught, _means(taught))
         with np.errstate(over="ignore", invalid="ignore"):
@@ -85,11 +86,11 @@ def learn_and_apply(
     def apply(unit: int) -> None:
         for start in range(0, len(rows[unit]), _BLOCK):
             block = rows[unit][start : start + _BLOCK]
-            taken = _take(profiles, block)
+            taken = np.array(profiles[as_slice(block)])
             if fill:
                 _fill(taken, learnt[unit].map.centre)
             with np.errstate(over="ignore", invalid="ignore"):
-                out[block] = learnt[unit].map.apply(taken)
+                out[as_slice(block)] = learnt[unit].map.apply(taken)
 
     # numpy releases the interpreter lock while it sorts and computes: threads run in parallel.
     with _without_nan_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -135,13 +136,6 @@ def _num_out(step: Step, profiles: Array, learnt: Sequence[Learnt]) -> int:
             )
         num_out = num_axes
     return num_out
-
-
-def _take(profiles: Array, rows: NDArray[np.int64]) -> Array:
-    """A copy of these rows; consecutive rows are copied as one slice, which is faster."""
-    if len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
-        return np.array(profiles[rows[0] : rows[-1] + 1])
-    return np.asarray(profiles[rows])
 
 
 def _known_map(known: Sequence[Learnt], unit: str) -> Learnt:

@@ -5,12 +5,14 @@ level. `compute` computes the profiles of one dataset; this module keeps them as
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from unidino.core import assets
 from unidino.core.errors import ProfileError, choose
@@ -62,17 +64,23 @@ def profile(lake: Lake, selection: Selection | None = None) -> Results[Profiled]
     >>> ud.profile(lake, ud.Selection(models=["gaussian"])).frame["profiles"].to_list()
     [12]
     """
-    run = Run.of("profile", locals())
-    selection = selection or Selection()
+    made = profiles_and_vectors(lake, selection or Selection())
+    return Results([profiled for profiled, _ in made], _table)
+
+
+def profiles_and_vectors(
+    lake: Lake, selection: Selection
+) -> Iterator[tuple[Profiled, NDArray[Any] | None]]:
+    """The profiles of `profile`, one dataset after another, with vectors that were just computed.
+
+    The vectors (N, D) are those of the file; None if they are to be read from it, because the
+    profiles are current or too many for the memory. Errors as of `profile`.
+    """
+    run = Run.of("profile", {"lake": lake, "selection": selection})
     form = selection.form
     known = _statistics(lake, form)
-    return Results(
-        [
-            _profile_dataset(lake, run, row, form, selection.level, known)
-            for row in _embedded(lake, selection)
-        ],
-        _table,
-    )
+    for row in _embedded(lake, selection):
+        yield _profile_dataset(lake, run, row, form, selection.level, known)
 
 
 def _table(profiled: Sequence[Profiled]) -> pl.DataFrame:
@@ -164,10 +172,10 @@ def _profile_dataset(
     form: ProfileForm,
     level: str,
     known: Sequence[Learnt] | None,
-) -> Profiled:
+) -> tuple[Profiled, NDArray[Any] | None]:
     model, dataset, text = row["model"], row["dataset"], str(form)
     if row["kind"] == "profile":
-        return _imported(lake, row, form, level)
+        return _imported(lake, row, form, level), None
     folder = f"profiles/{model}/{folder_name(text)}"
     inputs = digest(row["inputs"], text, level, _sql_texts(form), *_counts(lake, dataset, form))
     part = Part(
@@ -183,7 +191,7 @@ def _profile_dataset(
     learnt = replace(part, uri=f"{folder}/statistics/{level}/{dataset}.parquet", kind="statistic")
     there = current(lake, part.uri, inputs)
     if there and _is_whole(lake, learnt.uri):
-        return _kept(profiled, there)
+        return _kept(profiled, there), None
     if known is None:
         raise ProfileError(
             f"found no file of statistics {form.statistics}; name it by --statistics FILE"
@@ -202,16 +210,14 @@ def _profile_dataset(
         with compute(con, files, model, dataset, config, form, level, known) as computed:
             parts = Parts(lake, run)
             dropped, details = computed.dropped, {"features": computed.features}
-            num_rows = len(computed.vectors)
-            with parts.writing(part, num_rows, dropped=dropped, details=details) as path:
-                write_profiles(
-                    path,
-                    computed.table,
-                    computed.vectors,
-                    named,
-                    exact=not config.traits.embeds,
-                    told=carried(part, dropped=dropped, details=details),
-                )
+            exact = not config.traits.embeds
+            vectors: NDArray[Any] = computed.vectors
+            are_few = not isinstance(vectors, np.memmap)
+            if are_few and not exact:
+                vectors = vectors.astype(np.float32)
+            with parts.writing(part, len(vectors), dropped=dropped, details=details) as path:
+                told = carried(part, dropped=dropped, details=details)
+                write_profiles(path, computed.table, vectors, named, exact=exact, told=told)
             if computed.learnt and form.keeps_statistics:
                 with parts.writing(learnt, len(computed.learnt), dropped=dropped) as path:
                     write_statistics(
@@ -222,7 +228,8 @@ def _profile_dataset(
                         carried(learnt, dropped=dropped),
                     )
             parts.land()
-            return replace(profiled, num_profiles=len(computed.vectors), dropped=computed.dropped)
+            done = replace(profiled, num_profiles=len(vectors), dropped=computed.dropped)
+            return done, vectors if are_few else None
 
 
 def _is_whole(lake: Lake, uri: str) -> bool:

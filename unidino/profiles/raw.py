@@ -17,11 +17,19 @@ from unidino.core import assets
 from unidino.core.ahead import ahead
 from unidino.core.errors import ProfileError, choose
 from unidino.core.sql import Connection, first_row, literal_path
+from unidino.core.vectors import as_slice
 from unidino.profiles.form import ProfileForm
 from unidino.profiles.methods import Array
 
 Bounds = tuple[str, int, int]  # a plate, its first row_id, and the one after its last
-_BATCH_BYTES = 32_000_000  # of files that are read together
+_BATCH_BYTES = 4_000_000  # of files that are read together
+# DuckDB joins faster if it need not look the vectors up in all profiles.
+_OF_BATCH = """
+with raw_profile as not materialized (
+    from raw_profile where row_id >= $first and row_id < $stop
+)
+"""
+_IN_MEMORY_BYTES = 500_000_000  # of a matrix that is faster in memory than in a file
 
 
 def channels_of(con: Connection, form: ProfileForm) -> tuple[tuple[str, ...], ...]:
@@ -45,24 +53,30 @@ def channels_of(con: Connection, form: ProfileForm) -> tuple[tuple[str, ...], ..
 
 
 def raw_vectors(con: Connection, files: Mapping[str, Path], form: ProfileForm, path: Path) -> Array:
-    """Raw profiles (N, D) in the order of row_id, in a file at `path`."""
+    """Raw profiles (N, D) in the order of row_id; if they are many, in a file at `path`."""
     (num,) = first_row(con, "select count(*) from raw_profile")
     raw: Array | None = None
     batches = ahead(_rows_of_plates(con, files, form.channels))
     for plate, rows in chain.from_iterable(batches):
         row_ids, vectors = _mean_by_row(rows, form.fields)
         if raw is None:
-            raw = np.lib.format.open_memmap(path, "w+", np.float64, (num, vectors.shape[1]))
+            raw = new_matrix(path, num, vectors.shape[1])
         if vectors.shape[1] != raw.shape[1]:
             raise ProfileError(
                 f"plate '{plate}' has vectors of {vectors.shape[1]} features, other plates of"
                 f" {raw.shape[1]}; profile datasets of one kind of vector, or choose channels that"
                 " all plates have"
             )
-        # The profiles of a plate are consecutive, and a slice is copied faster than chosen rows.
-        is_slice = row_ids[-1] - row_ids[0] == len(row_ids) - 1
-        raw[slice(row_ids[0], row_ids[-1] + 1) if is_slice else row_ids] = vectors
+        raw[as_slice(row_ids)] = vectors
     return np.empty((0, 0)) if raw is None else raw
+
+
+def new_matrix(path: Path, num: int, num_dims: int) -> Array:
+    """A new matrix in memory; if it is large, in a file at `path`."""
+    if num * num_dims * 8 <= _IN_MEMORY_BYTES:
+        return np.empty((num, num_dims))
+    matrix: Array = np.lib.format.open_memmap(path, "w+", np.float64, (num, num_dims))
+    return matrix
 
 
 def _rows_of_plates(
@@ -75,14 +89,15 @@ def _rows_of_plates(
     bounds = con.execute(
         "select plate, min(row_id), max(row_id) + 1 from raw_profile group by plate order by 2"
     ).fetchall()
+    query = _OF_BATCH + assets.sql("queries", "raw_vector")
     for plates in _batches([bound for bound in bounds if bound[0] in files], files):
-        rows = con.sql(
-            assets.sql("queries", "raw_vector"),
-            params={
-                "file": [literal_path(files[plate]) for plate, *_ in plates],
-                "channels": list(channels),
-            },
-        ).to_arrow_table()
+        of_batch = {
+            "first": plates[0][1],
+            "stop": plates[-1][2],
+            "file": [literal_path(files[plate]) for plate, *_ in plates],
+            "channels": list(channels),
+        }
+        rows = con.sql(query, params=of_batch).to_arrow_table()
         row_id = rows["row_id"].to_numpy()
         ends = [np.searchsorted(row_id, bounds) for _, *bounds in plates]
         yield [

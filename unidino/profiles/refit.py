@@ -1,14 +1,15 @@
 """Profiles whose last normalization is fitted anew to the profiles that are selected."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from unidino.core import assets
 from unidino.core.errors import ProfileError
 from unidino.core.sql import scratch
-from unidino.core.vectors import matrix_of, vector_column
 from unidino.profiles.form import REFIT, ProfileForm
 from unidino.profiles.harmony import harmonized
 from unidino.profiles.selection import Selection
@@ -45,25 +46,24 @@ def before_fit(selection: Selection) -> Selection:
     return replace(selection, normalize=str(before))
 
 
-def fitted(table: pa.Table, form: ProfileForm) -> pa.Table:
-    """The selected profiles, with the last step of their form fitted to them.
+def fitted(
+    table: pa.Table, vectors: NDArray[Any], form: ProfileForm
+) -> tuple[pa.Table, NDArray[Any]]:
+    """The selected profiles and their vectors (N, D), with the last step of a form fitted to them.
 
-    table: a row for each profile, normalized by the steps before; see `before_fit`.
+    table: a row for each profile. vectors: (N, D), normalized by the steps before; see
+    `before_fit`.
     """
     con = scratch(assets.texts("normalize", "covariates"))
     try:
-        rows = table.drop_columns(["embedding"])
-        con.register("raw_profile", rows.append_column("row_id", pa.array(range(len(rows)))))
+        con.register("raw_profile", table.append_column("row_id", pa.array(range(len(table)))))
         units, names = unit_codes(con, form)
     finally:
         con.close()
-    vectors = matrix_of(table["embedding"]).astype(np.float64)
-    mixed = harmonized(vectors, units, names)
+    mixed = harmonized(vectors.astype(np.float64), units, names)
     if form.clip is not None:
         np.clip(mixed, -form.clip, form.clip, out=mixed)
-    place = table.column_names.index("embedding")
-    kept = mixed.astype(table["embedding"].type.value_type.to_pandas_dtype())
-    table = table.set_column(place, "embedding", vector_column(kept))
     at = table.column_names.index("normalization")
     named = pa.array([str(form)] * len(table), pa.string())
-    return table.set_column(at, "normalization", named.cast(table["normalization"].type))
+    table = table.set_column(at, "normalization", named.cast(table["normalization"].type))
+    return table, mixed.astype(vectors.dtype)

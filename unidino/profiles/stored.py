@@ -1,9 +1,9 @@
-"""Profiles whose vectors stay in their file of the lake until some of them are needed.
+"""Vectors of profiles that stay in their file of the lake until some of them are needed.
 
 Shapes: N profiles, D features.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,23 +11,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from unidino.core.errors import InputError
-from unidino.core.vectors import matrix_of
+from unidino.core.ahead import ahead
+from unidino.core.vectors import as_slice, matrix_of
 from unidino.lake.lake import Lake
 from unidino.lake.mending import Mender
 from unidino.lake.parts import damaged
-from unidino.profiles import refit
-from unidino.profiles.files import fitting
-from unidino.profiles.groups import by_channels, chosen_channels
-from unidino.profiles.profile import Profiled, profile
-from unidino.profiles.selection import Selection
 
+PLACE = "_place"  # column: the row of the file in which a profile is
 _VECTOR = "embedding"
-_PLACE = "_place"  # column: the row of the file in which a profile is
 
 
 @dataclass(frozen=True)
@@ -56,77 +50,65 @@ class StoredVectors:
         """A matrix (0, D) of the type of the vectors."""
         return self.at(slice(0, 1)).read()[:0]
 
-    def read(self, out: NDArray[Any] | None = None) -> NDArray[Any]:
+    def read(self, out: NDArray[Any] | None = None, *, lake: Lake | None = None) -> NDArray[Any]:
         """The vectors (N, D), read from the parts of the file that hold them.
 
-        out: a matrix into which they are read.
+        out: a matrix into which they are read. lake: the lake, if it is open.
         Raises LakeError if the file is missing or damaged.
         """
         order = np.argsort(self.places, kind="stable")
         places = self.places[order]
-        stop = 0
-        with _opened(Lake.open(self.address), self.uri) as file:
+        with _opened(lake or Lake.open(self.address), self.uri) as file:
             if places[-1] >= file.metadata.num_rows:
                 raise ValueError(f"it has {file.metadata.num_rows} rows only")
-            for group in range(file.metadata.num_row_groups):
-                start, stop = stop, stop + file.metadata.row_group(group).num_rows
-                some = slice(*np.searchsorted(places, [start, stop]))
-                if some.start == some.stop:
-                    continue
-                vectors = matrix_of(file.read_row_group(group, columns=[_VECTOR])[_VECTOR])
+            for some, vectors in ahead(_parts(file, places)):
                 vectors = chosen_channels(vectors, self.channels, self.wanted)
                 if out is None:
                     out = np.empty((len(self), vectors.shape[1]), vectors.dtype)
-                out[order[some]] = vectors[places[some] - start]
+                out[as_slice(order[some])] = vectors
         return np.empty((0, 0)) if out is None else out
 
 
-@dataclass(frozen=True)
-class StoredGroup:
-    """Profiles of one dataset and model with the same channels; see `groups.Group`.
+def _parts(file: pq.ParquetFile, places: NDArray[np.int64]) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """The vectors at some rows of a file, as a slice of the rows and their vectors.
 
-    metadata: a row for each profile.
+    places: the rows, ascending.
     """
+    stop = 0
+    for group in range(file.metadata.num_row_groups):
+        start, stop = stop, stop + file.metadata.row_group(group).num_rows
+        some = slice(*np.searchsorted(places, [start, stop]))
+        if some.start < some.stop:
+            column = file.read_row_group(group, columns=[_VECTOR])[_VECTOR]
+            rows = as_slice(places[some] - start)
+            if isinstance(rows, slice):
+                column = column.slice(rows.start, rows.stop - rows.start)
+            else:
+                column = column.take(pa.array(rows))
+            yield some, matrix_of(column)
 
-    profiled: Profiled
-    channels: tuple[str, ...]
-    metadata: pa.Table
-    vectors: StoredVectors
 
+def without_vectors(lake: Lake, uri: str) -> pa.Table:
+    """The columns of a file of profiles but for the vectors, with PLACE, the row of each profile.
 
-def stored_groups(lake: Lake, selection: Selection) -> Iterator[StoredGroup]:
-    """The groups that `groups` gives, in the same order, without their vectors in memory.
-
-    Raises InputError if a normalization is fitted to the selected profiles; other errors as of
-    `groups`.
+    Raises LakeError if the file is missing or damaged.
     """
-    selection = selection.with_channels_in_form()
-    if refit.narrows(selection):
-        raise InputError(
-            f"'{selection.normalize}' is fitted to the selected profiles in one process; leave out"
-            " --scheduler, or --where"
-        )
-    wanted = tuple(selection.channels)
-    for p in profile(lake, selection):
-        table = _without_vectors(lake, p)
-        if selection.where:
-            table = table.take(fitting(table.drop_columns([_PLACE]), selection.where))
-        if selection.compounds is not None:
-            names = pa.array(selection.compounds, pa.string())
-            table = table.filter(pc.is_in(table["compound"], names))
-        for channels, rows in by_channels(table, wanted):
-            vectors = StoredVectors(
-                lake.absolute_address, p.uri, rows[_PLACE].to_numpy(), tuple(channels), wanted
-            )
-            yield StoredGroup(p, wanted or tuple(channels), rows.drop_columns([_PLACE]), vectors)
-
-
-def _without_vectors(lake: Lake, profiled: Profiled) -> pa.Table:
-    """The columns of a file of profiles but for the vectors, with the row of each profile."""
-    with _opened(lake, profiled.uri) as file:
+    with _opened(lake, uri) as file:
         names = [name for name in file.schema_arrow.names if name != _VECTOR]
         table = file.read(columns=names)
-    return table.append_column(_PLACE, pa.array(np.arange(table.num_rows)))
+    return table.append_column(PLACE, pa.array(np.arange(table.num_rows)))
+
+
+def chosen_channels(
+    vectors: NDArray[Any], channels: Sequence[str], wanted: Sequence[str] = ()
+) -> NDArray[Any]:
+    """Vectors (N, D) with only the wanted of their channels, in the wanted order; empty for all."""
+    if not wanted:
+        return vectors
+    by_channel = vectors.reshape(len(vectors), len(channels), -1)
+    kept = [list(channels).index(name) for name in wanted]
+    cut: NDArray[Any] = by_channel[:, kept].reshape(len(vectors), -1)
+    return cut
 
 
 @contextmanager

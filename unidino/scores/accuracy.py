@@ -20,9 +20,8 @@ from unidino.core.statistics import mean_interval
 from unidino.lake.answers import land_answers, question_text
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
-from unidino.profiles.groups import Group, groups
+from unidino.profiles.groups import Group, StoredGroup, groups
 from unidino.profiles.selection import Selection, nothing_fits
-from unidino.profiles.stored import StoredGroup
 from unidino.scores.candidates import Candidates, candidates
 from unidino.scores.count_baseline import stand_beside
 from unidino.scores.neighbours import Neighbours, nearest

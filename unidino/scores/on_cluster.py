@@ -23,8 +23,9 @@ from unidino.core.reasons import WhyNot
 from unidino.core.results import Results
 from unidino.lake.lake import Lake
 from unidino.lake.runs import Run
+from unidino.profiles.groups import stored_groups
 from unidino.profiles.selection import Selection, nothing_fits
-from unidino.profiles.stored import StoredVectors, stored_groups
+from unidino.profiles.stored import StoredVectors
 from unidino.scores.accuracy import LakeScore, landed, of_lake, score_of
 from unidino.scores.candidates import Candidates, candidates_of, directions
 from unidino.scores.count_baseline import stand_beside
