@@ -27,6 +27,16 @@ def test_results_come_in_the_order_of_the_calls(jobs: int) -> None:
     assert list(side_by_side(calls, jobs)) == [divmod(number, 3) for number in range(20)]
 
 
+def slow_pid() -> int:
+    time.sleep(0.1)
+    return os.getpid()
+
+
+def test_there_are_no_more_processes_than_cores() -> None:
+    calls = [delayed(slow_pid)() for _ in range(20)]
+    assert len(set(side_by_side(calls, 20))) <= (os.cpu_count() or 1)
+
+
 @pytest.mark.parametrize("work", [_SIDE_BY_SIDE, _POOL])
 def test_processes_end_with_the_one_that_started_them(tmp_path: Path, work: str) -> None:
     script = tmp_path / "started.py"

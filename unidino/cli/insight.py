@@ -60,7 +60,8 @@ def attribute(
     ] = False,
     where: WhereOption = None,
     jobs: Annotated[
-        int | None, typer.Option(min=1, max=MAX_JOBS, help="Processes; default: one per core.")
+        int | None,
+        typer.Option(min=1, max=MAX_JOBS, help="Processes; default, and most: one a core."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -128,7 +129,8 @@ def dose(
     ] = 500,
     seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of the intervals.")] = 0,
     jobs: Annotated[
-        int | None, typer.Option(min=1, max=MAX_JOBS, help="Processes; default: one per core.")
+        int | None,
+        typer.Option(min=1, max=MAX_JOBS, help="Processes; default, and most: one a core."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -188,7 +190,8 @@ def readouts(
         int, typer.Option(min=0, max=MAX_SEED, help="Seed of the folds and forests.")
     ] = 0,
     jobs: Annotated[
-        int | None, typer.Option(min=1, max=MAX_JOBS, help="Processes; default: one per core.")
+        int | None,
+        typer.Option(min=1, max=MAX_JOBS, help="Processes; default, and most: one a core."),
     ] = None,
     where: WhereOption = None,
     unit: UnitOption = None,

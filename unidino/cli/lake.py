@@ -251,7 +251,8 @@ def count_cells(
         list[str] | None, typer.Option(help="Plate; repeatable; default: all with images.")
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option(min=1, max=MAX_JOBS, help="Processes; default: one per core.")
+        int | None,
+        typer.Option(min=1, max=MAX_JOBS, help="Processes; default, and most: one a core."),
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Count again, and replace counts of tables.")

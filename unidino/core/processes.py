@@ -25,6 +25,15 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
+def num_useful(jobs: int | None) -> int:
+    """Number of processes that make work faster: those that are wanted, but at most one a core.
+
+    jobs: None for one a core.
+    """
+    num_cores = os.cpu_count() or 1
+    return min(jobs or num_cores, num_cores)
+
+
 def processes(num: int) -> ProcessPoolExecutor:
     """A pool of `num` new processes."""
     return ProcessPoolExecutor(
@@ -36,11 +45,11 @@ def side_by_side(calls: Sequence[Any], jobs: int | None) -> Iterator[Any]:
     """Results of calls in their order, computed in several processes.
 
     calls: made by `joblib.delayed`; large arrays reach the processes as files that they share.
-    jobs: number of processes; None: one a core.
+    jobs: see `num_useful`.
     """
     from joblib import Parallel
 
-    num = jobs or os.cpu_count() or 1
+    num = num_useful(jobs)
     # One process is this one, which nothing is to end.
     options = {"initializer": end_with_parent} if num > 1 else {}
     found: Iterator[Any] = Parallel(n_jobs=num, return_as="generator", **options)(calls)

@@ -1,6 +1,5 @@
 """Cells of fields and wells, counted by the nuclei in their images."""
 
-import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -12,7 +11,7 @@ from typing import Any
 from unidino.core import assets
 from unidino.core.errors import InputError, choose
 from unidino.core.log import log
-from unidino.core.processes import processes
+from unidino.core.processes import num_useful, processes
 from unidino.core.progress import progress_bar
 from unidino.core.results import Result
 from unidino.core.sql import table_of
@@ -52,8 +51,8 @@ def count_cells(
     The counts become `field.num_cells`, and their sum over the fields `well.num_cells`. Fields
     without a usable image keep none, which is said.
     channel: that shows nuclei; default: by its name. plates: names; default: all with images.
-    jobs: processes, default one a core. overwrite: count plates again that were counted, and
-    replace counts that a table stated.
+    jobs: processes; default, and most, one a core. overwrite: count plates again that were counted,
+    and replace counts that a table stated.
     Raises ModelError if it is not clear which channel shows nuclei, InputError for an unknown one.
 
     >>> import unidino as ud
@@ -120,7 +119,7 @@ def _nuclear(lake: Lake, plate: str) -> str:
 
 def _pool(num_images: int, jobs: int | None) -> AbstractContextManager[Executor | None]:
     """Processes that count; none for a few images, which are counted sooner than these start."""
-    num = min(jobs or os.cpu_count() or 1, num_images // _FEW)
+    num = min(num_useful(jobs), num_images // _FEW)
     if num < 2:
         return nullcontext()
     return processes(num)

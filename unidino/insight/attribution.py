@@ -98,7 +98,7 @@ def attribute(
     For each class and seed, a random forest of 100 trees tells the profiles of the class from all
     other labelled profiles, with balanced weights. include_controls: negative controls are a class,
     too; by default they are left out. num_seeds: forests per class, with seeds from `seed` upwards.
-    jobs: processes; default one per core.
+    jobs: processes; default, and most, one a core.
     Raises ProfileError if no dataset has two channels and two classes, one of two profiles.
 
     >>> import unidino as ud

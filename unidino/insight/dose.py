@@ -55,7 +55,7 @@ def dose(
     control_type poscon: 0 at the negative, 1 at the positive controls. features: names, or patterns
     such as `*_Intensity*`: each is a response of its own, in robust standard deviations of the
     controls, in place of the channels. num_bootstraps, seed: of the intervals. jobs: processes;
-    default one per core.
+    default, and most, one a core.
     selection: its `compounds` limit the curves; the controls stay.
     Raises UnidinoError for an unknown effect, ProfileError if no dataset has negative controls and
     a compound at two doses.

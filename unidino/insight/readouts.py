@@ -69,7 +69,7 @@ def predict_readouts(
     profiles of all models. mapped: see `wide.parse_map`. pattern: regular expression that names of
     readouts match. by: columns whose values group the profiles; see `readout_tables.key_columns`.
     stratum: the one of these whose values are fitted apart, or `none`; default cell_line if it is
-    one of several. jobs: processes; default one per core. unit: see `ingest`.
+    one of several. jobs: processes; default, and most, one a core. unit: see `ingest`.
     The published readouts of Cell Health are known by their name (`cell_health_median.tsv.gz` or
     `cell_health_modz.tsv.gz`); without a selected model the published features beside them are
     scored too, with Gaussian numbers and every model of the dataset cell-health.
