@@ -1,4 +1,4 @@
-"""The demo: every command goes through on two small screens, and the model that it trains learns."""
+"""The demo: its commands go through on two small screens, and the model that it trains learns."""
 
 import json
 import subprocess
