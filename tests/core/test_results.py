@@ -71,6 +71,8 @@ def test_reasons_are_raised_only_if_nothing_was_done(caplog: pytest.LogCaptureFi
 def test_every_reason_has_words() -> None:
     text = "3 profiles have a label that only one compound has"
     assert reason_text("label_in_one_compound", 3) == text
+    assert reason_text("label_in_one_batch", 1) == "1 profile has a label that only one batch has"
+    assert reason_text("empty", 1) == "1 empty well is not scored"
     assert reason_text("some_new_reason", 2) == "2 some new reason"
 
 

@@ -153,7 +153,7 @@ def test_what_is_missing_is_said(holed: Lake, run_cli) -> None:
         *("--lake", holed.path),
     )
     assert status == 0
-    assert "1 features have too many missing values" in err
+    assert "1 feature has too many missing values" in err
     assert "2 missing values count as the mean of the wells that are learnt from" in err
     assert "Warning" not in err
 

@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from unidino.cli import insight, lake, models, places, profiles, scores, training
+from unidino.cli import insight, lake, models, places, plates, profiles, scores, training
 from unidino.core import faults, stopping
 from unidino.core.errors import UnidinoError
 from unidino.core.log import log, show_messages
@@ -28,8 +28,8 @@ app = typer.Typer(
 )
 for command in (
     lake.demo,
-    lake.ingest,
-    lake.count_cells,
+    plates.ingest,
+    plates.count_cells,
     training.train,
     training.embed,
     profiles.profile,
