@@ -16,7 +16,7 @@ from unidino.lake import records
 from unidino.lake.copying import copy_lake
 from unidino.lake.file_catalog import FileCatalog
 from unidino.lake.lake import Lake
-from unidino.lake.opened import keep_open
+from unidino.lake.opened import close_idle, keep_open
 from unidino.lake.remote import RemoteLake
 from unidino.plates.ingest import ingest
 from unidino.plates.manifest import Choice
@@ -135,12 +135,35 @@ def ingest_tiny(lake: Lake, export: Path, **options: object) -> object:
     )
 
 
+_lakes: dict[Path, tuple[int, int]] = {}  # catalogs of lakes that tests share, with their states
+
+
+def _state_of(catalog: Path) -> tuple[int, int]:
+    return catalog.stat().st_size, catalog.stat().st_mtime_ns
+
+
+def _shared_by_tests(lake: Path) -> Path:
+    """The same lake; a test that changes it fails."""
+    close_idle()
+    _lakes[lake / "catalog.duckdb"] = _state_of(lake / "catalog.duckdb")
+    return lake
+
+
+@pytest.fixture(autouse=True)
+def _shared_lakes_stay() -> Iterator[None]:
+    yield
+    for catalog, state in _lakes.items():
+        now = _state_of(catalog)
+        _lakes[catalog] = now
+        assert now == state, f"this test changed {catalog.parent}, which others use: copy it"
+
+
 @pytest.fixture(scope="session")
 def ingested(tiny_export: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a lake that holds the tiny export; copy it before changing it."""
     folder = tmp_path_factory.mktemp("lakes") / "lake"
     ingest_tiny(Lake.create(folder), tiny_export)
-    return folder
+    return _shared_by_tests(folder)
 
 
 @pytest.fixture
@@ -182,7 +205,14 @@ def profiled(ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     baselines.create_model(lake, "gaussian")
     embed(lake, "gaussian")
     profile(lake)
-    return folder
+    return _shared_by_tests(folder)
+
+
+@pytest.fixture
+def profiled_lake(profiled: Path, tmp_path: Path) -> Lake:
+    """A fresh copy of the tiny lake with the model gaussian and its profiles."""
+    shutil.copytree(profiled, tmp_path / "lake")
+    return Lake.open(tmp_path / "lake")
 
 
 @pytest.fixture(scope="session")
@@ -320,7 +350,15 @@ def full(ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     log = lake.path / "models" / "first" / "train.jsonl"
     rows = [{"epoch": e, "loss": 3.0 / (e + 1), "learning_rate": 0.1} for e in range(3)]
     log.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    _shared_by_tests(folder)
     return lake
+
+
+@pytest.fixture
+def own_full(full: Lake, tmp_path: Path) -> Lake:
+    """A fresh copy of the lake with every kind of result."""
+    shutil.copytree(full.path, tmp_path / "full")
+    return Lake.open(tmp_path / "full")
 
 
 @pytest.fixture

@@ -18,17 +18,16 @@ ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
 
 
-def test_similar_compounds(profiled: Path) -> None:
+def test_similar_compounds(profiled_lake: ud.Lake) -> None:
     module = runpy.run_path(str(EXAMPLES / "similar_compounds.py"))
-    pairs = module["most_similar"](ud.Lake.open(profiled), "gaussian")
+    pairs = module["most_similar"](profiled_lake, "gaussian")
     assert pairs.height == 4
     assert all(a != b for a, b in pairs.select("compound", "most_similar").iter_rows())
     assert pairs["similarity"].is_sorted(descending=True)
 
 
-def test_frames_are_scored_as_a_lake_is(profiled: Path) -> None:
-    lake = ud.Lake.open(profiled)
-    (raw,) = groups(lake, ud.Selection(normalize="none", where="control_type = 'trt'"))
+def test_frames_are_scored_as_a_lake_is(profiled_lake: ud.Lake) -> None:
+    (raw,) = groups(profiled_lake, ud.Selection(normalize="none", where="control_type = 'trt'"))
     metadata = pl.DataFrame(raw.metadata).select("plate", "well", "compound", "moa", "batch")
     features = {f"f{i}": raw.vectors[:, i].astype(np.float64) for i in range(40)}
     module = runpy.run_path(str(EXAMPLES / "frames.py"))

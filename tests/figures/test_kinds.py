@@ -23,10 +23,10 @@ from unidino.scores.question import Question
 
 
 @pytest.mark.parametrize("kind", kinds.KINDS)
-def test_every_kind_is_plotted_from_the_lake(full: Lake, kind: str, tmp_path: Path) -> None:
+def test_every_kind_is_plotted_from_the_lake(own_full: Lake, kind: str, tmp_path: Path) -> None:
     options = {"method": "pca"} if kind == "map" else {}
     path = tmp_path / f"{kind}.svg"
-    kinds.plot(full, kind, output=path, **options)
+    kinds.plot(own_full, kind, output=path, **options)
     assert path.read_text().count("<text") > 3
 
 
@@ -56,25 +56,27 @@ def test_options_that_a_kind_has_not_are_refused(full: Lake) -> None:
 
 
 def test_the_figure_itself_comes_back_and_a_file_where_one_is_named(
-    full: Lake, tmp_path: Path
+    own_full: Lake, tmp_path: Path
 ) -> None:
     selection = Selection(["first"], where="control_type = 'trt'")
-    one = kinds.plot(full, "map", selection, colour="batch", method="pca")
-    two = kinds.plot(full, "map", selection, color="batch", method="pca", output=tmp_path / "a.svg")
+    one = kinds.plot(own_full, "map", selection, colour="batch", method="pca")
+    two = kinds.plot(
+        own_full, "map", selection, color="batch", method="pca", output=tmp_path / "a.svg"
+    )
     assert [t for t, _, _ in drawn_texts(one)] == [t for t, _, _ in drawn_texts(two)]
     assert "batch" in (tmp_path / "a.svg").read_text()
-    texts = {t for t, _, _ in drawn_texts(kinds.plot(full, "scores", asked="nscb"))}
+    texts = {t for t, _, _ in drawn_texts(kinds.plot(own_full, "scores", asked="nscb"))}
     assert any(t.startswith("NSCB, moa of each well") for t in texts)
     assert not any(t.startswith("NSC,") for t in texts)
     three = Question("nscb", neighbours=3)
     with pytest.raises(ProfileError, match="the lake has no score"):
-        kinds.plot(full, "scores", asked=[three])
-    score(full, three, Selection(["first"]))
-    assert kinds.plot(full, "scores", asked=three)
-    assert {t for t, _, _ in drawn_texts(kinds.plot(full, "scores", asked="nscb"))} == texts
+        kinds.plot(own_full, "scores", asked=[three])
+    score(own_full, three, Selection(["first"]))
+    assert kinds.plot(own_full, "scores", asked=three)
+    assert {t for t, _, _ in drawn_texts(kinds.plot(own_full, "scores", asked="nscb"))} == texts
     published = Question("nsc", "published")
     with pytest.raises(ProfileError, match="the lake has no score"):
-        kinds.plot(full, "scores", asked=[published])
+        kinds.plot(own_full, "scores", asked=[published])
 
 
 def test_a_kind_imports_only_what_it_needs(full: Lake) -> None:

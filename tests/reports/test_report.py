@@ -98,8 +98,8 @@ SECTIONS = [
 ]
 
 
-def test_a_report_shows_every_kind_of_result(full: Lake, tmp_path: Path) -> None:
-    path = report(full, tmp_path / "report.html")
+def test_a_report_shows_every_kind_of_result(own_full: Lake, tmp_path: Path) -> None:
+    path = report(own_full, tmp_path / "report.html")
     page = checked(path)
     assert page.sections == SECTIONS
     assert len(page.alternatives) >= 12
@@ -120,7 +120,7 @@ def test_a_report_shows_every_kind_of_result(full: Lake, tmp_path: Path) -> None
         assert said in text
     (best,) = {
         s.accuracy
-        for s in latest_scores(full)
+        for s in latest_scores(own_full)
         if (s.model, s.metric, len(s.channels)) == ("first", "nsc", 3)
     }
     assert f">{best:.3f}<" in text
