@@ -289,6 +289,8 @@ def test_queries_are_run_refused_plotted_and_taken_home(
         box.press("Control+Enter")
         page.locator("#query-note.error", has_text="drop statements are refused").wait_for()
         assert note.inner_text().count("\n") == 0
+        page.wait_for_function("() => !document.querySelector('.ag-center-cols-container .ag-row')")
+        assert page.get_by_role("link", name="CSV").count() == 0
         page.locator("#example").click()
         page.get_by_text("Which compounds are in the lake").click()
         page.wait_for_function("() => document.querySelector('#query').value.includes('compound')")

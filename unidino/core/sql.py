@@ -255,4 +255,4 @@ def sql_error(error: BaseException) -> str:
     """The error of DuckDB as one line, with the names that it proposes."""
     lines = [line.strip() for line in str(error).strip().splitlines()] or [""]
     proposals = [line for line in lines[1:] if line.startswith(("Candidate", "Did you mean"))]
-    return "; ".join([lines[0] or type(error).__name__, *proposals[:1]])
+    return "; ".join([lines[0].rstrip("!") or type(error).__name__, *proposals[:1]])

@@ -74,7 +74,8 @@ def register(app: Dash, cached: CachedLake) -> None:
         try:
             result = cached.run(query or "")
         except UnidinoError as error:
-            return (no_update, no_update, str(error), "error", *[no_update] * 7)
+            # Rows of the query before would be taken for those of this one.
+            return ([], [], str(error), "error", None, [], [], None, None, None, no_update)
         rows, columns = table_of(result)
         names, x, y = axes_of(result)
         links = [
