@@ -6,11 +6,13 @@ A unit is in the name of the column (`Conc (nM)`), in a column beside it (`unit`
 
 import re
 from collections.abc import Sequence
+from contextlib import closing
+from functools import cache
 from typing import NamedTuple
 
 from unidino.core import assets
 from unidino.core.errors import InputError
-from unidino.core.sql import Connection, first_row, quoted
+from unidino.core.sql import Connection, first_row, quoted, scratch
 from unidino.plates.decimals import use_points
 from unidino.plates.tables import bare_name, columns
 
@@ -139,6 +141,23 @@ def _amount(con: Connection, have: Sequence[str], name: str) -> _Amount | None:
             f" {', '.join(a.column for a in found)}; name the right one concentration_um, in uM"
         )
     return found[0] if found else None
+
+
+def is_of_concentration(column: str) -> bool:
+    """Whether a column has concentrations, their unit or the molar mass, by its name."""
+    spelled = bare_name(column)
+    if _UNITS.fullmatch(spelled) or _MOLAR_MASS.fullmatch(spelled):
+        return True
+    if any(form.fullmatch(spelled) for form in (_PLAIN, _LONG_UNIT, _BRACKETS)):
+        return True
+    behind = _SUFFIX.fullmatch(spelled)
+    return behind is not None and _is_known_unit(behind["unit"])
+
+
+@cache
+def _is_known_unit(text: str) -> bool:
+    with closing(scratch([assets.sql("queries", "stated_concentration")])) as con:
+        return _is_unit(con, text)
 
 
 def _is_unit(con: Connection, text: str) -> bool:

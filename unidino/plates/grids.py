@@ -6,7 +6,7 @@ from unidino.core.errors import InputError
 from unidino.core.sql import Connection, quoted
 from unidino.core.wells import row_letters
 
-_LEAST_COLUMNS = 6
+_LEAST_COLUMNS = 3  # of a plate of 6 wells
 
 
 def unfold(con: Connection, name: str, path: Path) -> None:
@@ -23,7 +23,7 @@ def unfold(con: Connection, name: str, path: Path) -> None:
         return
     found = con.execute(f"select {quoted(first)} from {quoted(name)} order by _line").fetchall()
     letters = [str(row[0] or "").strip().upper() for row in found]
-    if letters != [row_letters(row) for row in range(1, len(letters) + 1)]:
+    if len(letters) < 2 or letters != [row_letters(row) for row in range(1, len(letters) + 1)]:
         return
     if first.strip().lower() in ("", "row", "rows", "well") or first.startswith(
         ("column", "_", "Unnamed")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from unidino.core import assets
 from unidino.core.wells import well_place
+from unidino.plates.concentration import is_of_concentration
 
 METADATA = re.compile(r"^(image_)?metadata_", re.IGNORECASE)
 INDEX = "index"
@@ -21,7 +22,7 @@ _MIN_ROWS = 8  # fewer whole numbers may count the rows by chance
 _PARTS = ("", "number", "num", "no", "nr", "index", "idx", "id")
 _PLACES = (
     "row", "column", "col", "well", "wellrow", "wellcolumn", "wellcol", "platerow", "platecolumn",
-    "platecol", "plate",
+    "platecol", "plate", "quadrant",
 )  # fmt: skip
 _NUMBERED = (
     "site", "field", "fov", "fieldofview", "image", "object", "tile", "frame", "position", "slice",
@@ -67,7 +68,7 @@ _DOSE = re.compile(
 _TIME = re.compile(
     r"(acquisition|imaging|measurement|seeding|treatment|incubation|exposure|plating|start|end|elapsed)*"
     r"(date|time|datetime|timestamp|day|week|hour|minute|second)s?(point|code|stamp|number|no)?"
-    r"(h|hr|hrs|hour|hours|min|minutes|s|sec|seconds|d|days)?"
+    r"(h|hr|hrs|hour|hours|min|minutes|ms|s|sec|seconds|d|days)?"
 )
 _CULTURE = re.compile(
     r"(cell)?(passage|seedingdensity|platingdensity|seedingnumber|seededcells)(s|number|num|no|nr)?"
@@ -79,6 +80,12 @@ _MOLAR_MASS = re.compile(
 _BY_PATTERN = {
     "dose": _DOSE, "time": _TIME, "culture": _CULTURE, "molar mass": _MOLAR_MASS,
 }  # fmt: skip
+_DOSE_WORDS = {
+    "concentration", "concentrations", "conc", "dose", "doses", "idose", "dosage", "dilution",
+    "moi",
+}  # fmt: skip
+_SOLVENT = {"dmso", "percent", "pct"}
+_COMPARTMENTS = {"cells", "nuclei", "cytoplasm", "cell", "nucleus", "image"}
 _IDENTIFIERS = {"id", "cid", "barcode"}
 
 
@@ -104,7 +111,24 @@ def by_name(column: str, columns: set[str]) -> str | None:
     for reason, names in _NAMES.items():
         if key in names:
             return reason
+    if _is_dose(column):
+        return "dose"
     return next((why for why, pattern in _BY_PATTERN.items() if pattern.fullmatch(key)), None)
+
+
+def is_identifier(column: str) -> bool:
+    """Whether whole numbers of a column identify something, by its name."""
+    return bool(set(_tokens(column)[-1:]) & _IDENTIFIERS)
+
+
+def _is_dose(column: str) -> bool:
+    tokens = _tokens(METADATA.sub("", column))
+    if tokens[:1] and tokens[0] in _COMPARTMENTS:
+        return False
+    if set(tokens) & _DOSE_WORDS or (tokens and tokens[0] == "dmso" and set(tokens) <= _SOLVENT):
+        return True
+    is_amount = is_of_concentration(column) if tokens else False
+    return is_amount and not _MOLAR_MASS.fullmatch(re.sub(r"[\W_]", "", column.lower()))
 
 
 def by_values(
@@ -127,7 +151,7 @@ def by_values(
         column = values[:, i]
         if not _are_whole(column):
             continue
-        if set(_tokens(names[i])[-1:]) & _IDENTIFIERS:
+        if is_identifier(names[i]):
             found[names[i]] = "identifier"
         elif len(values) < _MIN_ROWS or not _is_integer(columns[names[i]]):
             continue

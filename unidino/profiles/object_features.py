@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from unidino.core.account import Account, ends_of, listed
 from unidino.core.errors import InputError
 from unidino.core.patterns import compiled, in_time
+from unidino.plates.concentration import is_of_concentration
 from unidino.profiles import feature_columns
 from unidino.profiles.feature_columns import METADATA, canonical
 from unidino.profiles.mapping import columns_of
@@ -29,6 +30,8 @@ _PLACED = re.compile(
 )
 _OF_FILES = re.compile(r"(^|_)(FileName|PathName|URL|Series|Frame|MD5Digest)_", re.IGNORECASE)
 _SLICES = ("T", "Z")  # of IN Carta
+_OF_WELLS = ("place", "dose", "time", "culture", "molar mass")
+_WHOLE = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?", re.IGNORECASE)
 _SHOWN = 12
 
 
@@ -79,6 +82,8 @@ def choose_columns(
                     texts.append(column)
                 continue
             why = _why_not(column, names)
+            if why is None and _WHOLE.fullmatch(kind) and feature_columns.is_identifier(column):
+                why = "identifier"
             if why == "place of the cell":
                 places.append(column)
             if (not wanted.search(column)) if pattern else why is not None:
@@ -107,11 +112,9 @@ def tells_of_image(column: str, told: str) -> bool:
         return True
     if METADATA.match(column) or _OF_FILES.search(column):
         return True
-    return canonical(column) is not None or _is_place_of_well(column)
-
-
-def _is_place_of_well(column: str) -> bool:
-    return feature_columns.by_name(column, set()) == "place"
+    if canonical(column) is not None or is_of_concentration(column):
+        return True
+    return feature_columns.by_name(column, set()) in _OF_WELLS
 
 
 def _why_not(column: str, columns: set[str]) -> str | None:
