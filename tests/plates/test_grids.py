@@ -30,6 +30,18 @@ def test_a_grid_of_8_x_12_is_a_row_a_well(tmp_path: Path, separator: str) -> Non
     con.close()
 
 
+@pytest.mark.parametrize(("num_rows", "num_columns"), [(2, 3), (3, 4), (4, 6)])
+def test_a_small_plate_may_be_drawn(tmp_path: Path, num_rows: int, num_columns: int) -> None:
+    lines = ["compound," + ",".join(str(c + 1) for c in range(num_columns))]
+    lines += [",".join([row, *f"{row}" * num_columns]) for row in ROWS[:num_rows]]
+    (tmp_path / "map.csv").write_text("\n".join(lines) + "\n")
+    con = scratch()
+    tables.load(con, "map", [tmp_path / "map.csv"])
+    rows = con.execute("select well, compound from map order by well").fetchall()
+    assert (len(rows), rows[0]) == (num_rows * num_columns, ("A01", "A"))
+    con.close()
+
+
 @pytest.mark.parametrize("title", ["", "row"])
 def test_a_grid_that_does_not_say_what_it_holds_is_refused(tmp_path: Path, title: str) -> None:
     con = scratch()

@@ -122,13 +122,18 @@ def is_identifier(column: str) -> bool:
 
 
 def _is_dose(column: str) -> bool:
+    """Whether a name says that a column has doses: as its last word, or before a number or unit."""
     tokens = _tokens(METADATA.sub("", column))
-    if tokens[:1] and tokens[0] in _COMPARTMENTS:
+    if not tokens or tokens[0] in _COMPARTMENTS:
         return False
-    if set(tokens) & _DOSE_WORDS or (tokens and tokens[0] == "dmso" and set(tokens) <= _SOLVENT):
+    if tokens[0] == "dmso" and set(tokens) <= _SOLVENT:
         return True
-    is_amount = is_of_concentration(column) if tokens else False
-    return is_amount and not _MOLAR_MASS.fullmatch(re.sub(r"[\W_]", "", column.lower()))
+    while len(tokens) > 1 and (len(tokens[-1]) <= 2 or tokens[-1].isdigit()):
+        tokens.pop()
+    if tokens[-1] in _DOSE_WORDS or tokens[-2:] == ["dilution", "factor"]:
+        return True
+    is_mass = _MOLAR_MASS.fullmatch(re.sub(r"[\W_]", "", column.lower()))
+    return is_of_concentration(column) and not is_mass
 
 
 def by_values(

@@ -4,7 +4,7 @@ Names decide: of cells nothing is learnt from values, so that a table is read on
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from unidino.core.account import Account, ends_of, listed
@@ -81,7 +81,7 @@ def choose_columns(
                 if column not in of_image:
                     texts.append(column)
                 continue
-            why = _why_not(column, names)
+            why = why_no_feature(column, names)
             if why is None and _WHOLE.fullmatch(kind) and feature_columns.is_identifier(column):
                 why = "identifier"
             if why == "place of the cell":
@@ -117,8 +117,8 @@ def tells_of_image(column: str, told: str) -> bool:
     return feature_columns.by_name(column, set()) in _OF_WELLS
 
 
-def _why_not(column: str, columns: set[str]) -> str | None:
-    """Why a column of numbers is no feature of a cell, by its name."""
+def why_no_feature(column: str, columns: Collection[str] = ()) -> str | None:
+    """Why a column of numbers is no feature of a cell, by its name among those of its table."""
     if _NUMBERING.search(column):
         return "numbering"
     if column in _SLICES:
@@ -127,7 +127,7 @@ def _why_not(column: str, columns: set[str]) -> str | None:
         return "place of the cell"
     if _OF_FILES.search(column):
         return "of files"
-    return feature_columns.by_name(column, columns)
+    return feature_columns.by_name(column, set(columns))
 
 
 def _say(

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -19,6 +20,7 @@ import pyarrow.parquet as pq
 
 from unidino.core.account import Account, listed, number_of
 from unidino.core.errors import InputError
+from unidino.core.files import file_sha256
 from unidino.core.sql import Connection, first_row, literal_path, quoted, sql_error
 
 COMPARTMENTS = ("Cytoplasm", "Cells", "Nuclei")
@@ -27,6 +29,9 @@ _TEXT = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt")
 _TABLE = re.compile(r"(?P<set>.*?)(Per_)?(?P<what>Image|Cells|Nuclei|Cytoplasm)$", re.IGNORECASE)
 _KEYS = ("TableNumber", "ImageNumber", "ObjectNumber")
 _ROWS = 20_000
+_HEAD = 2000  # rows that show how numbers are written
+_DECIMAL_COMMA = re.compile(r"[-+]?\d*(,\d+)?([eE][-+]?\d+)?")
+_THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+")
 _MISSING_WORDS = ("", "nan", "na", "n/a", "null", "none", "inf", "-inf")
 _MISSING = "['', 'nan', 'NaN', 'NA', 'N/A', 'null', 'NULL', 'None']"
 
@@ -55,16 +60,31 @@ def open_objects(
     for path in paths:
         if not path.exists():
             raise InputError(f"no such table: '{path}'")
+    _refuse_equal_files(paths)
     try:
         if len(paths) == 1 and paths[0].is_dir() and not list(paths[0].glob("*.parquet")):
             return _of_folder(con, paths[0], folder, account)
         if all(path.name.lower().endswith(_SQLITE) for path in paths):
             return _of_sqlite(con, paths, folder, account)
         files = [f for p in paths for f in (sorted(p.glob("*.parquet")) if p.is_dir() else [p])]
-        return _of_files(con, files, folder)
+        return _of_files(con, files, folder, account)
     except (OSError, duckdb.Error, sqlite3.Error, pa.ArrowException) as error:
         bad = next((path for path in paths if f"'{path}'" in str(error)), paths[0])
         raise InputError(_words_for(error, bad)) from error
+
+
+def _refuse_equal_files(paths: Sequence[Path]) -> None:
+    """Raise InputError if a table is given twice, whose cells would count twice."""
+    by_size: dict[int, list[Path]] = {}
+    for path in paths:
+        if path.is_file():
+            by_size.setdefault(path.stat().st_size, []).append(path)
+    for alike in by_size.values():
+        seen: dict[str, Path] = {}
+        for path in alike if len(alike) > 1 else []:
+            other = seen.setdefault(file_sha256(path), path)
+            if other is not path:
+                raise InputError(f"'{path}' has the content of '{other}'; give a table once")
 
 
 def _words_for(error: Exception, path: Path) -> str:
@@ -80,12 +100,14 @@ def _words_for(error: Exception, path: Path) -> str:
     return f"cannot read '{path}': {sql_error(error)}"
 
 
-def _of_files(con: Connection, files: Sequence[Path], folder: Path) -> ObjectRelation:
+def _of_files(
+    con: Connection, files: Sequence[Path], folder: Path, account: Account
+) -> ObjectRelation:
     """Files whose rows are whole cells, with the column `filename`."""
     is_parquet = [file.name.lower().endswith(".parquet") for file in files]
     is_text = [file.name.lower().endswith(_TEXT) for file in files]
     if all(is_text):
-        _write_csv(con, files, folder / "objects.parquet")
+        _write_csv(con, files, folder / "objects.parquet", account)
         source = {"files": [str(folder / "objects.parquet")]}
         columns = "*"
     elif all(is_parquet):
@@ -106,19 +128,41 @@ def _of_files(con: Connection, files: Sequence[Path], folder: Path) -> ObjectRel
     return ObjectRelation("_object", None)
 
 
-def _write_csv(con: Connection, files: Sequence[Path], target: Path) -> None:
-    """Write CSV files with their types to one Parquet file, with the column `filename`."""
+def _write_csv(con: Connection, files: Sequence[Path], target: Path, account: Account) -> None:
+    """Write CSV files with their types to one Parquet file, with the column `filename`.
+
+    Commas are decimal points if values of a column show it, as in exports of many countries.
+    """
     whole = [file for file in files if file.stat().st_size]
     if not whole:
         raise InputError(f"'{files[0]}' is empty")
     # A file of one row is too short for DuckDB to find its separator.
     query = (
         "from read_csv($files, union_by_name = true, filename = true, sample_size = -1,"
-        f" header = true, delim = $delim, nullstr = {_MISSING})"
+        f" header = true, delim = $delim, decimal_separator = $point, nullstr = {_MISSING})"
     )
-    separator = _separator(whole[0])
-    rows = con.sql(query, params={"files": [literal_path(f) for f in whole], "delim": separator})
+    of_files = {"files": [literal_path(f) for f in whole], "delim": _separator(whole[0])}
+    rows = con.sql(query, params=of_files | {"point": "."})
+    if of_files["delim"] != "," and (commas := _with_decimal_commas(rows)):
+        rows = con.sql(query, params=of_files | {"point": ","})
+        account.say("numbers", f"decimal commas in {number_of(len(commas), 'column')}")
     rows.write_parquet(str(target), compression="zstd", row_group_size=_ROWS)
+
+
+def _with_decimal_commas(rows: Any) -> list[str]:
+    """Columns whose first values are numbers with a comma, if that cannot be one of thousands."""
+    texts = [c for c, kind in zip(rows.columns, rows.types, strict=True) if str(kind) == "VARCHAR"]
+    if not texts:
+        return []
+    head = rows.select(*map(duckdb.ColumnExpression, texts)).limit(_HEAD).pl()
+    found = []
+    for name in texts:
+        values = [str(v).strip() for v in head[name].drop_nulls().to_list()]
+        commas = [v for v in values if "," in v]
+        are_numbers = commas and all(_DECIMAL_COMMA.fullmatch(v) for v in values)
+        if are_numbers and not all(_THOUSANDS.fullmatch(v) for v in commas):
+            found.append(name)
+    return found
 
 
 def _separator(file: Path) -> str:
@@ -156,7 +200,7 @@ def _of_folder(con: Connection, path: Path, folder: Path, account: Account) -> O
         if not any(p.stat().st_size for p in paths):
             continue
         target = folder / f"{what}.parquet"
-        _write_csv(con, paths, target)
+        _write_csv(con, paths, target, account)
         # The folder and what precedes the table in the file's name tell the set of images.
         set_of = f"regexp_replace(filename, '(Per_)?{what}\\.csv$', '', 'i')"
         _view(con, what, target, set_of)
@@ -292,9 +336,17 @@ def _joined(
         f"select {', '.join(keys)} from _images group by all having count(*) > 1 limit 1",
     )
     if twice:
-        raise InputError(
-            f"'{source}' has two rows of Image for {dict(zip(keys, twice, strict=True))}"
-        )
+        raise InputError(f"'{source}' has two rows of Image for {_told(keys, twice)}")
+    for what in there:
+        if len(there) > 1 and _spelled(staged[what], "ObjectNumber"):
+            of_object = [*keys, "ObjectNumber"]
+            twice = first_row(
+                con,
+                f"select {', '.join(of_object)} from {quoted(f'_of_{what}')} group by all"
+                " having count(*) > 1 limit 1",
+            )
+            if twice:
+                raise InputError(f"'{source}' has two rows of {what} for {_told(of_object, twice)}")
     first, *others = there
     joins = "".join(f" inner join _of_{what} on {_on(keys, what, first, staged, source)}"
                     for what in others)  # fmt: skip
@@ -313,6 +365,10 @@ def _joined(
     )
     _say_unmatched(con, there, account)
     return ObjectRelation("_object", "_images")
+
+
+def _told(keys: Sequence[str], values: Sequence[object]) -> str:
+    return ", ".join(f"{k} {v}" for k, v in zip(keys, values, strict=True) if k != "_set")
 
 
 def _spelled(columns: Mapping[str, str], name: str) -> bool:

@@ -23,6 +23,7 @@ from unidino.plates.identifiers import clean_identifiers, refuse_unknown_wells
 from unidino.plates.meaning import Reading
 from unidino.plates.wells import one_row_each
 from unidino.profiles import mapping, wide
+from unidino.profiles.object_checks import refuse_numbers_as_text, say_twins
 from unidino.profiles.object_features import (
     ObjectColumns,
     choose_columns,
@@ -75,6 +76,7 @@ def read_objects(
     kinds = {c: k for c, k, *_ in con.execute(f"describe {relation.name}").fetchall()}
     source = f"'{paths[0]}'"
     columns = choose_columns(kinds, mapped, pattern, source, reading.account)
+    refuse_numbers_as_text(con, kinds, columns, pattern, source)
     on = _number_images(con, relation.images, columns, mapped)
     found = _place_images(con, name, paths[0], mapped, reading, level)
     _group(con, name, level, paths[0], reading.account)
@@ -82,6 +84,7 @@ def read_objects(
         "create or replace temp view _cell as select _placed_image.*, _object.*"
         f"{' exclude (_image)' if relation.images else ''} from _object {on}"
     )
+    say_twins(con, relation.images, columns.number, reading.account)
     counts = _count(con, name)
     values, num_infinite = _aggregate(con, columns.features, counts, how)
     if num_infinite:
