@@ -148,7 +148,7 @@ def test_every_plane_of_a_stack_can_be_named(
     tifffile.imwrite(path, np.stack(STACK), truncate=truncate, byteorder=byteorder, **options)
     for number, expected in enumerate(STACK):
         np.testing.assert_array_equal(read_image(path, page=number)[0], expected)
-    assert "it has 3 planes, not 4" in refused(path, page=3)
+    assert "it has 3 planes, which are its pages 0 to 2, and no page 3" in refused(path, page=3)
 
 
 def test_the_planes_of_a_metamorph_stack_are_counted(tmp_path: Path) -> None:

@@ -28,7 +28,8 @@ TWO = "Plate,Well,compound,area\nP,A01,x,1.5\nP,A02,y,2.5\n"
 NO_FEATURES = [
     "MW", "Molecular Weight", "Concentration_1", "conc_group", "conc_um_log10", "log_conc", "µM",
     "passage_number", "Passage", "Day", "Seeding density", "Time", "Date", "Timestamp",
-    "Time (h)", "acquisition_time", "Treatment Time", "Week",
+    "Time (h)", "acquisition_time", "Treatment Time", "Week", "Exposure Time (ms)", "Quadrant",
+    "MOI", "DMSO (%)", "dilution_factor", "Stock concentration (mM)", "drug1_conc", "pConc",
 ]  # fmt: skip
 
 
@@ -122,3 +123,32 @@ def test_a_mapped_concentration_is_in_the_unit_of_the_option(tmp_path: Path) -> 
     text = "Plate,Well,dose,area\nP,A01,100,1.5\nP,A02,100,2.5\n"
     done = _import(tmp_path, text, map="concentration_um=dose", unit="nM")
     assert done.account["doses"] == ["0.1 uM"]
+
+
+@pytest.mark.parametrize(
+    ("name", "highest_um"),
+    [
+        ("Concentration (nanomolar)", 0.02),
+        ("Concentration (micromolar)", 20),
+        ("umol_per_liter", 20),
+        ("conc_fM", 2e-8),
+        ("dose (pg/ml)", 0.02 / 300),
+    ],
+)
+def test_a_dose_is_read_in_any_unit_that_is_known(
+    tmp_path: Path, name: str, highest_um: float
+) -> None:
+    text = f"Plate,Well,compound,{name},molar_mass,area\nP,A01,x,10,300,1.5\nP,A02,x,20,300,2.5\n"
+    (tmp_path / "t.csv").write_text(text)
+    lake = Lake.create(tmp_path / "lake")
+    assert import_profiles(lake, tmp_path / "t.csv", "m").features == ("area",)
+    found = lake.query("select max(concentration_um) from well").item()
+    assert found == pytest.approx(highest_um)
+
+
+def test_names_that_are_errors_of_a_spreadsheet_are_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = "Plate,Well,compound,area\nP,A01,#REF!,1.5\nP,A02,#NAME?,2.5\nP,A03,x,3.5\n"
+    _import(tmp_path, text)
+    assert "t.csv: compound: 2 values are errors of a spreadsheet (#REF!): missing" in caplog.text

@@ -110,7 +110,7 @@ class Files:
             if kind == "TIFF":
                 return read_tiff(path, data, page, self._max_pixels)
             if page:
-                raise ValueError(f"it has 1 planes, not {page + 1}")
+                raise ValueError(f"it has 1 plane, which is its page 0, and no page {page}")
             content = Path(path).read_bytes() if data is None else data
             return _READERS[kind](path, content, self._max_pixels)
         except _DAMAGE as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from unidino.core.clean import clean_texts
+from unidino.core.clean import clean_texts, say_spreadsheet_errors
 from unidino.core.errors import InputError
 from unidino.core.sql import Connection, literal_path, quoted, sql_error
 from unidino.plates.grids import unfold
@@ -79,7 +79,8 @@ def _create(con: Connection, name: str, path: Path) -> None:
         create_from_text(con, name, path)
         unfold(con, name, path)
     given = columns(con, name)
-    clean_texts(con, name, verbatim={c for c in given if c.lower() == "path"})
+    errors = clean_texts(con, name, verbatim={c for c in given if c.lower() == "path"})
+    say_spreadsheet_errors(errors, path.name)
     some = f"coalesce({', '.join(map(quoted, given))}) is not null" if given else "true"
     con.execute(
         f"create or replace table {quoted(name)} as select *, $path as _file from {quoted(name)}"

@@ -52,8 +52,13 @@ def read_tiff(
             return _picture(tiff, tiff.pages[page], 0, path, [], max_pixels)
         first = tiff.pages.first
         if num > 1 or page >= (num := num_behind(tiff, first, list(promises(tiff, path)))):
-            raise ValueError(f"it has {num} planes, not {page + 1}")
+            raise ValueError(no_such_page(num, page))
         return _picture(tiff, first, page, path, [], max_pixels)
+
+
+def no_such_page(num: int, page: int) -> str:
+    """What to say of a page beyond the pages of a file."""
+    return f"it has {num} planes, which are its pages 0 to {num - 1}, and no page {page}"
 
 
 def _picture(

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from unidino.core import assets
-from unidino.core.clean import clean_texts
+from unidino.core.clean import clean_texts, say_spreadsheet_errors
 from unidino.core.errors import InputError
 from unidino.core.log import log
 from unidino.core.sql import Connection, quoted
@@ -95,7 +95,9 @@ def create_texts(con: Connection, name: str, table: pa.Table, path: Path) -> Non
     con.register("_wide", pa.table(texts))
     con.execute(f"create table {quoted(name)} as from _wide")
     con.unregister("_wide")
-    clean_texts(con, name, verbatim={"_file"})
+    errors = clean_texts(con, name, verbatim={"_file"})
+    told = {column: of for column, of in errors.items() if canonical(column)}
+    say_spreadsheet_errors(told, path.name)
 
 
 def _as_text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray | None:
