@@ -393,6 +393,10 @@ def test_cells_that_are_there_twice_are_said_or_refused(tmp_path: Path) -> None:
     done, _ = _imported(tmp_path, text + "P,A01,1,1.5\n")
     (said,) = [line for line in done.account["cells"] if "another cell" in line]
     assert said.startswith("1 cell has the Cell ID of another cell of its well and image")
+    shutil.rmtree(tmp_path / "lake")
+    text = "Plate,Well,Metadata_ImageNumber,Cell ID,Area\nP,A01,1,1,1.5\nP,A01,2,1,2.5\n"
+    done, _ = _imported(tmp_path, text)
+    assert not any("another cell" in line for line in done.account["cells"])
 
 
 def test_an_object_of_cellprofiler_that_is_there_twice_is_refused(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What is odd about a table with a row a cell: numbers that are texts, and cells that are twice."""
 
+import re
 from collections.abc import Mapping
 
 from unidino.core.account import Account, number_of
@@ -9,6 +10,7 @@ from unidino.core.sql import Connection, first_row, quoted
 from unidino.profiles.object_features import ObjectColumns, why_no_feature
 
 _HEAD = 2000  # rows that show how numbers are written
+_IMAGE_NUMBER = re.compile(r"(^|_)ImageNumber$", re.IGNORECASE)
 _LIKE_A_NUMBER = r"[<>]?\s*[-+]?[0-9]+([.,' ][0-9]+)*([eE][-+]?[0-9]+)?\s*%?"
 
 
@@ -52,7 +54,7 @@ def say_twins(con: Connection, images: str | None, number: str | None, account: 
         return
     of_images = images or "_object"
     named = [c for c, *_ in con.execute(f"describe {of_images}").fetchall()]
-    numbered = [c for c in named if c.lower() == "imagenumber"]
+    numbered = [c for c in named if _IMAGE_NUMBER.search(c)][:1]
     keys = ["_line", "_field", quoted(number), *map(quoted, numbered)]
     join = ""
     if images and numbered:
@@ -66,6 +68,6 @@ def say_twins(con: Connection, images: str | None, number: str | None, account: 
         account.warn(
             "cells",
             f"{number_of(int(num), 'cell')} {'has' if num == 1 else 'have'} the {number} of another"
-            f" cell of {'its' if num == 1 else 'their'} well and image, and all count; a table may"
-            " be there twice",
+            f" cell of {'its' if num == 1 else 'their'} well and image, and all count; a table or"
+            " a time point may be there twice",
         )
