@@ -11,7 +11,12 @@ from unidino.profiles.object_features import ObjectColumns, why_no_feature
 
 _HEAD = 2000  # rows that show how numbers are written
 _IMAGE_NUMBER = re.compile(r"(^|_)ImageNumber$", re.IGNORECASE)
-_LIKE_A_NUMBER = r"[<>]?\s*[-+]?[0-9]+([.,' ][0-9]+)*([eE][-+]?[0-9]+)?\s*%?"
+_WHOLE = "[-+]?[0-9]+"
+# A decimal, a number in groups of thousands, or one below or above a limit: no date, no version.
+_LIKE_A_NUMBER = (
+    r"[<>]?\s*[-+]?([0-9]*[.,]?[0-9]+|[0-9]{1,3}([., '][0-9]{3})+([.,][0-9]+)?)"
+    r"([eE][-+]?[0-9]+)?\s*%?"
+)
 
 
 def refuse_numbers_as_text(
@@ -21,7 +26,10 @@ def refuse_numbers_as_text(
     pattern: str | None,
     source: str,
 ) -> None:
-    """Raise InputError for a column of numbers that are written so that they are texts."""
+    """Raise InputError for a column of numbers that are written so that they are texts.
+
+    Whole numbers that are texts may be names: their column is no feature, as the account says.
+    """
     wanted = compiled("--features", pattern or "")
     with in_time("--features", pattern or "", len(kinds)):
         texts = [
@@ -35,16 +43,16 @@ def refuse_numbers_as_text(
         name = quoted(column)
         odd, are_numbers = first_row(
             con,
-            "select any_value(value) filter (where try_cast(value as double) is null),"
-            " count(*) filter (where regexp_full_match(trim(value), $number)) > count(*) / 2"
-            f" from (select {name} as value from _object where {name} is not null limit {_HEAD})",
-            {"number": _LIKE_A_NUMBER},
+            "select any_value(value) filter (where not regexp_full_match(value, $whole)),"
+            " count(*) filter (where regexp_full_match(value, $number)) > count(*) / 2"
+            f" from (select trim({name}) as value from _object where {name} is not null"
+            f" limit {_HEAD})",
+            {"whole": _WHOLE, "number": _LIKE_A_NUMBER},
         )
-        if are_numbers:
-            shown = f", such as '{odd}'" if odd is not None else ""
+        if are_numbers and odd is not None:
             raise InputError(
-                f"{source}: the numbers of '{column}' are texts{shown}; write plain numbers with"
-                " decimal points, or take the column out"
+                f"{source}: the numbers of '{column}' are texts, such as '{odd}'; write plain"
+                " numbers with decimal points, or take the column out"
             )
 
 

@@ -4,7 +4,6 @@ CSV and SQLite are first written to Parquet in a temporary folder, a piece at a 
 read where it lies. Compartments of CellProfiler are joined as pycytominer does it.
 """
 
-import gzip
 import math
 import re
 import sqlite3
@@ -12,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -22,6 +20,7 @@ from unidino.core.account import Account, listed, number_of
 from unidino.core.errors import InputError
 from unidino.core.files import file_sha256
 from unidino.core.sql import Connection, first_row, literal_path, quoted, sql_error
+from unidino.profiles.object_text import write_csv
 
 COMPARTMENTS = ("Cytoplasm", "Cells", "Nuclei")
 _SQLITE = (".sqlite", ".sqlite3", ".db")
@@ -29,11 +28,7 @@ _TEXT = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt")
 _TABLE = re.compile(r"(?P<set>.*?)(Per_)?(?P<what>Image|Cells|Nuclei|Cytoplasm)$", re.IGNORECASE)
 _KEYS = ("TableNumber", "ImageNumber", "ObjectNumber")
 _ROWS = 20_000
-_HEAD = 2000  # rows that show how numbers are written
-_DECIMAL_COMMA = re.compile(r"[-+]?\d*(,\d+)?([eE][-+]?\d+)?")
-_THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+")
 _MISSING_WORDS = ("", "nan", "na", "n/a", "null", "none", "inf", "-inf")
-_MISSING = "['', 'nan', 'NaN', 'NA', 'N/A', 'null', 'NULL', 'None']"
 
 
 @dataclass(frozen=True)
@@ -107,7 +102,7 @@ def _of_files(
     is_parquet = [file.name.lower().endswith(".parquet") for file in files]
     is_text = [file.name.lower().endswith(_TEXT) for file in files]
     if all(is_text):
-        _write_csv(con, files, folder / "objects.parquet", account)
+        write_csv(con, files, folder / "objects.parquet", account)
         source = {"files": [str(folder / "objects.parquet")]}
         columns = "*"
     elif all(is_parquet):
@@ -126,51 +121,6 @@ def _of_files(
         f"getvariable('object_files'), union_by_name = true, hive_partitioning = false{named})"
     )
     return ObjectRelation("_object", None)
-
-
-def _write_csv(con: Connection, files: Sequence[Path], target: Path, account: Account) -> None:
-    """Write CSV files with their types to one Parquet file, with the column `filename`.
-
-    Commas are decimal points if values of a column show it, as in exports of many countries.
-    """
-    whole = [file for file in files if file.stat().st_size]
-    if not whole:
-        raise InputError(f"'{files[0]}' is empty")
-    # A file of one row is too short for DuckDB to find its separator.
-    query = (
-        "from read_csv($files, union_by_name = true, filename = true, sample_size = -1,"
-        f" header = true, delim = $delim, decimal_separator = $point, nullstr = {_MISSING})"
-    )
-    of_files = {"files": [literal_path(f) for f in whole], "delim": _separator(whole[0])}
-    rows = con.sql(query, params=of_files | {"point": "."})
-    if of_files["delim"] != "," and (commas := _with_decimal_commas(rows)):
-        rows = con.sql(query, params=of_files | {"point": ","})
-        account.say("numbers", f"decimal commas in {number_of(len(commas), 'column')}")
-    rows.write_parquet(str(target), compression="zstd", row_group_size=_ROWS)
-
-
-def _with_decimal_commas(rows: Any) -> list[str]:
-    """Columns whose first values are numbers with a comma, if that cannot be one of thousands."""
-    texts = [c for c, kind in zip(rows.columns, rows.types, strict=True) if str(kind) == "VARCHAR"]
-    if not texts:
-        return []
-    head = rows.select(*map(duckdb.ColumnExpression, texts)).limit(_HEAD).pl()
-    found = []
-    for name in texts:
-        values = [str(v).strip() for v in head[name].drop_nulls().to_list()]
-        commas = [v for v in values if "," in v]
-        are_numbers = commas and all(_DECIMAL_COMMA.fullmatch(v) for v in values)
-        if are_numbers and not all(_THOUSANDS.fullmatch(v) for v in commas):
-            found.append(name)
-    return found
-
-
-def _separator(file: Path) -> str:
-    """The separator that is most frequent in the first line of a file."""
-    opened = gzip.open if file.suffix == ".gz" else open
-    with opened(file, "rt", encoding="utf-8-sig", errors="replace") as lines:
-        head = lines.readline()
-    return max(",;\t|", key=head.count)
 
 
 def _of_folder(con: Connection, path: Path, folder: Path, account: Account) -> ObjectRelation:
@@ -200,7 +150,7 @@ def _of_folder(con: Connection, path: Path, folder: Path, account: Account) -> O
         if not any(p.stat().st_size for p in paths):
             continue
         target = folder / f"{what}.parquet"
-        _write_csv(con, paths, target, account)
+        write_csv(con, paths, target, account)
         # The folder and what precedes the table in the file's name tell the set of images.
         set_of = f"regexp_replace(filename, '(Per_)?{what}\\.csv$', '', 'i')"
         _view(con, what, target, set_of)
